@@ -1,0 +1,104 @@
+"""Dynamic aggregation: the reference's texture, carried to where the LR photo needs it.
+
+At one level (stride 4, 2 or 1) the flow found by matching says roughly where to look; two convolutions over the LR branch's
+feature and the reference's feature add learned residuals and masks; a deformable convolution samples the reference there.
+
+    offset features = LeakyReLU(conv(LeakyReLU(conv([x, reference]))))
+    dy, dx, mask    = conv(offset features), blocks of 72 = 8 groups x 9 taps each; mask through a sigmoid
+    output          = LeakyReLU(ModulatedDeformConv2D(reference, [dy | dx] + pre-offset, mask))
+
+Note that the convolutions see the reference where it lies, not where it is matched to; the published network does so.
+
+Source: C2-Matching (CVPR 2021), section 3.3.
+"""
+
+import keras
+from keras import layers, ops
+
+from c2m_tf.deform_conv import TAPS, ModulatedDeformConv2D
+from c2m_tf.matching import pre_offsets
+
+LEAKY_SLOPE = 0.1
+DEFORMABLE_GROUPS = 8
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class DynamicAggregation(layers.Layer):
+    """One level of dynamic aggregation.
+
+    Args:
+        channels: channels of the reference's feature at this level, and of the output.
+        scale: pixels of this level in a cell of the flow: 1, 2 or 4.
+
+    Call arguments:
+        x: [B, scale*h, scale*w, 64], the LR branch's feature.
+        reference: [B,H,W,channels], the reference's feature; any H, W.
+        flow: float32 [B,h,w,2], (dy, dx) in cells.
+        training: passed on to the deformable convolution.
+
+    Returns:
+        [B, scale*h, scale*w, channels].
+    """
+
+    def __init__(self, channels, scale, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.channels = channels
+        self.scale = scale
+        name, dtype = self.name, self.dtype_policy
+        normal = keras.initializers.RandomNormal(stddev=0.02)
+        common = {"padding": "same", "dtype": dtype}
+        self.offset_conv1 = layers.Conv2D(
+            channels, 3, kernel_initializer=normal, name=f"{name}_offset_conv1", **common
+        )
+        self.offset_conv2 = layers.Conv2D(
+            channels, 3, kernel_initializer=normal.clone(), name=f"{name}_offset_conv2", **common
+        )
+        self.offset_mask = layers.Conv2D(
+            3 * DEFORMABLE_GROUPS * TAPS,
+            3,
+            kernel_initializer="zeros",
+            name=f"{name}_dyn_agg_conv_offset_mask",
+            **common,
+        )
+        self.deform_conv = ModulatedDeformConv2D(
+            channels, DEFORMABLE_GROUPS, name=f"{name}_dyn_agg", dtype=dtype
+        )
+
+    def build(self, x_shape, reference_shape=None, flow_shape=None):
+        reference_shape = (*x_shape[:3], self.channels)
+        points = DEFORMABLE_GROUPS * TAPS
+        self.offset_conv1.build((*x_shape[:3], x_shape[-1] + self.channels))
+        self.offset_conv2.build(reference_shape)
+        self.offset_mask.build(reference_shape)
+        self.deform_conv.build(reference_shape, (*x_shape[:3], 2 * points), (*x_shape[:3], points))
+
+    def call(self, x, reference, flow, training=False):
+        context = ops.concatenate(
+            [ops.cast(x, self.compute_dtype), ops.cast(_fit(reference, x), self.compute_dtype)], axis=-1
+        )
+        features = ops.leaky_relu(self.offset_conv1(context), LEAKY_SLOPE)
+        features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)
+        raw = self.offset_mask(features)
+        points = DEFORMABLE_GROUPS * TAPS
+        output = self.deform_conv(
+            reference,
+            ops.cast(raw[..., : 2 * points], "float32"),
+            ops.sigmoid(raw[..., 2 * points :]),
+            pre_offsets(flow, self.scale),
+            training=training,
+        )
+        return ops.leaky_relu(output, LEAKY_SLOPE)
+
+    def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None):
+        return (*x_shape[:3], self.channels)
+
+    def get_config(self):
+        return {**super().get_config(), "channels": self.channels, "scale": self.scale}
+
+
+def _fit(reference, x):
+    """The reference cropped, or padded with zeros, at the bottom and right to the height and width of x."""
+    height, width = ops.shape(x)[1:3]
+    cropped = reference[:, :height, :width]
+    rows, columns = ops.shape(cropped)[1:3]
+    return ops.pad(cropped, [[0, 0], [0, height - rows], [0, width - columns], [0, 0]])

@@ -1,0 +1,163 @@
+"""C2Matching: the whole system as one keras.Model.
+
+    lr -> bicubic 4x -> extractor_lr  \\
+                                        matching -> flow \\
+    ref -------------> extractor_ref  /                    restoration -> sr
+    ref -------------> reference_encoder -----------------/
+
+Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Several references
+are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
+"""
+
+import keras
+from keras import ops
+
+from c2m_tf.features import FEATURE_STRIDE, contrastive_extractor, reference_encoder
+from c2m_tf.matching import flow_from_matches, match
+from c2m_tf.restoration import restoration_network, variant_named
+from c2m_tf.sizes import larger, round_up
+from c2m_tf.upsampling import bicubic_upsample
+
+# Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
+ATLAS_GAP = 4
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class C2Matching(keras.Model):
+    """Reference-based 4x super-resolution (Jiang et al., CVPR 2021).
+
+    Args:
+        variant: "full" (8,865,547 parameters in the restoration network) or "light" (4,825,395).
+        dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
+
+    Call arguments:
+        inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1].
+
+    Returns:
+        float32 [B,4h,4w,3], not clamped to [0, 1].
+
+    Example:
+        model = C2Matching.from_preset("light")
+        sr = model.predict({"lr": lr[None], "ref": ref[None]})[0]
+    """
+
+    def __init__(self, variant="full", name="c2_matching", **kwargs):
+        super().__init__(name=name, autocast=False, **kwargs)
+        self.variant = variant
+        self._sizes = variant_named(variant)
+        dtype = self.dtype_policy
+        self.extractor_lr = contrastive_extractor("extractor_lr", dtype)
+        self.extractor_ref = contrastive_extractor("extractor_ref", dtype)
+        self.reference_encoder = reference_encoder("reference_encoder", dtype)
+        self.restoration = restoration_network(variant, "restoration", dtype)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        reference = self.encode_reference(inputs["ref"])
+        flow, _ = self.find_flow(inputs["lr"], reference)
+        return self.restore(inputs["lr"], flow, reference, training=training)
+
+    def encode_reference(self, references):
+        """Everything that is computed of the reference alone; use it for as many LR photos as you like.
+
+        Args:
+            references: [B,H,W,3] in [0, 1], or a list of such, of any sizes.
+
+        Returns:
+            Dict of tensors over the atlas's grid of Y x X cells: "matching" [B,Y,X,256], "candidates" [Y,X] (1 where a
+            cell shows a reference), "relu1_1" [B,4Y,4X,64], "relu2_1" [B,2Y,2X,128], and for the full variant "relu3_1" [B,Y,X,256].
+        """
+        if not isinstance(references, (list, tuple)):
+            return self._encode_one(references)
+        encoded = [self._encode_one(reference) for reference in references]
+        return encoded[0] if len(encoded) == 1 else _atlas(encoded)
+
+    def find_flow(self, lr, reference):
+        """Where the reference shows what the LR photo shows.
+
+        Args:
+            lr: [B,h,w,3] in [0, 1].
+            reference: result of `encode_reference`.
+
+        Returns:
+            flow: float32 [B,h,w,2], (dy, dx) in cells of the atlas (`matching.flow_from_matches`).
+            score: float32 [B,h-2,w-2], mean cosine of the matched patches.
+        """
+        features = self.extractor_lr(bicubic_upsample(lr))
+        matches, score = match(features, reference["matching"], reference["candidates"])
+        return flow_from_matches(matches), score
+
+    def restore(self, lr, flow, reference, training=False):
+        """SR photo [B,4h,4w,3] from the LR photo, the flow and the encoded reference."""
+        inputs = {"lr": lr, "flow": flow} | {name: reference[name] for name in self._levels()}
+        inputs = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
+        return self.restoration(inputs, training=training)
+
+    def _levels(self):
+        return ("relu3_1", "relu2_1", "relu1_1") if self._sizes.aggregates_small else ("relu2_1", "relu1_1")
+
+    def _encode_one(self, reference):
+        rows, columns = (size // FEATURE_STRIDE for size in ops.shape(reference)[1:3])
+        padded = _pad_to_cells(reference)
+        activations = self.reference_encoder(padded)
+        matching = self.extractor_ref(padded)
+        all_rows, all_columns = ops.shape(matching)[1:3]
+        # A cell that is partly padding shows something that is not there.
+        candidates = (ops.arange(all_rows) < rows)[:, None] & (ops.arange(all_columns) < columns)
+        encoded = {"matching": matching, "candidates": ops.cast(candidates, "float32")}
+        return encoded | {name: activations[name] for name in self._levels()}
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape["lr"]
+        return (batch, height and 4 * height, width and 4 * width, channels)
+
+    def get_config(self):
+        return {**super().get_config(), "variant": self.variant}
+
+    @classmethod
+    def from_preset(cls, preset, dtype="float32"):
+        """The model with weights that ship with this package.
+
+        Args:
+            preset: a name of `c2m_tf.presets.PRESETS`, e.g. "light".
+            dtype: dtype policy, "float32" or "mixed_bfloat16".
+
+        Returns:
+            C2Matching.
+
+        Raises:
+            ValueError: unknown preset; the message names those that exist.
+        """
+        from c2m_tf.presets import load_preset  # presets builds models of this class
+
+        return load_preset(preset, dtype)
+
+
+def _pad_to_cells(reference):
+    """Repeats the last row and column until height and width are multiples of 4."""
+    for axis in (1, 2):
+        size = ops.shape(reference)[axis]
+        padded = ops.minimum(ops.arange(round_up(size, FEATURE_STRIDE)), size - 1)
+        reference = ops.take(reference, padded, axis=axis)
+    return reference
+
+
+def _atlas(encoded):
+    """Stacks encoded references along y, gaps between, to the width of the widest."""
+    columns = ops.shape(encoded[0]["candidates"])[1]
+    for reference in encoded[1:]:
+        columns = larger(columns, ops.shape(reference["candidates"])[1])
+    scales = {"matching": 1, "relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
+    atlas = {}
+    for name in encoded[0]:
+        pieces = []
+        for position, reference in enumerate(encoded):
+            gap = ATLAS_GAP if position < len(encoded) - 1 else 0
+            piece = reference[name]
+            if name == "candidates":
+                pieces.append(ops.pad(piece, [[0, gap], [0, columns - ops.shape(piece)[1]]]))
+            else:
+                right = scales[name] * columns - ops.shape(piece)[2]
+                pieces.append(ops.pad(piece, [[0, 0], [0, scales[name] * gap], [0, right], [0, 0]]))
+        atlas[name] = ops.concatenate(pieces, axis=0 if name == "candidates" else 1)
+    return atlas
