@@ -32,6 +32,17 @@ TORCHVISION_VGG19 = TORCHVISION_STEM | {
     "conv5_4": 34,
 }
 _CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
+# Root mean square of the activations of Oxford's weights over 40 natural photos, two digits (see `_from_keras`).
+_CAFFE_ACTIVATION_SCALE = {
+    "conv1_1": 39.0,
+    "conv1_2": 170.0,
+    "conv2_1": 190.0,
+    "conv2_2": 220.0,
+    "conv3_1": 220.0,
+    "conv3_2": 240.0,
+    "conv3_3": 420.0,
+    "conv3_4": 700.0,
+}
 
 
 class CheckpointError(ValueError):
@@ -216,8 +227,8 @@ def _from_keras(arrays):
     """Keras's VGG-19 arrays as torchvision would store them.
 
     The Caffe preprocessing (BGR, 0..255, mean subtracted) is folded into conv1_1. Activations stay 20 to 300 times larger than
-    torchvision's; ReLU is homogeneous, so each convolution is scaled to bring its output near a standard deviation of 1 for
-    natural images, and the next one's input scale compensates.
+    torchvision's; ReLU is homogeneous, so each convolution up to conv3_4 is scaled to bring its output to a root mean square near 1
+    for natural photos, and the next one's kernel makes up for it.
     """
     state = {}
     scale_in = 1.0
@@ -240,8 +251,6 @@ def _from_keras(arrays):
     return state
 
 
-# Root mean square of each activation of Oxford's weights over natural photos, measured once (see `_from_keras`).
-_CAFFE_ACTIVATION_SCALE = {}
 
 
 def _layer_variables(model):

@@ -45,21 +45,21 @@ def contrastive_extractor(name, dtype=None):
     return keras.Model(image, conv3_1, name=name)
 
 
-def reference_encoder(name="reference_encoder", dtype=None):
+def reference_encoder(levels=("relu1_1", "relu2_1", "relu3_1"), name="reference_encoder", dtype=None):
     """VGG stem whose activations carry the reference's texture.
 
     Args:
+        levels: the activations wanted; layers beyond the deepest are not built.
         name: name of the model.
         dtype: dtype policy of the layers.
 
     Returns:
-        keras.Model: image [B,H,W,3] in [0, 1] -> {"relu1_1": [B,H,W,64], "relu2_1": [B,H/2,W/2,128],
-        "relu3_1": [B,H/4,W/4,256]}. 555,328 parameters.
+        keras.Model: image [B,H,W,3] in [0, 1] -> dict of the wanted ones of "relu1_1" [B,H,W,64], "relu2_1"
+        [B,H/2,W/2,128], "relu3_1" [B,H/4,W/4,256]. 555,328 parameters down to relu3_1, 112,576 down to relu2_1.
     """
     image, activations, conv3_1 = _stem(dtype)
     activations["relu3_1"] = layers.ReLU(name="relu3_1", dtype=dtype)(conv3_1)
-    outputs = {level: activations[level] for level in ("relu1_1", "relu2_1", "relu3_1")}
-    return keras.Model(image, outputs, name=name)
+    return keras.Model(image, {level: activations[level] for level in levels}, name=name)
 
 
 def _stem(dtype):

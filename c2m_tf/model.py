@@ -44,11 +44,12 @@ class C2Matching(keras.Model):
     def __init__(self, variant="full", name="c2_matching", **kwargs):
         super().__init__(name=name, autocast=False, **kwargs)
         self.variant = variant
-        self._sizes = variant_named(variant)
+        aggregates_small = variant_named(variant).aggregates_small
+        self._levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
         dtype = self.dtype_policy
         self.extractor_lr = contrastive_extractor("extractor_lr", dtype)
         self.extractor_ref = contrastive_extractor("extractor_ref", dtype)
-        self.reference_encoder = reference_encoder("reference_encoder", dtype)
+        self.reference_encoder = reference_encoder(self._levels, "reference_encoder", dtype)
         self.restoration = restoration_network(variant, "restoration", dtype)
         self.built = True
 
@@ -89,12 +90,9 @@ class C2Matching(keras.Model):
 
     def restore(self, lr, flow, reference, training=False):
         """SR photo [B,4h,4w,3] from the LR photo, the flow and the encoded reference."""
-        inputs = {"lr": lr, "flow": flow} | {name: reference[name] for name in self._levels()}
+        inputs = {"lr": lr, "flow": flow} | {name: reference[name] for name in self._levels}
         inputs = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
         return self.restoration(inputs, training=training)
-
-    def _levels(self):
-        return ("relu3_1", "relu2_1", "relu1_1") if self._sizes.aggregates_small else ("relu2_1", "relu1_1")
 
     def _encode_one(self, reference):
         rows, columns = (size // FEATURE_STRIDE for size in ops.shape(reference)[1:3])
@@ -105,7 +103,7 @@ class C2Matching(keras.Model):
         # A cell that is partly padding shows something that is not there.
         candidates = (ops.arange(all_rows) < rows)[:, None] & (ops.arange(all_columns) < columns)
         encoded = {"matching": matching, "candidates": ops.cast(candidates, "float32")}
-        return encoded | {name: activations[name] for name in self._levels()}
+        return encoded | activations
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape["lr"]

@@ -1,0 +1,192 @@
+"""The command line: c2m-tf upscale | evaluate | demo | import-weights.
+
+Exit codes: 0 all is done; 1 some photos of several failed; 2 wrong arguments or input; 130 interrupted. Every error is one
+line on standard error.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+_DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def main(arguments=None):
+    """Runs a command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    # TensorFlow's start-up remarks would bury the one line that matters.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        return options.command(options)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        print(f"c2m-tf: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("c2m-tf: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="c2m-tf", description="4x super-resolution of a photo with the help of a reference photo of the same scene."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    upscale = commands.add_parser("upscale", help="upscale a photo, or a folder of photos")
+    upscale.set_defaults(command=_upscale)
+    upscale.add_argument("-i", "--input", required=True, metavar="LR", help="photo, or folder of photos, to upscale")
+    upscale.add_argument(
+        "-r",
+        "--reference",
+        required=True,
+        nargs="+",
+        metavar="REF",
+        help="reference photos, or folders with references of the same names as the photos",
+    )
+    upscale.add_argument("-o", "--output", required=True, metavar="OUT", help="result; a folder if the input is one")
+    upscale.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
+    _add_model(upscale)
+
+    evaluate = commands.add_parser("evaluate", help="PSNR and SSIM on a folder NNN_0 (HR), NNN_1, NNN_2, ... (references)")
+    evaluate.set_defaults(command=_evaluate)
+    evaluate.add_argument("--pairs", required=True, metavar="FOLDER", help="folder of groups")
+    evaluate.add_argument("--references", choices=("1", "all"), default="1", help="first reference or all (default: 1)")
+    evaluate.add_argument(
+        "--protocol", choices=("plain", "paper"), default="plain", help="paper pads as the released code (default: plain)"
+    )
+    evaluate.add_argument("--json", metavar="FILE", help="also write the figures to a JSON file")
+    evaluate.add_argument("--save-images", metavar="DIR", help="also write each result as DIR/NNN.png")
+    _add_model(evaluate)
+
+    demo = commands.add_parser("demo", help="upscale a photo that ships with scikit-image; writes pictures to look at")
+    demo.set_defaults(command=_demo)
+    demo.add_argument("-o", "--output", default="demo_output", metavar="DIR", help="default: demo_output")
+    _add_model(demo)
+
+    importer = commands.add_parser("import-weights", help="make a .keras file of published PyTorch checkpoints")
+    importer.set_defaults(command=_import_weights)
+    importer.add_argument("--extractor", required=True, metavar="PTH", help="feature_extraction.pth")
+    importer.add_argument("--restoration", required=True, metavar="PTH", help="c2_matching_restoration[_mse].pth, or light")
+    importer.add_argument(
+        "--vgg",
+        required=True,
+        metavar="VGG",
+        help='vgg19-dcbb9e9d.pth (what the published weights were trained with), an .npz of Keras arrays, or "keras"',
+    )
+    importer.add_argument("--discriminator", metavar="PTH", help="critic; written beside OUT as OUT's name + .discriminator.keras")
+    importer.add_argument("-o", "--output", required=True, metavar="OUT.keras", help="file to write")
+    return parser
+
+
+def _add_model(command):
+    command.add_argument("--model", default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)")
+    command.add_argument(
+        "--precision", choices=tuple(_DTYPES), default="float32", help="of the convolutions, for presets (default: float32)"
+    )
+
+
+def _upscaler(options):
+    from c2m_tf.presets import load_model
+    from c2m_tf.upscaler import Upscaler
+
+    return Upscaler(load_model(options.model, _DTYPES[options.precision]))
+
+
+def _upscale(options):
+    from c2m_tf import batch, images
+
+    jobs, problems = batch.plan(options.input, options.reference, options.output)
+    single = not Path(options.input).is_dir()
+    if options.comparison is not None:
+        if not single:
+            raise ValueError("--comparison draws one photo; give a photo as input, not a folder")
+        images.check_output(options.comparison, [options.input, *options.reference, options.output])
+    upscaler = _upscaler(options)
+    if single:
+        batch.run(upscaler, jobs[0], options.comparison)
+        return 0
+    done = 0
+    for job in _progress(jobs, "upscaling"):
+        try:
+            batch.run(upscaler, job)
+            done += 1
+        except ValueError as error:
+            problems.append((job.lr, _one_line(error)))
+    for photo, reason in problems:
+        print(f"c2m-tf: {photo.name}: {reason}", file=sys.stderr)
+    print(f"{done} upscaled, {len(problems)} failed")
+    return 1 if problems else 0
+
+
+def _evaluate(options):
+    from c2m_tf import evaluation, images
+
+    groups = evaluation.find_groups(options.pairs)
+    if options.save_images is not None:
+        folder = Path(options.save_images)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"cannot make folder {folder}: {error.strerror}") from error
+        for group in groups:
+            images.check_output(folder / f"{group.name}.png", [group.hr, *group.references])
+    upscaler = _upscaler(options)
+    results, problems = [], []
+    for group in _progress(groups, "evaluating"):
+        try:
+            result = evaluation.evaluate_group(upscaler, group, options.references, options.protocol)
+            if options.save_images is not None:
+                images.write(folder / f"{group.name}.png", result.sr)
+            results.append((result.name, result.figures))
+        except ValueError as error:
+            problems.append(f"group {group.name}: {_one_line(error)}")
+    for problem in problems:
+        print(f"c2m-tf: {problem}", file=sys.stderr)
+    if not results:
+        return 1
+    line = evaluation.protocol_line(options.protocol, options.references, options.model)
+    report = evaluation.summary(results, line)
+    print("\n".join(evaluation.table(report)))
+    if options.json is not None:
+        text = json.dumps(report, indent=2).encode()
+        images.write_atomically(options.json, lambda file: file.write(text))
+    return 1 if problems else 0
+
+
+def _demo(options):
+    from c2m_tf import demo
+
+    figures = demo.run(_upscaler(options), options.output)
+    print(f"bicubic      {figures['bicubic_psnr_y']:.2f} dB PSNR, {figures['bicubic_ssim_y']:.4f} SSIM on Y")
+    print(f"C2-Matching  {figures['psnr_y']:.2f} dB PSNR, {figures['ssim_y']:.4f} SSIM on Y")
+    print(f"pictures: {', '.join(f'{options.output}/{name}.png' for name in ('lr', 'ref', 'bicubic', 'sr', 'comparison'))}")
+    return 0
+
+
+def _import_weights(options):
+    from c2m_tf.importer import import_weights
+
+    for path, variant in import_weights(
+        options.extractor, options.restoration, options.vgg, options.output, options.discriminator
+    ):
+        print(f"wrote {path} ({variant})")
+    return 0
+
+
+def _progress(items, title):
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, description=title, console=Console(stderr=True))
+
+
+def _one_line(error):
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""A demonstration without any photo of one's own.
+
+Takes a photo that ships with scikit-image, downsamples it, and makes a reference of it: seen from another side, in other
+colours, its texture sharp. That is easier than a real reference; `c2m-tf evaluate` measures on real ones.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import skimage
+from skimage.transform import ProjectiveTransform, warp
+
+from c2m_tf import images
+from c2m_tf.batch import comparison_sheet
+from c2m_tf.evaluation import compare
+
+# Where the corners of the photo move to in the reference, as shares of its width and height.
+_CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+_MOVED = np.array([[-0.06, -0.03], [1.04, -0.07], [1.07, 1.05], [-0.02, 1.04]])
+
+
+def run(upscaler, folder):
+    """Writes lr.png, ref.png, bicubic.png, sr.png and comparison.png into `folder`.
+
+    Args:
+        upscaler: `upscaler.Upscaler`.
+        folder: made if missing.
+
+    Returns:
+        Figures of the SR photo and of bicubic, see `evaluation.FIGURES`.
+
+    Raises:
+        images.ImageError: the folder cannot be made or written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise images.ImageError(f"cannot make folder {folder}: {error.strerror}") from error
+    hr = images.crop_to_multiple(skimage.data.coffee())
+    reference = other_view(hr)
+    lr = images.downsample(hr)
+    bicubic = images.upsample(lr)
+    sr = images.as_uint8(upscaler.upscale(lr, reference))
+    photos = {"lr": lr, "ref": reference, "bicubic": bicubic, "sr": sr}
+    photos["comparison"] = comparison_sheet(bicubic, sr, reference, hr)
+    for name, pixels in photos.items():
+        images.write(folder / f"{name}.png", pixels)
+    return compare(hr, sr, bicubic)
+
+
+def other_view(photo):
+    """The photo from another side and in warmer, darker colours: uint8 [H,W,3] of the same size."""
+    height, width = photo.shape[:2]
+    size = np.array([width, height])
+    moved_to_original = ProjectiveTransform.from_estimate(_MOVED * size, _CORNERS * size)
+    turned = warp(photo, moved_to_original, order=3, mode="reflect")
+    return images.as_uint8(turned**1.15 * np.array([1.0, 0.95, 0.88]))

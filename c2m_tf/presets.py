@@ -1,0 +1,90 @@
+"""Weights that ship with the package, and C2Matching models in files.
+
+A preset is one .npz of half-precision arrays named <part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from c2m_tf.images import write_atomically
+from c2m_tf.model import C2Matching
+
+_FOLDER = Path(__file__).parent / "weights"
+_PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
+
+
+class Preset(NamedTuple):
+    """Weights that ship: which variant they are for, all parameters of the model, and how they were made."""
+
+    variant: str
+    parameters: int
+    description: str
+
+
+PRESETS = {
+    "light": Preset(
+        "light",
+        6_048_627,
+        "Light network, first weights: teacher, student and restoration (L1) trained briefly on a CPU; see docs/model-card.md.",
+    ),
+}
+
+
+def load_preset(name, dtype="float32"):
+    """C2Matching with the weights of a preset; see `C2Matching.from_preset`."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
+    model = C2Matching(PRESETS[name].variant, dtype=dtype)
+    with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:
+        for key, variable in _named_variables(model):
+            variable.assign(arrays[key].astype(np.float32))
+    return model
+
+
+def load_model(source, dtype="float32"):
+    """A model from what a user names: a preset or a .keras file.
+
+    Args:
+        source: name of a preset, or path of a file saved by `C2Matching.save`.
+        dtype: dtype policy; only for presets, a file keeps its own.
+
+    Returns:
+        C2Matching.
+
+    Raises:
+        ValueError: unknown preset, no such file, or a file that holds something else.
+    """
+    path = Path(source)
+    if path.suffix != ".keras":
+        return load_preset(str(source), dtype)
+    if not path.is_file():
+        raise ValueError(f"model {path} does not exist")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+        reason = str(error).strip().splitlines()
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason[0] if reason else error!r}") from error
+    if not isinstance(model, C2Matching):
+        raise ValueError(f"{path} holds a {type(model).__name__} model; a C2Matching model is wanted")
+    return model
+
+
+def save_preset(model, path):
+    """Writes a model's weights as a preset file, in half precision.
+
+    Args:
+        model: C2Matching.
+        path: .npz file to write; it appears complete or not at all.
+    """
+    arrays = {key: np.asarray(variable).astype(np.float16) for key, variable in _named_variables(model)}
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def _named_variables(model):
+    for part in _PARTS:
+        for variable in getattr(model, part).variables:
+            *_, layer, kind = variable.path.split("/")
+            yield f"{part}/{layer}/{kind}", variable

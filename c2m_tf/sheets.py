@@ -1,0 +1,76 @@
+"""Comparison sheets: photos side by side under their names, for people to look at."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_MARGIN = 8
+_TITLE_HEIGHT = 22
+_BACKGROUND = (255, 255, 255)
+_INK = (30, 30, 30)
+
+
+class Panel(NamedTuple):
+    """One photo of a sheet: its title and uint8 pixels [H,W,3]."""
+
+    title: str
+    pixels: np.ndarray
+
+
+def sheet(rows, height=360):
+    """Draws rows of panels, each scaled to one height.
+
+    Args:
+        rows: list of rows, each a list of `Panel`; a row may hold any number.
+        height: height of the panels in pixels.
+
+    Returns:
+        uint8 [H,W,3].
+    """
+    drawn = [[(panel.title, _scaled(panel.pixels, height)) for panel in row] for row in rows]
+    row_width = max(sum(image.width + _MARGIN for _, image in row) for row in drawn) + _MARGIN
+    row_height = height + _TITLE_HEIGHT + _MARGIN
+    canvas = Image.new("RGB", (row_width, row_height * len(drawn) + _MARGIN), _BACKGROUND)
+    pen = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(14)
+    for number, row in enumerate(drawn):
+        left, top = _MARGIN, _MARGIN + number * row_height
+        for title, image in row:
+            pen.text((left, top), title, fill=_INK, font=font)
+            canvas.paste(image, (left, top + _TITLE_HEIGHT))
+            left += image.width + _MARGIN
+    return np.asarray(canvas)
+
+
+def crop_panels(panels, box):
+    """The same panels cut to `box` = (top, left, height, width)."""
+    top, left, height, width = box
+    return [Panel(panel.title, panel.pixels[top : top + height, left : left + width]) for panel in panels]
+
+
+def most_detailed_box(photo, size):
+    """Box (top, left, size, size) of a photo where neighbouring pixels differ most: worth enlarging.
+
+    Args:
+        photo: uint8 [H,W,3].
+        size: side of the box in pixels; cut to the photo's if that is smaller.
+
+    Returns:
+        (top, left, height, width).
+    """
+    gray = photo.astype(np.float64).mean(axis=2)
+    detail = np.zeros_like(gray)
+    detail[1:, 1:] = np.abs(np.diff(gray, axis=0))[:, 1:] + np.abs(np.diff(gray, axis=1))[1:]
+    height, width = min(size, gray.shape[0]), min(size, gray.shape[1])
+    total = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    boxes = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    top, left = np.unravel_index(int(boxes.argmax()), boxes.shape)
+    return int(top), int(left), height, width
+
+
+def _scaled(pixels, height):
+    image = Image.fromarray(pixels)
+    width = max(1, round(image.width * height / image.height))
+    enlarging = height > image.height
+    return image.resize((width, height), Image.Resampling.NEAREST if enlarging else Image.Resampling.LANCZOS)
