@@ -45,7 +45,8 @@ def match(lr_features, ref_features, candidates=None):
     reference = _reference_matrix(ref_features, candidates, batch, cells)
     # Three spare rows keep the shifted views below inside the array.
     query = _append_channel(_unit(lr_features), 1.0)
-    query = ops.reshape(query, (batch, height * width, -1))
+    channels = query.shape[-1]
+    query = ops.reshape(query, (batch, height * width, channels))
     query = ops.pad(query, [[0, 0], [0, PATCH], [0, 0]])
 
     patch_rows = height - PATCH + 1
@@ -57,7 +58,7 @@ def match(lr_features, ref_features, candidates=None):
     length = rows * width * cells
 
     def block(start):
-        size = (batch, (rows + PATCH - 1) * width + PATCH, query.shape[-1])
+        size = (batch, (rows + PATCH - 1) * width + PATCH, channels)
         pixels = ops.slice(query, (0, start * width, 0), size)
         correlation = ops.reshape(ops.matmul(pixels, reference), (batch, -1))
         summed = _sum_of_shifted(correlation, step_right, length + (PATCH - 1) * step_down)

@@ -45,11 +45,11 @@ class C2Matching(keras.Model):
         super().__init__(name=name, autocast=False, **kwargs)
         self.variant = variant
         aggregates_small = variant_named(variant).aggregates_small
-        self._levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
+        self.levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
         dtype = self.dtype_policy
         self.extractor_lr = contrastive_extractor("extractor_lr", dtype)
         self.extractor_ref = contrastive_extractor("extractor_ref", dtype)
-        self.reference_encoder = reference_encoder(self._levels, "reference_encoder", dtype)
+        self.reference_encoder = reference_encoder(self.levels, "reference_encoder", dtype)
         self.restoration = restoration_network(variant, "restoration", dtype)
         self.built = True
 
@@ -90,7 +90,7 @@ class C2Matching(keras.Model):
 
     def restore(self, lr, flow, reference, training=False):
         """SR photo [B,4h,4w,3] from the LR photo, the flow and the encoded reference."""
-        inputs = {"lr": lr, "flow": flow} | {name: reference[name] for name in self._levels}
+        inputs = {"lr": lr, "flow": flow} | {name: reference[name] for name in self.levels}
         inputs = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
         return self.restoration(inputs, training=training)
 
