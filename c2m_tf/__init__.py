@@ -1,7 +1,24 @@
-"""C2-Matching in Keras 3: 4x super-resolution of a photo with the help of a reference photo of the same scene."""
+"""C2-Matching in Keras 3: 4x super-resolution of a photo with the help of a reference photo of the same scene.
 
-from c2m_tf.model import C2Matching
+from c2m_tf import C2Matching, Upscaler
+sr = Upscaler(C2Matching.from_preset("light")).upscale(lr, ref)
+"""
+
+from typing import Any
+
 from c2m_tf.version import __version__
 
+__all__ = ["C2Matching", "Upscaler", "__version__"]
 
-__all__ = ["C2Matching", "__version__"]
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use, so that reading photos or `c2m-tf --help` need not wait for Keras and its backend.
+    if name == "C2Matching":
+        from c2m_tf.model import C2Matching
+
+        return C2Matching
+    if name == "Upscaler":
+        from c2m_tf.upscaler import Upscaler
+
+        return Upscaler
+    raise AttributeError(f"module 'c2m_tf' has no attribute {name!r}")

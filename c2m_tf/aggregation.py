@@ -12,11 +12,14 @@ Note that the convolutions see the reference where it lies, not where it is matc
 Source: C2-Matching (CVPR 2021), section 3.3.
 """
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
 from c2m_tf.deform_conv import TAPS, ModulatedDeformConv2D
 from c2m_tf.matching import pre_offsets
+from c2m_tf.typing import Tensor
 
 LEAKY_SLOPE = 0.1
 DEFORMABLE_GROUPS = 8
@@ -40,19 +43,15 @@ class DynamicAggregation(layers.Layer):
         [B, scale*h, scale*w, channels].
     """
 
-    def __init__(self, channels, scale, **kwargs):
+    def __init__(self, channels: int, scale: int, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.channels = channels
         self.scale = scale
         name, dtype = self.name, self.dtype_policy
         normal = keras.initializers.RandomNormal(stddev=0.02)
         common = {"padding": "same", "dtype": dtype}
-        self.offset_conv1 = layers.Conv2D(
-            channels, 3, kernel_initializer=normal, name=f"{name}_offset_conv1", **common
-        )
-        self.offset_conv2 = layers.Conv2D(
-            channels, 3, kernel_initializer=normal.clone(), name=f"{name}_offset_conv2", **common
-        )
+        self.offset_conv1 = layers.Conv2D(channels, 3, kernel_initializer=normal, name=f"{name}_offset_conv1", **common)
+        self.offset_conv2 = layers.Conv2D(channels, 3, kernel_initializer=normal.clone(), name=f"{name}_offset_conv2", **common)
         self.offset_mask = layers.Conv2D(
             3 * DEFORMABLE_GROUPS * TAPS,
             3,
@@ -60,11 +59,9 @@ class DynamicAggregation(layers.Layer):
             name=f"{name}_dyn_agg_conv_offset_mask",
             **common,
         )
-        self.deform_conv = ModulatedDeformConv2D(
-            channels, DEFORMABLE_GROUPS, name=f"{name}_dyn_agg", dtype=dtype
-        )
+        self.deform_conv = ModulatedDeformConv2D(channels, DEFORMABLE_GROUPS, name=f"{name}_dyn_agg", dtype=dtype)
 
-    def build(self, x_shape, reference_shape=None, flow_shape=None):
+    def build(self, x_shape, reference_shape=None, flow_shape=None) -> None:
         reference_shape = (*x_shape[:3], self.channels)
         points = DEFORMABLE_GROUPS * TAPS
         self.offset_conv1.build((*x_shape[:3], x_shape[-1] + self.channels))
@@ -72,10 +69,8 @@ class DynamicAggregation(layers.Layer):
         self.offset_mask.build(reference_shape)
         self.deform_conv.build(reference_shape, (*x_shape[:3], 2 * points), (*x_shape[:3], points))
 
-    def call(self, x, reference, flow, training=False):
-        context = ops.concatenate(
-            [ops.cast(x, self.compute_dtype), ops.cast(_fit(reference, x), self.compute_dtype)], axis=-1
-        )
+    def call(self, x: Tensor, reference: Tensor, flow: Tensor, training: bool = False) -> Tensor:
+        context = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(_fit(reference, x), self.compute_dtype)], axis=-1)
         features = ops.leaky_relu(self.offset_conv1(context), LEAKY_SLOPE)
         features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)
         raw = self.offset_mask(features)
@@ -89,10 +84,10 @@ class DynamicAggregation(layers.Layer):
         )
         return ops.leaky_relu(output, LEAKY_SLOPE)
 
-    def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None):
+    def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None) -> tuple:
         return (*x_shape[:3], self.channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "channels": self.channels, "scale": self.scale}
 
 

@@ -3,22 +3,31 @@
 A photo that fails is named and the rest goes on; the caller learns which failed.
 """
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from c2m_tf import images
 from c2m_tf.sheets import Panel, crop_panels, most_detailed_box, sheet
+
+if TYPE_CHECKING:
+    from c2m_tf.upscaler import Upscaler
 
 
 class Job(NamedTuple):
     """One photo to upscale: its file, its references' files and the result's."""
 
     lr: Path
-    refs: list
+    refs: list[Path]
     output: Path
 
 
-def plan(source, references, output):
+def plan(
+    source: str | os.PathLike, references: Iterable[str | os.PathLike], output: str | os.PathLike
+) -> tuple[list[Job], list[tuple[Path, str]]]:
     """The jobs that a command line asks for, checked as far as that is possible without decoding photos.
 
     Args:
@@ -69,7 +78,7 @@ def plan(source, references, output):
     return jobs, problems
 
 
-def run(upscaler, job, comparison=None):
+def run(upscaler: "Upscaler", job: Job, comparison: str | os.PathLike | None = None) -> None:
     """Upscales one photo and writes it.
 
     Args:
@@ -91,7 +100,9 @@ def run(upscaler, job, comparison=None):
         images.write(comparison, comparison_sheet(bicubic, sr, images.as_uint8(refs[0])))
 
 
-def comparison_sheet(bicubic, sr, reference, hr=None, detail=64):
+def comparison_sheet(
+    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray, hr: np.ndarray | None = None, detail: int = 64
+) -> np.ndarray:
     """Sheet of bicubic, SR, HR if there is one, and the reference, and below the same detail enlarged.
 
     Args:

@@ -10,11 +10,15 @@ Checkpoints are files of strangers: PyTorch loads them with `weights_only=True`,
 name and shape is checked before the first weight is set.
 """
 
+import os
+import pickle
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from c2m_tf.features import IMAGENET_MEAN, IMAGENET_STD, STEM_CONVOLUTIONS
+from c2m_tf.model import C2Matching
 
 # Position of each convolution in torchvision's `vgg19().features` (and vgg16's, which is the same up to conv3_1).
 TORCHVISION_STEM = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10}
@@ -49,7 +53,7 @@ class CheckpointError(ValueError):
     """A checkpoint's names or shapes are not those of the network that it is meant for."""
 
 
-def read_torch_checkpoint(path):
+def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Arrays of a .pth file, by name, without the prefix "module." that training on several GPUs leaves.
 
     Args:
@@ -69,11 +73,7 @@ def read_torch_checkpoint(path):
     try:
         import torch
     except ImportError as error:
-        raise ImportError(
-            'reading .pth files needs PyTorch; install it by: pip install "c2m-tf[torch]"'
-        ) from error
-    import pickle
-
+        raise ImportError('reading .pth files needs PyTorch; install it by: pip install "c2m-tf[torch]"') from error
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
@@ -89,7 +89,7 @@ def read_torch_checkpoint(path):
     return {name.removeprefix("module."): value.float().numpy() for name, value in loaded.items()}
 
 
-def load_extractors(model, state):
+def load_extractors(model: C2Matching, state: dict[str, np.ndarray]) -> None:
     """Sets both contrastive extractors from `feature_extraction.pth`'s arrays (24 entries).
 
     Args:
@@ -115,7 +115,7 @@ def load_extractors(model, state):
             raise CheckpointError(f"{name} is {np.ravel(state[name])}, but this network normalises by {values}")
 
 
-def load_restoration(model, state):
+def load_restoration(model: C2Matching, state: dict[str, np.ndarray]) -> None:
     """Sets the restoration network from `c2_matching_restoration*.pth`'s arrays (296 entries, light 208).
 
     Args:
@@ -125,9 +125,7 @@ def load_restoration(model, state):
     Raises:
         CheckpointError: as for `load_extractors`.
     """
-    published = {
-        name.removeprefix("dyn_agg_restore.").replace(".", "_"): name for name in state if name.count(".") > 0
-    }
+    published = {name.removeprefix("dyn_agg_restore.").replace(".", "_"): name for name in state if name.count(".") > 0}
     wanted = {}
     for layer, kind, variable in _layer_variables(model.restoration):
         flat = f"{layer}_{_published_kind(kind)}"
@@ -141,7 +139,7 @@ def load_restoration(model, state):
     _assign(wanted, state, f"{model.variant} restoration network", transforms)
 
 
-def load_reference_encoder(model, state):
+def load_reference_encoder(model: C2Matching, state: dict[str, np.ndarray]) -> None:
     """Sets the reference encoder from torchvision's VGG-19 arrays (`vgg19-dcbb9e9d.pth`).
 
     Args:
@@ -154,7 +152,7 @@ def load_reference_encoder(model, state):
     load_vgg_stem(model.reference_encoder, state)
 
 
-def load_vgg_stem(stem, state):
+def load_vgg_stem(stem: keras.Model, state: dict[str, np.ndarray]) -> None:
     """Sets any model of VGG-19 convolutions named convA_B from torchvision's arrays; see `load_reference_encoder`."""
     wanted = {}
     for layer, kind, variable in _layer_variables(stem):
@@ -163,7 +161,7 @@ def load_vgg_stem(stem, state):
     _assign(wanted, used, "VGG-19")
 
 
-def load_discriminator(critic, state):
+def load_discriminator(critic: keras.Model, state: dict[str, np.ndarray]) -> None:
     """Sets the published critic (`discriminator(published=True)`) from its arrays (74 entries).
 
     Args:
@@ -183,7 +181,7 @@ def load_discriminator(critic, state):
     _assign(wanted, state, "published discriminator", ignored=counters)
 
 
-def read_vgg(source):
+def read_vgg(source: str | os.PathLike) -> dict[str, np.ndarray]:
     """VGG-19 arrays under torchvision's names, from any of three sources.
 
     Args:
@@ -227,8 +225,8 @@ def _from_keras(arrays):
     """Keras's VGG-19 arrays as torchvision would store them.
 
     The Caffe preprocessing (BGR, 0..255, mean subtracted) is folded into conv1_1. Activations stay 20 to 300 times larger than
-    torchvision's; ReLU is homogeneous, so each convolution up to conv3_4 is scaled to bring its output to a root mean square near 1
-    for natural photos, and the next one's kernel makes up for it.
+    torchvision's; ReLU is homogeneous, so each convolution up to conv3_4 is scaled to bring its output to a root mean
+    square near 1 for natural photos, and the next one's kernel makes up for it.
     """
     state = {}
     scale_in = 1.0
@@ -249,8 +247,6 @@ def _from_keras(arrays):
     if missing:
         raise CheckpointError(f"the VGG arrays lack {', '.join(missing)}; wanted keys are <layer>_W and <layer>_b")
     return state
-
-
 
 
 def _layer_variables(model):

@@ -9,17 +9,15 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 _DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Runs a command line; returns the exit code."""
     options = _parser().parse_args(arguments)
-    # TensorFlow's start-up remarks would bury the one line that matters.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         return options.command(options)
     except (ValueError, FileNotFoundError, ImportError) as error:
@@ -77,7 +75,9 @@ def _parser():
         metavar="VGG",
         help='vgg19-dcbb9e9d.pth (what the published weights were trained with), an .npz of Keras arrays, or "keras"',
     )
-    importer.add_argument("--discriminator", metavar="PTH", help="critic; written beside OUT as OUT's name + .discriminator.keras")
+    importer.add_argument(
+        "--discriminator", metavar="PTH", help="critic; written beside OUT as OUT's name + .discriminator.keras"
+    )
     importer.add_argument("-o", "--output", required=True, metavar="OUT.keras", help="file to write")
     return parser
 
@@ -90,10 +90,36 @@ def _add_model(command):
 
 
 def _upscaler(options):
+    _start_keras()
     from c2m_tf.presets import load_model
     from c2m_tf.upscaler import Upscaler
 
     return Upscaler(load_model(options.model, _DTYPES[options.precision]))
+
+
+def _start_keras():
+    """Imports Keras and runs a first operation while standard error is held back.
+
+    TensorFlow remarks on its build and on missing GPUs there, past all its settings; that would bury the one line that
+    matters. If starting fails, what was held back is printed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            import keras
+
+            keras.ops.zeros(1)
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _upscale(options):
@@ -168,6 +194,7 @@ def _demo(options):
 
 
 def _import_weights(options):
+    _start_keras()
     from c2m_tf.importer import import_weights
 
     for path, variant in import_weights(

@@ -12,11 +12,14 @@ Offsets come as blocks [dy | dx], each group-major (channel g * 9 + k, tap k = 3
 Source: Zhu et al., Deformable ConvNets v2 (CVPR 2019), eq. 1; the arithmetic is that of the published CUDA kernel.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from c2m_tf.sizes import larger, smaller
+from c2m_tf.typing import Tensor
 
 TAPS = 9
 
@@ -49,27 +52,32 @@ class ModulatedDeformConv2D(layers.Layer):
         ValueError: channels of features, offsets or mask do not fit `groups`.
     """
 
-    def __init__(self, filters, groups=8, **kwargs):
+    def __init__(self, filters: int, groups: int = 8, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.filters = filters
         self.groups = groups
 
-    def build(self, features_shape, offsets_shape=None, mask_shape=None, pre_offset_shape=None):
+    def build(self, features_shape, offsets_shape=None, mask_shape=None, pre_offset_shape=None) -> None:
         channels = features_shape[-1]
         if channels % self.groups:
             raise ValueError(f"{channels} channels cannot be split into {self.groups} deformable groups")
         points = self.groups * TAPS
         for name, shape, wanted in (("offsets", offsets_shape, 2 * points), ("mask", mask_shape, points)):
             if shape is not None and shape[-1] != wanted:
-                raise ValueError(
-                    f"{name} have {shape[-1]} channels; {self.groups} groups of {TAPS} taps need {wanted}"
-                )
+                raise ValueError(f"{name} have {shape[-1]} channels; {self.groups} groups of {TAPS} taps need {wanted}")
         limit = 1.0 / (channels * TAPS) ** 0.5
         uniform = keras.initializers.RandomUniform(-limit, limit)
         self.kernel = self.add_weight(shape=(3, 3, channels, self.filters), initializer=uniform, name="kernel")
         self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
 
-    def call(self, features, offsets, mask, pre_offset=None, training=False):
+    def call(
+        self,
+        features: Tensor,
+        offsets: Tensor,
+        mask: Tensor,
+        pre_offset: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
         batch, height, width = ops.shape(offsets)[:3]
         inputs = [offsets, mask] if pre_offset is None else [offsets, mask, pre_offset]
         table = self._row_table(features)
@@ -151,10 +159,10 @@ class ModulatedDeformConv2D(layers.Layer):
         )
         return sum(ops.take(table, row, axis=0) * weight[..., None] for row, weight in corners)
 
-    def compute_output_shape(self, features_shape, offsets_shape, mask_shape=None, pre_offset_shape=None):
+    def compute_output_shape(self, features_shape, offsets_shape, mask_shape=None, pre_offset_shape=None) -> tuple:
         return (*offsets_shape[:3], self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
 
 

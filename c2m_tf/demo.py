@@ -4,7 +4,9 @@ Takes a photo that ships with scikit-image, downsamples it, and makes a referenc
 colours, its texture sharp. That is easier than a real reference; `c2m-tf evaluate` measures on real ones.
 """
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import skimage
@@ -14,12 +16,15 @@ from c2m_tf import images
 from c2m_tf.batch import comparison_sheet
 from c2m_tf.evaluation import compare
 
+if TYPE_CHECKING:
+    from c2m_tf.upscaler import Upscaler
+
 # Where the corners of the photo move to in the reference, as shares of its width and height.
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 _MOVED = np.array([[-0.06, -0.03], [1.04, -0.07], [1.07, 1.05], [-0.02, 1.04]])
 
 
-def run(upscaler, folder):
+def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, float]:
     """Writes lr.png, ref.png, bicubic.png, sr.png and comparison.png into `folder`.
 
     Args:
@@ -49,7 +54,7 @@ def run(upscaler, folder):
     return compare(hr, sr, bicubic)
 
 
-def other_view(photo):
+def other_view(photo: np.ndarray) -> np.ndarray:
     """The photo from another side and in warmer, darker colours: uint8 [H,W,3] of the same size."""
     height, width = photo.shape[:2]
     size = np.array([width, height])

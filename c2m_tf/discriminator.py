@@ -9,15 +9,19 @@ unbounded. The default here is the paper's form; `published=True` builds the cod
 Source: C2-Matching (CVPR 2021), section 3.4; released configuration (64x64 crops and larger work alike).
 """
 
+from typing import Any
+
 import keras
 from keras import layers, ops
+
+from c2m_tf.typing import Tensor
 
 WIDTHS = (32, 64, 128, 256, 512)
 LEAKY_SLOPE = 0.2
 PUBLISHED_PARAMETERS = 5_242_529
 
 
-def discriminator(published=False, name="discriminator", dtype=None):
+def discriminator(published: bool = False, name: str = "discriminator", dtype: Any = None) -> keras.Model:
     """Builds the critic.
 
     Args:
@@ -36,18 +40,14 @@ def discriminator(published=False, name="discriminator", dtype=None):
         # Padding is explicit because "same" pads stride-2 convolutions of even sizes on one side only.
         if kernel == 3:
             features = layers.ZeroPadding2D(1, name=f"{layer_name}_pad", dtype=dtype)(features)
-        return layers.Conv2D(
-            filters, kernel, stride, kernel_initializer=normal.clone(), name=layer_name, dtype=dtype
-        )(features)
+        return layers.Conv2D(filters, kernel, stride, kernel_initializer=normal.clone(), name=layer_name, dtype=dtype)(features)
 
     features = photo
     for block, width in enumerate(WIDTHS, 1):
         for position, stride in ((0, 1), (3, 2)):
             features = convolution(features, width, 3, stride, f"conv_block{block}_{position}")
             if published:
-                normalization = TwiceDifferentiableBatchNormalization(
-                    name=f"conv_block{block}_{position + 1}", dtype=dtype
-                )
+                normalization = TwiceDifferentiableBatchNormalization(name=f"conv_block{block}_{position + 1}", dtype=dtype)
                 features = normalization(features)
             features = layers.LeakyReLU(LEAKY_SLOPE, name=f"conv_block{block}_{position + 2}", dtype=dtype)(features)
     features = layers.GlobalAveragePooling2D(keepdims=True, name="out_block_0", dtype=dtype)(features)
@@ -72,7 +72,7 @@ class TwiceDifferentiableBatchNormalization(layers.Layer):
     MOMENTUM = 0.9
     EPSILON = 1e-5
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         shape = (input_shape[-1],)
         around_one = keras.initializers.RandomNormal(1.0, 0.02)
         self.gamma = self.add_weight(shape=shape, initializer=around_one, name="gamma")
@@ -80,7 +80,7 @@ class TwiceDifferentiableBatchNormalization(layers.Layer):
         self.moving_mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="moving_mean")
         self.moving_variance = self.add_weight(shape=shape, initializer="ones", trainable=False, name="moving_variance")
 
-    def call(self, features, training=False):
+    def call(self, features: Tensor, training: bool = False) -> Tensor:
         if not training:
             return self._normalized(features - self.moving_mean, self.moving_variance)
         mean = ops.mean(features, axis=(0, 1, 2))

@@ -1,7 +1,7 @@
 """Evaluation on a folder of HR photos and their references: PSNR and SSIM of SR beside bicubic.
 
-Naming is CUFED5's: NNN_0.png is the HR photo of group NNN, NNN_1.png, NNN_2.png, ... are its references, best first. LR photos are made
-from HR by Pillow's bicubic. Two protocols:
+Naming is CUFED5's: NNN_0.png is the HR photo of group NNN, NNN_1.png, NNN_2.png, ... are its references, best first. LR
+photos are made from HR by Pillow's bicubic. Two protocols:
 
     plain   LR from the HR photo, cropped to multiples of 4; references as they are, of any size
     paper   as the released code: photos of a group are padded with black at the bottom and right to one size before
@@ -10,13 +10,17 @@ from HR by Pillow's bicubic. Two protocols:
 Figures are taken on 8-bit photos within a border of 4 px; Y is unrounded BT.601 luma (see `metrics`).
 """
 
+import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from c2m_tf import images, metrics
+
+if TYPE_CHECKING:
+    from c2m_tf.upscaler import Upscaler
 
 PROTOCOLS = ("plain", "paper")
 FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "bicubic_ssim_y")
@@ -27,7 +31,7 @@ class Group(NamedTuple):
 
     name: str
     hr: Path
-    references: list
+    references: list[Path]
 
 
 class Result(NamedTuple):
@@ -41,7 +45,7 @@ class Result(NamedTuple):
     reference: np.ndarray
 
 
-def find_groups(folder):
+def find_groups(folder: str | os.PathLike) -> list[Group]:
     """Groups of a folder named NNN_0, NNN_1, ..., in order of their names.
 
     Raises:
@@ -69,7 +73,7 @@ def find_groups(folder):
     ]
 
 
-def evaluate_group(upscaler, group, references="1", protocol="plain"):
+def evaluate_group(upscaler: "Upscaler", group: Group, references: str = "1", protocol: str = "plain") -> Result:
     """Downsamples a group's HR photo, upscales it again and compares.
 
     Args:
@@ -100,7 +104,7 @@ def evaluate_group(upscaler, group, references="1", protocol="plain"):
     return Result(group.name, compare(hr, sr, bicubic), hr, sr, bicubic, refs[0])
 
 
-def compare(hr, sr, bicubic):
+def compare(hr: np.ndarray, sr: np.ndarray, bicubic: np.ndarray) -> dict[str, float]:
     """The figures of one photo (see FIGURES); all three uint8 [H,W,3]."""
     hr_y, sr_y, bicubic_y = metrics.luma(hr), metrics.luma(sr), metrics.luma(bicubic)
     return {
@@ -112,7 +116,7 @@ def compare(hr, sr, bicubic):
     }
 
 
-def summary(results, protocol_line):
+def summary(results: list[tuple[str, dict]], protocol_line: str) -> dict:
     """The report as it is written to JSON.
 
     Args:
@@ -127,7 +131,7 @@ def summary(results, protocol_line):
     return {"protocol": protocol_line, "mean": mean, "images": listed}
 
 
-def protocol_line(protocol, references, model):
+def protocol_line(protocol: str, references: str, model: str) -> str:
     """One sentence that belongs beside every table."""
     which = "all references" if references == "all" else "first reference"
     padding = "padded to one size with black before downsampling" if protocol == "paper" else "no padding"
@@ -137,7 +141,7 @@ def protocol_line(protocol, references, model):
     )
 
 
-def table(report):
+def table(report: dict) -> list[str]:
     """The report as lines of text."""
     lines = [f"{'photo':<16}{'bicubic PSNR':>14}{'SSIM':>8}{'C2M PSNR':>12}{'SSIM':>8}{'gain':>8}{'RGB PSNR':>11}"]
     rows = [*report["images"], {"name": "mean", **report["mean"]}]
@@ -158,6 +162,4 @@ def _read(path):
 def _padded_to_one_size(photos):
     height = max(photo.shape[0] for photo in photos)
     width = max(photo.shape[1] for photo in photos)
-    return [
-        np.pad(photo, ((0, height - photo.shape[0]), (0, width - photo.shape[1]), (0, 0))) for photo in photos
-    ]
+    return [np.pad(photo, ((0, height - photo.shape[0]), (0, width - photo.shape[1]), (0, 0))) for photo in photos]

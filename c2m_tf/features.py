@@ -12,26 +12,24 @@ Images are RGB in [0, 1]; the ImageNet normalisation stands inside. Heights and 
 Source: C2-Matching (CVPR 2021), section 3.2 and supplementary Table 1.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
+
+from c2m_tf.typing import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # Name and width of each convolution; a 2x2 max pooling stands before conv2_1 and conv3_1.
 STEM_CONVOLUTIONS = (("conv1_1", 64), ("conv1_2", 64), ("conv2_1", 128), ("conv2_2", 128), ("conv3_1", 256))
-STEM_KERNEL_SHAPES = {
-    "conv1_1": (3, 3, 3, 64),
-    "conv1_2": (3, 3, 64, 64),
-    "conv2_1": (3, 3, 64, 128),
-    "conv2_2": (3, 3, 128, 128),
-    "conv3_1": (3, 3, 128, 256),
-}
 FEATURE_STRIDE = 4
 
 
-def contrastive_extractor(name, dtype=None):
+def contrastive_extractor(name: str, dtype: Any = None) -> keras.Model:
     """VGG stem that describes each 4x4 cell of an image by 256 numbers for matching.
 
     Args:
@@ -45,7 +43,9 @@ def contrastive_extractor(name, dtype=None):
     return keras.Model(image, conv3_1, name=name)
 
 
-def reference_encoder(levels=("relu1_1", "relu2_1", "relu3_1"), name="reference_encoder", dtype=None):
+def reference_encoder(
+    levels: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1"), name: str = "reference_encoder", dtype: Any = None
+) -> keras.Model:
     """VGG stem whose activations carry the reference's texture.
 
     Args:
@@ -85,16 +85,16 @@ class ImageNetNormalization(layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         image = keras.ops.cast(image, "float32")
         normalized = (image - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
         return keras.ops.cast(normalized, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape) -> tuple:
         return input_shape
 
 
-def perceptual_stem(layer="relu5_1", dtype=None):
+def perceptual_stem(layer: str = "relu5_1", dtype: Any = None) -> keras.Model:
     """VGG-19 from the image up to a named activation, for the perceptual loss (paper, section 3.4).
 
     Args:
@@ -117,8 +117,6 @@ def perceptual_stem(layer="relu5_1", dtype=None):
         stage, position = (int(part) for part in name.removeprefix("relu").split("_"))
         if position == 1 and stage > 1:
             features = layers.MaxPooling2D(2, name=f"pool_before_conv{stage}_1", dtype=dtype)(features)
-        convolution = layers.Conv2D(
-            stages[stage - 1][0], 3, padding="same", name=name.replace("relu", "conv"), dtype=dtype
-        )
+        convolution = layers.Conv2D(stages[stage - 1][0], 3, padding="same", name=name.replace("relu", "conv"), dtype=dtype)
         features = layers.ReLU(name=name, dtype=dtype)(convolution(features))
     return keras.Model(image, features, name="perceptual_stem")

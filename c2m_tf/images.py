@@ -15,12 +15,12 @@ decoded, so a small file cannot ask for gigabytes. EXIF orientation is applied. 
 Writing: into a temporary file beside the target, which replaces it only when complete.
 """
 
-import contextlib
 import os
 import tempfile
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -62,7 +62,7 @@ class Photo(NamedTuple):
     icc_profile: bytes | None = None
 
 
-def read(path, max_pixels=MAX_PIXELS):
+def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     """Reads a photo.
 
     Args:
@@ -101,7 +101,13 @@ def read(path, max_pixels=MAX_PIXELS):
         raise ImageError(f"{path} is damaged or truncated: {reason}") from error
 
 
-def write(path, rgb, alpha=None, gray=False, icc_profile=None):
+def write(
+    path: str | os.PathLike,
+    rgb: np.ndarray,
+    alpha: np.ndarray | None = None,
+    gray: bool = False,
+    icc_profile: bytes | None = None,
+) -> None:
     """Writes a photo; the file appears complete or not at all, and an older one is replaced only by a complete one.
 
     Args:
@@ -128,7 +134,7 @@ def write(path, rgb, alpha=None, gray=False, icc_profile=None):
     write_atomically(path, lambda file: image.save(file, file_format, **options))
 
 
-def write_atomically(path, save):
+def write_atomically(path: str | os.PathLike, save: Callable[[BinaryIO], object]) -> None:
     """Calls `save(file)` with a temporary binary file in the folder of `path`, then moves that to `path`.
 
     Raises:
@@ -138,21 +144,20 @@ def write_atomically(path, save):
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
+            temporary = Path(file.name)
             save(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
 
 
-def check_suffix(path, with_alpha=False):
+def check_suffix(path: str | os.PathLike, with_alpha: bool = False) -> None:
     """Raises ImageError if the suffix of `path` names no format that we write, or none that can hold alpha if need be."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
@@ -161,7 +166,7 @@ def check_suffix(path, with_alpha=False):
         raise ImageError(f"{path}: {suffix} cannot hold transparency; choose one of {' '.join(SUFFIXES_WITH_ALPHA)}")
 
 
-def check_output(path, inputs):
+def check_output(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
     """Raises ImageError if writing to `path` is bound to fail or would overwrite one of `inputs`; creates nothing."""
     path = Path(path)
     check_suffix(path)
@@ -176,7 +181,7 @@ def check_output(path, inputs):
             raise ImageError(f"output {path} is an input; choose another name, inputs are never overwritten")
 
 
-def as_uint8(values):
+def as_uint8(values: np.ndarray) -> np.ndarray:
     """uint8 as it is; float in [0, 1] clipped, scaled to 0..255 and rounded. NaN becomes 0."""
     values = np.asarray(values)
     if values.dtype == np.uint8:
@@ -185,13 +190,13 @@ def as_uint8(values):
     return np.rint(scaled).astype(np.uint8)
 
 
-def as_float(values):
+def as_float(values: np.ndarray) -> np.ndarray:
     """uint8 0..255 -> float32 [0, 1]; float as float32."""
     values = np.asarray(values)
     return values.astype(np.float32) / np.float32(255.0) if values.dtype == np.uint8 else values.astype(np.float32)
 
 
-def bicubic(values, size):
+def bicubic(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Pillow's bicubic resize, as the field degrades photos: 8 bits in, 8 bits out, antialiased when shrinking.
 
     Args:
@@ -204,17 +209,17 @@ def bicubic(values, size):
     return np.asarray(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
-def downsample(hr):
+def downsample(hr: np.ndarray) -> np.ndarray:
     """LR photo of an HR one whose sides are multiples of 4: Pillow's bicubic by 4, uint8 [h,w,3]."""
     return bicubic(hr, (hr.shape[0] // SCALE, hr.shape[1] // SCALE))
 
 
-def upsample(lr):
+def upsample(lr: np.ndarray) -> np.ndarray:
     """Pillow's bicubic by 4: uint8 [4h,4w,3] or [4h,4w]."""
     return bicubic(lr, (lr.shape[0] * SCALE, lr.shape[1] * SCALE))
 
 
-def crop_to_multiple(photo, multiple=SCALE):
+def crop_to_multiple(photo: np.ndarray, multiple: int = SCALE) -> np.ndarray:
     """Drops rows at the bottom and columns at the right until both sides are multiples of 4."""
     height, width = (size // multiple * multiple for size in photo.shape[:2])
     return photo[:height, :width]

@@ -1,16 +1,23 @@
 """Published checkpoints -> .keras files: what `c2m-tf import-weights` does."""
 
-import contextlib
 import os
 import tempfile
 from pathlib import Path
+
+import keras
 
 from c2m_tf import checkpoints
 from c2m_tf.discriminator import discriminator as build_discriminator
 from c2m_tf.model import C2Matching
 
 
-def import_weights(extractor, restoration, vgg, output, discriminator=None):
+def import_weights(
+    extractor: str | os.PathLike,
+    restoration: str | os.PathLike,
+    vgg: str | os.PathLike,
+    output: str | os.PathLike,
+    discriminator: str | os.PathLike | None = None,
+) -> list[tuple[Path, str]]:
     """Builds the model that the checkpoints belong to, full or light, and saves it.
 
     Args:
@@ -48,20 +55,20 @@ def import_weights(extractor, restoration, vgg, output, discriminator=None):
     return [(path, what) for path, _, what in to_write]
 
 
-def save_atomically(model, path):
+def save_atomically(model: keras.Model, path: str | os.PathLike) -> None:
     """Saves a Keras model so that `path` holds the complete new file or what it held before.
 
     Raises:
         ValueError: the file cannot be written.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".keras")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".keras")
     os.close(handle)
+    temporary = Path(name)
     try:
         model.save(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)

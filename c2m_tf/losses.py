@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from c2m_tf.features import FEATURE_STRIDE
+from c2m_tf.typing import Tensor
 
 TRIPLET_MARGIN = 1.0
 SAFE_RADIUS = 4  # cells; a negative nearer than this to the true match is no negative
@@ -38,20 +39,20 @@ class Correspondence(NamedTuple):
     usable: float32 [B,N], 1 where the target lies well inside image 2.
     """
 
-    target: object
-    target_yx: object
-    usable: object
+    target: Tensor
+    target_yx: Tensor
+    usable: Tensor
 
 
 class TripletLoss(NamedTuple):
     """Batch means over the pairs that are not skipped: the loss and the two distances that it weighs."""
 
-    loss: object
-    positive_distance: object
-    negative_distance: object
+    loss: Tensor
+    positive_distance: Tensor
+    negative_distance: Tensor
 
 
-def correspondence(homography, height, width):
+def correspondence(homography: Tensor, height: int, width: int) -> Correspondence:
     """Where each cell of image 1 lies in image 2, its homographic warp.
 
     Args:
@@ -78,7 +79,7 @@ def correspondence(homography, height, width):
     return Correspondence(target, ops.stack([cell_y, cell_x], axis=-1), usable)
 
 
-def triplet_loss(features1, features2, homography):
+def triplet_loss(features1: Tensor, features2: Tensor, homography: Tensor) -> TripletLoss:
     """Margin triplet loss with the hardest negatives of both images (paper, eq. 2 and 3).
 
     Args:
@@ -108,7 +109,9 @@ def triplet_loss(features1, features2, homography):
     return TripletLoss(*means)
 
 
-def correlation_distillation(student1, student2, teacher1, teacher2, homography):
+def correlation_distillation(
+    student1: Tensor, student2: Tensor, teacher1: Tensor, teacher2: Tensor, homography: Tensor
+) -> Tensor:
     """Kullback-Leibler divergence from the teacher's to the student's matching distribution (paper, eq. 5 and 6).
 
     Args:
@@ -128,12 +131,12 @@ def correlation_distillation(student1, student2, teacher1, teacher2, homography)
     return _mean_over_pairs(divergence, truth.usable)
 
 
-def l1_loss(hr, sr):
+def l1_loss(hr: Tensor, sr: Tensor) -> Tensor:
     """Mean absolute difference over all elements, float32 scalar."""
     return ops.mean(ops.abs(ops.cast(hr, "float32") - ops.cast(sr, "float32")))
 
 
-def perceptual_loss(hr_features, sr_features):
+def perceptual_loss(hr_features: Tensor, sr_features: Tensor) -> Tensor:
     """Frobenius norm of the difference of VGG activations over the whole batch, weighted by 1e-4.
 
     The released code does not divide by the number of elements as the paper's eq. 8 does, so the value grows with the
@@ -150,12 +153,12 @@ def perceptual_loss(hr_features, sr_features):
     return PERCEPTUAL_WEIGHT * ops.sqrt(ops.sum(ops.square(difference)) + 1e-30)
 
 
-def critic_loss(real, fake):
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     """WGAN loss of the critic, mean(fake) - mean(real), without the penalty; values [B,1] of the critic."""
     return ops.mean(fake) - ops.mean(real)
 
 
-def gradient_penalty(gradients):
+def gradient_penalty(gradients: Tensor) -> Tensor:
     """10 * mean over the batch of (norm - 1)^2 (Gulrajani et al., 2017, eq. 3).
 
     Args:
@@ -168,7 +171,7 @@ def gradient_penalty(gradients):
     return GRADIENT_PENALTY_WEIGHT * ops.mean(ops.square(norm - 1.0))
 
 
-def adversarial_loss(fake):
+def adversarial_loss(fake: Tensor) -> Tensor:
     """-1e-6 * mean of the critic's values [B,1] on SR photos."""
     return -ADVERSARIAL_WEIGHT * ops.mean(fake)
 

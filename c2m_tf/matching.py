@@ -16,6 +16,7 @@ Source: C2-Matching (CVPR 2021), section 3.2; the published code's result is rep
 from keras import ops
 
 from c2m_tf.sizes import larger, smaller
+from c2m_tf.typing import Tensor
 
 PATCH = 3
 
@@ -24,7 +25,7 @@ BLOCK_BYTES = 24 * 2**20
 _INVALID = -100.0  # added once for each cell that must not be matched; patch scores lie within [-9, 9]
 
 
-def match(lr_features, ref_features, candidates=None):
+def match(lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Best matching reference patch of each LR patch.
 
     Args:
@@ -72,7 +73,7 @@ def match(lr_features, ref_features, candidates=None):
     return matches[:, :, :patch_columns], score[:, :, :patch_columns]
 
 
-def flow_from_matches(matches):
+def flow_from_matches(matches: Tensor) -> Tensor:
     """Displacement of each LR cell to its match, as the published code lays it out.
 
     The flow of cell (y, x) is that of the patch whose *top-left* cell it is; the last two rows and columns, where no patch
@@ -91,7 +92,7 @@ def flow_from_matches(matches):
     return ops.cast(ops.pad(displacement, [[0, 0], border, border, [0, 0]]), "float32")
 
 
-def pre_offsets(flow, scale):
+def pre_offsets(flow: Tensor, scale: int) -> Tensor:
     """The nine displacements that the deformable convolution's taps start from.
 
     Tap (i, j) at output pixel (Y, X) follows the match of the patch in which that pixel's cell sits at position (i, j):

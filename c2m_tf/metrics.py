@@ -4,25 +4,30 @@
     PSNR = 10 log10(255^2 / mean squared difference)
     SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, mean over the valid area
 
-Papers crop a border of 4 px (the scale) first. Source: the released evaluation code of C2-Matching; Wang et al. (2004) for SSIM.
+Papers crop a border of 4 px (the scale) first. Sources: the released evaluation code of C2-Matching; for SSIM Wang et al.
+(2004).
 """
+
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 from skimage.metrics import structural_similarity
 
+from c2m_tf.typing import Tensor
+
 BORDER = 4
 _LUMA = (65.481, 128.553, 24.966)
 _WINDOW, _SIGMA = 11, 1.5
 
 
-def luma(rgb):
+def luma(rgb: np.ndarray) -> np.ndarray:
     """ITU-R BT.601 luma of uint8 RGB: float64 [H,W], 16..235."""
     return rgb.astype(np.float64) @ (np.array(_LUMA) / 255.0) + 16.0
 
 
-def psnr(first, second, border=BORDER):
+def psnr(first: np.ndarray, second: np.ndarray, border: int = BORDER) -> float:
     """Peak signal-to-noise ratio in dB of two photos of equal shape on the scale 0..255.
 
     Args:
@@ -40,13 +45,11 @@ def psnr(first, second, border=BORDER):
     return float("inf") if error == 0 else float(10.0 * np.log10(255.0**2 / error))
 
 
-def ssim(first, second, border=BORDER):
+def ssim(first: np.ndarray, second: np.ndarray, border: int = BORDER) -> float:
     """Structural similarity of two one-channel photos [H,W] on the scale 0..255; arguments and errors as `psnr`."""
     first, second = _inside(first, second, border, _WINDOW)
     return float(
-        structural_similarity(
-            first, second, gaussian_weights=True, sigma=_SIGMA, use_sample_covariance=False, data_range=255.0
-        )
+        structural_similarity(first, second, gaussian_weights=True, sigma=_SIGMA, use_sample_covariance=False, data_range=255.0)
     )
 
 
@@ -69,7 +72,7 @@ class _MeanOverPhotos(keras.metrics.Metric):
         self.total = self.add_weight(name="total", initializer="zeros")
         self.count = self.add_weight(name="count", initializer="zeros")
 
-    def update_state(self, hr, sr, sample_weight=None):
+    def update_state(self, hr: Tensor, sr: Tensor, sample_weight: Tensor | None = None) -> None:
         """Adds a batch; hr and sr are float [B,H,W,3] in [0, 1], rounded to 8 bits here. Weights are not supported."""
         if sample_weight is not None:
             raise ValueError(f"{self.name} counts every photo once; sample weights are not supported")
@@ -77,7 +80,7 @@ class _MeanOverPhotos(keras.metrics.Metric):
         self.total.assign_add(ops.sum(values))
         self.count.assign_add(ops.cast(ops.shape(values)[0], "float32"))
 
-    def result(self):
+    def result(self) -> Tensor:
         """Mean over all photos so far; 0 before the first."""
         return ops.divide_no_nan(self.total, self.count)
 
@@ -86,7 +89,7 @@ class _MeanOverPhotos(keras.metrics.Metric):
         eight_bits = eight_bits[:, self.border : -self.border or None, self.border : -self.border or None]
         return ops.sum(eight_bits * (np.float32(_LUMA) / np.float32(255.0)), axis=-1) + 16.0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "border": self.border}
 
 

@@ -9,6 +9,9 @@ Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 an
 are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -16,6 +19,7 @@ from c2m_tf.features import FEATURE_STRIDE, contrastive_extractor, reference_enc
 from c2m_tf.matching import flow_from_matches, match
 from c2m_tf.restoration import restoration_network, variant_named
 from c2m_tf.sizes import larger, round_up
+from c2m_tf.typing import Tensor
 from c2m_tf.upsampling import bicubic_upsample
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
@@ -41,7 +45,7 @@ class C2Matching(keras.Model):
         sr = model.predict({"lr": lr[None], "ref": ref[None]})[0]
     """
 
-    def __init__(self, variant="full", name="c2_matching", **kwargs):
+    def __init__(self, variant: str = "full", name: str = "c2_matching", **kwargs: Any) -> None:
         super().__init__(name=name, autocast=False, **kwargs)
         self.variant = variant
         aggregates_small = variant_named(variant).aggregates_small
@@ -53,12 +57,12 @@ class C2Matching(keras.Model):
         self.restoration = restoration_network(variant, "restoration", dtype)
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         reference = self.encode_reference(inputs["ref"])
         flow, _ = self.find_flow(inputs["lr"], reference)
         return self.restore(inputs["lr"], flow, reference, training=training)
 
-    def encode_reference(self, references):
+    def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """Everything that is computed of the reference alone; use it for as many LR photos as you like.
 
         Args:
@@ -66,14 +70,15 @@ class C2Matching(keras.Model):
 
         Returns:
             Dict of tensors over the atlas's grid of Y x X cells: "matching" [B,Y,X,256], "candidates" [Y,X] (1 where a
-            cell shows a reference), "relu1_1" [B,4Y,4X,64], "relu2_1" [B,2Y,2X,128], and for the full variant "relu3_1" [B,Y,X,256].
+            cell shows a reference), "relu1_1" [B,4Y,4X,64], "relu2_1" [B,2Y,2X,128], and for the full variant
+            "relu3_1" [B,Y,X,256].
         """
         if not isinstance(references, (list, tuple)):
             return self._encode_one(references)
         encoded = [self._encode_one(reference) for reference in references]
         return encoded[0] if len(encoded) == 1 else _atlas(encoded)
 
-    def find_flow(self, lr, reference):
+    def find_flow(self, lr: Tensor, reference: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Where the reference shows what the LR photo shows.
 
         Args:
@@ -88,7 +93,7 @@ class C2Matching(keras.Model):
         matches, score = match(features, reference["matching"], reference["candidates"])
         return flow_from_matches(matches), score
 
-    def restore(self, lr, flow, reference, training=False):
+    def restore(self, lr: Tensor, flow: Tensor, reference: dict[str, Tensor], training: bool = False) -> Tensor:
         """SR photo [B,4h,4w,3] from the LR photo, the flow and the encoded reference."""
         inputs = {"lr": lr, "flow": flow} | {name: reference[name] for name in self.levels}
         inputs = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
@@ -105,15 +110,15 @@ class C2Matching(keras.Model):
         encoded = {"matching": matching, "candidates": ops.cast(candidates, "float32")}
         return encoded | activations
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape["lr"]
         return (batch, height and 4 * height, width and 4 * width, channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "variant": self.variant}
 
     @classmethod
-    def from_preset(cls, preset, dtype="float32"):
+    def from_preset(cls, preset: str, dtype: str = "float32") -> "C2Matching":
         """The model with weights that ship with this package.
 
         Args:

@@ -3,6 +3,7 @@
 A preset is one .npz of half-precision arrays named <part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel.
 """
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ PRESETS = {
 }
 
 
-def load_preset(name, dtype="float32"):
+def load_preset(name: str, dtype: str = "float32") -> C2Matching:
     """C2Matching with the weights of a preset; see `C2Matching.from_preset`."""
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
@@ -44,7 +45,7 @@ def load_preset(name, dtype="float32"):
     return model
 
 
-def load_model(source, dtype="float32"):
+def load_model(source: str | os.PathLike, dtype: str = "float32") -> C2Matching:
     """A model from what a user names: a preset or a .keras file.
 
     Args:
@@ -72,14 +73,14 @@ def load_model(source, dtype="float32"):
     return model
 
 
-def save_preset(model, path):
+def save_preset(model: C2Matching, path: str | os.PathLike) -> None:
     """Writes a model's weights as a preset file, in half precision.
 
     Args:
         model: C2Matching.
         path: .npz file to write; it appears complete or not at all.
     """
-    arrays = {key: np.asarray(variable).astype(np.float16) for key, variable in _named_variables(model)}
+    arrays = {key: keras.ops.convert_to_numpy(variable).astype(np.float16) for key, variable in _named_variables(model)}
     write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
 
 

@@ -12,12 +12,13 @@ Layer names are the published ones with "_" for ".", so that the checkpoint impo
 Source: C2-Matching (CVPR 2021), section 3.3 and supplementary Tables 2 and 3; initialisation N(0, 0.02) as published.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers, ops
 
 from c2m_tf.aggregation import LEAKY_SLOPE, DynamicAggregation
+from c2m_tf.typing import Tensor
 from c2m_tf.upsampling import BilinearUpsample
 
 WIDTH = 64
@@ -40,7 +41,7 @@ VARIANTS = {
 }
 
 
-def restoration_network(variant="full", name="restoration", dtype=None):
+def restoration_network(variant: str = "full", name: str = "restoration", dtype: Any = None) -> keras.Model:
     """Builds the restoration network.
 
     Args:
@@ -96,7 +97,7 @@ def restoration_network(variant="full", name="restoration", dtype=None):
     return keras.Model(inputs, sr, name=name)
 
 
-def variant_named(variant):
+def variant_named(variant: str) -> Variant:
     """The `Variant` of that name; raises ValueError, naming the choices, if there is none."""
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}; choose one of {', '.join(VARIANTS)}")
@@ -138,9 +139,9 @@ class _Builder:
 class PixelShuffle(layers.Layer):
     """[B,h,w,4*C] -> [B,2h,2w,C]; channel (2a+b)*C + c of a pixel goes to row a, column b of its 2x2 block."""
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Tensor:
         return ops.depth_to_space(features, 2)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape
         return (batch, height and 2 * height, width and 2 * width, channels // 4)

@@ -18,7 +18,7 @@ class Panel(NamedTuple):
     pixels: np.ndarray
 
 
-def sheet(rows, height=360):
+def sheet(rows: list[list[Panel]], height: int = 360) -> np.ndarray:
     """Draws rows of panels, each scaled to one height.
 
     Args:
@@ -43,13 +43,13 @@ def sheet(rows, height=360):
     return np.asarray(canvas)
 
 
-def crop_panels(panels, box):
+def crop_panels(panels: list[Panel], box: tuple[int, int, int, int]) -> list[Panel]:
     """The same panels cut to `box` = (top, left, height, width)."""
     top, left, height, width = box
     return [Panel(panel.title, panel.pixels[top : top + height, left : left + width]) for panel in panels]
 
 
-def most_detailed_box(photo, size):
+def most_detailed_box(photo: np.ndarray, size: int) -> tuple[int, int, int, int]:
     """Box (top, left, size, size) of a photo where neighbouring pixels differ most: worth enlarging.
 
     Args:

@@ -8,9 +8,13 @@ At 4x, output pixel 4x+p lies (p - 1.5) / 4 input pixels from input pixel x, so 
 ("phases"). Pillow drops taps outside the image and renormalises the rest, hence a table by how many are missing.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
+
+from c2m_tf.typing import Tensor
 
 SCALE = 4
 _REACH = 2  # taps reach two input pixels to either side
@@ -38,7 +42,7 @@ def _bicubic_table():
 _BICUBIC_TABLE = _bicubic_table()
 
 
-def bicubic_upsample(lr):
+def bicubic_upsample(lr: Tensor) -> Tensor:
     """Pillow's `Image.resize` by 4 with BICUBIC, exactly.
 
     Args:
@@ -69,7 +73,7 @@ def _bicubic_pass(pixels, axis):
     return _interleave(ops.clip(ops.right_shift(total, _PRECISION_BITS), 0, 255), axis)
 
 
-def bilinear_upsample(lr):
+def bilinear_upsample(lr: Tensor) -> Tensor:
     """Bilinear 4x upsampling, half-pixel centres, edges clamped: the network's global skip.
 
     Args:
@@ -116,14 +120,14 @@ class BilinearUpsample(layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(autocast=False, dtype="float32", **kwargs)
 
-    def call(self, lr):
+    def call(self, lr: Tensor) -> Tensor:
         return bilinear_upsample(ops.cast(lr, "float32"))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape
         return (batch, height and height * SCALE, width and width * SCALE, channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["dtype"]
         return config

@@ -8,17 +8,19 @@ estimated beforehand, and what would not fit is refused instead of being killed 
 """
 
 import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from c2m_tf.images import SCALE, as_float
+from c2m_tf.model import C2Matching
 
 LEAST_LR = 3  # pixels a side: one 3x3 patch of cells
 LEAST_REF = 12  # pixels a side: one 3x3 patch of cells of 4 pixels
 SHARE_OF_MEMORY = 0.75
 
-# Peak bytes at inference, fitted to measurements (benchmarks/upscale.py --memory): a fixed part for framework and weights, then per output
-# pixel and per reference pixel.
+# Peak bytes at inference, fitted to measurements (benchmarks/upscale.py --memory): a fixed part for framework and
+# weights, then per output pixel and per reference pixel.
 _FIXED_BYTES = 900 * 2**20
 _BYTES_PER_OUTPUT_PIXEL = {"full": 3600, "light": 3400}
 _BYTES_PER_REF_PIXEL = 1100
@@ -32,11 +34,11 @@ class Upscaler:
         max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
     """
 
-    def __init__(self, model, max_memory=None):
+    def __init__(self, model: C2Matching, max_memory: int | None = None) -> None:
         self.model = model
         self.max_memory = max_memory or int(_physical_memory() * SHARE_OF_MEMORY)
 
-    def upscale(self, lr, refs):
+    def upscale(self, lr: np.ndarray, refs: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """SR photo of one LR photo.
 
         Args:
@@ -57,7 +59,7 @@ class Upscaler:
         inputs = {"lr": lr[None], "ref": refs[0][None] if len(refs) == 1 else [ref[None] for ref in refs]}
         return np.clip(self.model.predict_on_batch(inputs)[0], 0.0, 1.0)
 
-    def estimated_memory(self, lr_shape, ref_shapes):
+    def estimated_memory(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> int:
         """Bytes that upscaling needs at its peak, from the shapes of the LR photo and of the references."""
         output_pixels = lr_shape[0] * lr_shape[1] * SCALE * SCALE
         ref_pixels = sum(shape[0] * shape[1] for shape in ref_shapes)
@@ -81,9 +83,7 @@ def _checked(what, photo, least):
     if photo.dtype != np.uint8 and not np.issubdtype(photo.dtype, np.floating):
         raise ValueError(f"the {what} is of type {photo.dtype}; wanted is uint8, or float in [0, 1]")
     if min(photo.shape[:2]) < least:
-        raise ValueError(
-            f"the {what} has {photo.shape[1]}x{photo.shape[0]} pixels; at least {least}x{least} are needed"
-        )
+        raise ValueError(f"the {what} has {photo.shape[1]}x{photo.shape[0]} pixels; at least {least}x{least} are needed")
     photo = as_float(photo)
     if not np.isfinite(photo).all() or photo.min() < -1e-3 or photo.max() > 1.0 + 1e-3:
         raise ValueError(f"the {what} has values outside [0, 1]; scale it, or give uint8")

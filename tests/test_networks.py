@@ -146,10 +146,8 @@ def test_a_reference_given_twice_changes_nothing(light, rng):
 
 def test_atlas_finds_what_only_the_second_reference_shows(light, rng):
     photo = rng.random((1, 16, 16, 3), np.float32)
-    second = np.asarray(light.encode_reference(photo)["matching"])
-    assert second.shape == (1, 4, 4, 256)
     lr = rng.random((1, 6, 6, 3), np.float32)
-    alone_flow, alone = light.find_flow(lr, light.encode_reference(photo))
+    _, alone = light.find_flow(lr, light.encode_reference(photo))
     other = rng.random((1, 20, 36, 3), np.float32)
     _, both = light.find_flow(lr, light.encode_reference([other, photo]))
     _, first = light.find_flow(lr, light.encode_reference(other))

@@ -1,0 +1,36 @@
+"""The library needs no TensorFlow: on JAX, with TensorFlow blocked, it computes the same."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+sys.modules["tensorflow"] = None  # any import of it now fails
+import importlib, pkgutil
+import c2m_tf
+for module in pkgutil.iter_modules(c2m_tf.__path__, "c2m_tf."):
+    importlib.import_module(module.name)
+import keras, numpy as np
+assert keras.backend.backend() == "jax"
+from conftest import golden, golden_model
+arrays = golden("light")
+model = golden_model("light")
+sr = model.predict_on_batch({"lr": arrays["lr"][None], "ref": arrays["ref"][None]})
+print("difference", np.abs(sr - arrays["output"]).max())
+other = model.predict_on_batch({"lr": arrays["lr"][None, :9], "ref": [arrays["ref"][None, :30], arrays["ref"][None, :, :25]]})
+print("shape", other.shape)
+"""
+
+
+def test_library_runs_on_jax_where_tensorflow_is_blocked():
+    pytest.importorskip("jax")
+    tests = os.path.dirname(__file__)
+    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join([tests, os.path.dirname(tests)])}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    words = done.stdout.split()
+    assert float(words[words.index("difference") + 1]) < 3e-5
+    assert "shape (1, 36, 64, 3)" in done.stdout
