@@ -7,21 +7,29 @@ the LR photo is compared with every 3x3 patch of the reference by cosine; the be
 
 (p, q are top-left cells), so G costs 256 products for each pair of cells where patches as vectors would cost 2304.
 With G laid out flat, moving p and q by one cell to the right is one constant step in memory, and so is moving both
-one row down: the nine-fold sum is two sums of three shifted views. Query rows are handled in blocks so that memory
-stays bounded.
+one row down: the nine-fold sum is two sums of three shifted views. The LR photo is walked through in strips of columns,
+a few rows at a time; the sums along x of the last two rows are carried on. So nothing is computed twice, and memory
+stays bounded whatever the sizes.
 
 Source: C2-Matching (CVPR 2021), section 3.2; the published code's result is reproduced, index by index.
 """
 
+import functools
+
 from keras import ops
 
-from c2m_tf.sizes import larger, smaller
+from c2m_tf.sizes import larger, round_up, smaller
 from c2m_tf.typing import Tensor
 
 PATCH = 3
 
-# Bytes of one block of the correlation matrix: large enough to keep the processor busy, small enough to bound memory.
+ROWS = 4  # of the LR photo at a time: enough to make the matrix product efficient
+# Bytes of one block of the correlation matrix, ROWS by the strip's columns by all reference cells. About six such blocks
+# are alive at once.
 BLOCK_BYTES = 24 * 2**20
+# Rows of the reference's grid are padded to a multiple of this many float32 numbers (64 bytes), so that TensorFlow can take
+# views shifted by whole rows without copying.
+ALIGNMENT = 16
 _INVALID = -100.0  # added once for each cell that must not be matched; patch scores lie within [-9, 9]
 
 
@@ -36,41 +44,60 @@ def match(lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None =
 
     Returns:
         matches: int32 [B,h-2,w-2,2], (y, x) of the best reference patch's top-left cell.
-        score: float32 [B,h-2,w-2], mean cosine over the patch's nine cells, in [-1, 1].
+        score: float32 [B,h-2,w-2], mean cosine over the patch's nine cells, in [-1, 1]. No gradient flows through either.
     """
     batch, height, width = ops.shape(lr_features)[:3]
     ref_height, ref_width = ops.shape(ref_features)[1:3]
-    # One extra column and row of cells that may not be matched: patches that would wrap around touch them.
-    grid_height, grid_width = ref_height + 1, ref_width + 1
-    cells = grid_height * grid_width
-    reference = _reference_matrix(ref_features, candidates, batch, cells)
-    # Three spare rows keep the shifted views below inside the array.
-    query = _append_channel(_unit(lr_features), 1.0)
+    # Extra cells that may not be matched: patches that would wrap around touch them.
+    grid_width = round_up(ref_width + 1, ALIGNMENT)
+    cells = (ref_height + 1) * grid_width
+    reference = _reference_matrix(ops.stop_gradient(ref_features), candidates, grid_width)
+
+    columns = smaller(width, larger(1, BLOCK_BYTES // (ROWS * cells * 4) - PATCH))
+    strips = (width + columns - 1) // columns
+    steps = (height + ROWS - 1) // ROWS  # in each strip
+    query = _append_channel(_unit(ops.stop_gradient(lr_features)), 1.0)
     channels = query.shape[-1]
-    query = ops.reshape(query, (batch, height * width, channels))
-    query = ops.pad(query, [[0, 0], [0, PATCH], [0, 0]])
+    # Strips overlap by two columns; a third one keeps the shifted views below inside the array.
+    query = ops.pad(query, [[0, 0], [0, steps * ROWS - height], [0, strips * columns + PATCH - width], [0, 0]])
+    scored = columns * cells
+    carried = scored + (PATCH - 1) * grid_width
+    row_length = (columns + PATCH) * cells
 
-    patch_rows = height - PATCH + 1
-    rows = _rows_in_block(batch, width, cells, patch_rows)
-    blocks = (patch_rows + rows - 1) // rows
-    starts = ops.minimum(ops.arange(blocks) * rows, patch_rows - rows)
-    step_right = cells + 1
-    step_down = width * cells + grid_width
-    length = rows * width * cells
+    def step(number, sums_of_row_before_last, sums_of_last_row, best_cell, best_score):
+        photo, strip, rows = number // (strips * steps), number // steps % strips, number % steps
+        pixels = ops.slice(query, (photo, rows * ROWS, strip * columns, 0), (1, ROWS, columns + PATCH, channels))
+        pixels = ops.reshape(pixels, (1, ROWS * (columns + PATCH), channels))
+        all_cells = ops.slice(reference, (photo, 0, 0), (1, channels, cells))
+        correlation = ops.reshape(ops.matmul(pixels, all_cells), (ROWS * row_length,))
+        sums = [sums_of_row_before_last, sums_of_last_row]
+        for row in range(ROWS):
+            sums.append(_sum_of_parts([(correlation, row * row_length + j * (cells + 1)) for j in range(PATCH)], carried))
+        scores = [_sum_of_parts([(sums[row + i], i * grid_width) for i in range(PATCH)], scored) for row in range(ROWS)]
+        # Of equal scores, top_k takes the one at the lowest index.
+        best = [ops.top_k(ops.reshape(score, (columns, cells)), 1) for score in scores]
+        cell = ops.stack([ops.cast(indices[:, 0], "int32") for _, indices in best])
+        here = ops.reshape(ops.arange(batch * strips * steps) == number, (-1, 1, 1))
+        best_cell = ops.where(here, cell, best_cell)
+        best_score = ops.where(here, ops.stack([values[:, 0] for values, _ in best]), best_score)
+        # A cell is never negative. Adding its lower bound makes the next step wait for this one; TensorFlow would
+        # otherwise start several at once and hold the memory of them all.
+        following = number + 1 + ops.minimum(cell[0, 0], 0)
+        return following, sums[-2], sums[-1], best_cell, best_score
 
-    def block(start):
-        size = (batch, (rows + PATCH - 1) * width + PATCH, channels)
-        pixels = ops.slice(query, (0, start * width, 0), size)
-        correlation = ops.reshape(ops.matmul(pixels, reference), (batch, -1))
-        summed = _sum_of_shifted(correlation, step_right, length + (PATCH - 1) * step_down)
-        scores = _sum_of_shifted(summed, step_down, length)
-        return _argmax(ops.reshape(scores, (batch, rows, width, grid_height, grid_width)))
+    no_sums = ops.zeros((carried,))
+    no_result = ops.zeros((batch * strips * steps, ROWS, columns))
+    state = (ops.convert_to_tensor(0, "int32"), no_sums, no_sums, ops.cast(no_result, "int32"), no_result)
+    *_, best_cell, best_score = ops.while_loop(lambda number, *_: number < batch * strips * steps, step, state)
 
-    best_y, best_x, best = ops.map(block, starts)  # each [blocks, B, rows, w]
-    matches = ops.stack([_join(best_y, patch_rows), _join(best_x, patch_rows)], axis=-1)
-    patch_columns = width - PATCH + 1
-    score = _join(best, patch_rows) / (PATCH * PATCH)
-    return matches[:, :, :patch_columns], score[:, :, :patch_columns]
+    def arranged(values):
+        """[B*strips*steps, ROWS, columns] -> [B,h-2,w-2]. Row y was scored when the last row of its patch was reached."""
+        values = ops.reshape(values, (batch, strips, steps * ROWS, columns))
+        values = ops.reshape(ops.transpose(values, (0, 2, 1, 3)), (batch, steps * ROWS, strips * columns))
+        return values[:, PATCH - 1 : height, : width - PATCH + 1]
+
+    cell = arranged(best_cell)
+    return ops.stack([cell // grid_width, cell % grid_width], axis=-1), arranged(best_score) / (PATCH * PATCH)
 
 
 def flow_from_matches(matches: Tensor) -> Tensor:
@@ -117,18 +144,17 @@ def pre_offsets(flow: Tensor, scale: int) -> Tensor:
     return ops.repeat(ops.repeat(stacked, scale, axis=1), scale, axis=2)
 
 
-def _reference_matrix(ref_features, candidates, batch, cells):
-    """[B, C+1, cells]: unit features as columns, the last row holding what is added to each cell's correlations."""
+def _reference_matrix(ref_features, candidates, grid_width):
+    """[B,C+1,cells]: unit features as columns, the last row holding what is added to each cell's correlations."""
     reference = _append_channel(_unit(ref_features), 0.0)
+    batch, height, width = ops.shape(ref_features)[:3]
     channels = reference.shape[-1]
-    height, width = ops.shape(ref_features)[1:3]
+    added = [[0, 1], [0, grid_width - width]]  # rows and columns
     allowed = ops.ones((height, width)) if candidates is None else ops.cast(candidates, "float32")
-    allowed = ops.pad(allowed, [[0, 1], [0, 1]])
-    penalty = (1.0 - allowed) * _INVALID
-    reference = ops.pad(reference, [[0, 0], [0, 1], [0, 1], [0, 0]])
+    penalty = (1.0 - ops.pad(allowed, added)) * _INVALID
     last_channel = ops.cast(ops.arange(channels) == channels - 1, "float32")
-    reference = reference + penalty[None, :, :, None] * last_channel
-    return ops.transpose(ops.reshape(reference, (batch, cells, channels)), (0, 2, 1))
+    reference = ops.pad(reference, [[0, 0], *added, [0, 0]]) + penalty[None, :, :, None] * last_channel
+    return ops.transpose(ops.reshape(reference, (batch, (height + 1) * grid_width, channels)), (0, 2, 1))
 
 
 def _append_channel(features, value):
@@ -141,27 +167,6 @@ def _unit(features):
     return features / ops.maximum(norm, 1e-12)
 
 
-def _rows_in_block(batch, width, cells, patch_rows):
-    bytes_per_row = batch * width * cells * 4
-    return smaller(patch_rows, larger(1, BLOCK_BYTES // bytes_per_row))
-
-
-def _sum_of_shifted(flat, step, length):
-    return sum(flat[:, shift : shift + length] for shift in (step, 2 * step)) + flat[:, :length]
-
-
-def _argmax(scores):
-    """First maximum over the last two axes of [..., H, W]: row by row first, because a maximum is cheaper than its place."""
-    of_rows = ops.max(scores, axis=-1)
-    y = ops.argmax(of_rows, axis=-1)
-    row = ops.take_along_axis(scores, y[..., None, None], axis=-2)
-    x = ops.argmax(row[..., 0, :], axis=-1)
-    return ops.cast(y, "int32"), ops.cast(x, "int32"), ops.max(of_rows, axis=-1)
-
-
-def _join(blocks, patch_rows):
-    """[blocks, B, rows, w] -> [B, patch_rows, w]; the last block overlaps the one before it."""
-    count, batch, rows, width = ops.shape(blocks)
-    joined = ops.reshape(ops.transpose(blocks[:-1], (1, 0, 2, 3)), (batch, (count - 1) * rows, width))
-    fresh = patch_rows - (count - 1) * rows
-    return ops.concatenate([joined, blocks[-1][:, rows - fresh :]], axis=1)
+def _sum_of_parts(parts, length):
+    """Sum of parts of flat arrays, each given as (array, where the part starts): [length]."""
+    return functools.reduce(ops.add, (array[start : start + length] for array, start in parts))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,8 +28,8 @@ print("shape", other.shape)
 
 def test_library_runs_on_jax_where_tensorflow_is_blocked():
     pytest.importorskip("jax")
-    tests = os.path.dirname(__file__)
-    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join([tests, os.path.dirname(tests)])}
+    tests = Path(__file__).parent
+    environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     words = done.stdout.split()

@@ -95,7 +95,7 @@ def test_missing_and_left_over_names_are_told():
     arrays["surplus.weight"] = arrays.pop("dyn_agg_restore.head_small.0.bias")
     model = C2Matching("light")
     before = [variable.numpy() for variable in model.variables]
-    with pytest.raises(checkpoints.CheckpointError, match="missing: head_small_0_bias; left over: surplus.weight"):
+    with pytest.raises(checkpoints.CheckpointError, match=r"missing: head_small_0_bias; left over: surplus\.weight"):
         checkpoints.load_restoration(model, arrays)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
@@ -141,7 +141,7 @@ def test_vgg_files_that_are_none_are_refused(tmp_path):
     with pytest.raises(checkpoints.CheckpointError, match="lack conv1_1, conv1_2"):
         checkpoints.read_vgg(tmp_path / "other.npz")
     (tmp_path / "text.npz").write_text("text")
-    with pytest.raises(checkpoints.CheckpointError, match="not an .npz file of arrays"):
+    with pytest.raises(checkpoints.CheckpointError, match=r"not an \.npz file of arrays"):
         checkpoints.read_vgg(tmp_path / "text.npz")
     with pytest.raises(FileNotFoundError, match="do not exist"):
         checkpoints.read_vgg(tmp_path / "nothing.npz")

@@ -153,7 +153,7 @@ def test_a_truncated_photo_is_named(pair, model, capsys, rng):
 def test_a_header_that_asks_for_gigabytes_is_refused(pair, model, capsys):
     header = struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    (pair / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    (pair / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + bytes(4) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
     assert fails(upscale(pair, model, lr="bomb.png"), capsys, "too large: the limit is 67,108,864 pixels")
 
 
