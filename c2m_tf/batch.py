@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from c2m_tf import images
-from c2m_tf.sheets import Panel, crop_panels, most_detailed_box, sheet
+from c2m_tf.sheets import Panel, crop_panels, most_changed_box, sheet
 
 if TYPE_CHECKING:
     from c2m_tf.upscaler import Upscaler
@@ -101,9 +101,9 @@ def run(upscaler: "Upscaler", job: Job, comparison: str | os.PathLike | None = N
 
 
 def comparison_sheet(
-    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray, hr: np.ndarray | None = None, detail: int = 64
+    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray, hr: np.ndarray | None = None, detail: int = 96
 ) -> np.ndarray:
-    """Sheet of bicubic, SR, HR if there is one, and the reference, and below the same detail enlarged.
+    """Sheet of bicubic, SR, HR if there is one, and the reference, and below, enlarged, the square that changed most.
 
     Args:
         bicubic, sr, hr: uint8 [H,W,3].
@@ -116,7 +116,7 @@ def comparison_sheet(
     whole = [Panel("bicubic", bicubic), Panel("C2-Matching", sr)]
     if hr is not None:
         whole.append(Panel("HR", hr))
-    box = most_detailed_box(sr if hr is None else hr, detail)
+    box = most_changed_box(bicubic, sr, detail)
     return sheet([[*whole, Panel("reference", reference)], crop_panels(whole, box)])
 
 

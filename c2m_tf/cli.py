@@ -103,7 +103,7 @@ def _start_keras():
     TensorFlow remarks on its build and on missing GPUs there, past all its settings; that would bury the one line that
     matters. If starting fails, what was held back is printed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
     sys.stderr.flush()
     kept = os.dup(2)
@@ -149,6 +149,7 @@ def _upscale(options):
 
 
 def _evaluate(options):
+    _start_keras()
     from c2m_tf import evaluation, images
 
     groups = evaluation.find_groups(options.pairs)
@@ -184,6 +185,7 @@ def _evaluate(options):
 
 
 def _demo(options):
+    _start_keras()
     from c2m_tf import demo
 
     figures = demo.run(_upscaler(options), options.output)

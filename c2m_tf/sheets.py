@@ -49,21 +49,19 @@ def crop_panels(panels: list[Panel], box: tuple[int, int, int, int]) -> list[Pan
     return [Panel(panel.title, panel.pixels[top : top + height, left : left + width]) for panel in panels]
 
 
-def most_detailed_box(photo: np.ndarray, size: int) -> tuple[int, int, int, int]:
-    """Box (top, left, size, size) of a photo where neighbouring pixels differ most: worth enlarging.
+def most_changed_box(first: np.ndarray, second: np.ndarray, size: int) -> tuple[int, int, int, int]:
+    """The square in which two photos differ most: worth enlarging.
 
     Args:
-        photo: uint8 [H,W,3].
-        size: side of the box in pixels; cut to the photo's if that is smaller.
+        first, second: uint8 [H,W,3].
+        size: side of the square in pixels; cut to the photos' sides if those are smaller.
 
     Returns:
         (top, left, height, width).
     """
-    gray = photo.astype(np.float64).mean(axis=2)
-    detail = np.zeros_like(gray)
-    detail[1:, 1:] = np.abs(np.diff(gray, axis=0))[:, 1:] + np.abs(np.diff(gray, axis=1))[1:]
-    height, width = min(size, gray.shape[0]), min(size, gray.shape[1])
-    total = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    change = np.abs(first.astype(np.float64) - second).sum(axis=2)
+    height, width = min(size, change.shape[0]), min(size, change.shape[1])
+    total = np.pad(change.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     boxes = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
     top, left = np.unravel_index(int(boxes.argmax()), boxes.shape)
     return int(top), int(left), height, width
