@@ -39,7 +39,8 @@ def contrastive_extractor(name: str, dtype: Any = None) -> keras.Model:
     Returns:
         keras.Model: image [B,H,W,3] in [0, 1] -> conv3_1 before its ReLU, [B,H/4,W/4,256]. 555,328 parameters.
     """
-    image, _, conv3_1 = _stem(dtype)
+    with keras.name_scope(name):
+        image, _, conv3_1 = _stem(dtype)
     return keras.Model(image, conv3_1, name=name)
 
 
@@ -57,7 +58,8 @@ def reference_encoder(
         keras.Model: image [B,H,W,3] in [0, 1] -> dict of the wanted ones of "relu1_1" [B,H,W,64], "relu2_1"
         [B,H/2,W/2,128], "relu3_1" [B,H/4,W/4,256]. 555,328 parameters down to relu3_1, 112,576 down to relu2_1.
     """
-    image, activations, conv3_1 = _stem(dtype)
+    with keras.name_scope(name):
+        image, activations, conv3_1 = _stem(dtype)
     activations["relu3_1"] = layers.ReLU(name="relu3_1", dtype=dtype)(conv3_1)
     return keras.Model(image, {level: activations[level] for level in levels}, name=name)
 

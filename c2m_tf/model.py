@@ -53,6 +53,8 @@ class C2Matching(keras.Model):
         dtype = self.dtype_policy
         self.extractor_lr = contrastive_extractor("extractor_lr", dtype)
         self.extractor_ref = contrastive_extractor("extractor_ref", dtype)
+        # The best match is a hard choice and passes no gradient on; extractors learn by their own losses.
+        self.extractor_lr.trainable = self.extractor_ref.trainable = False
         self.reference_encoder = reference_encoder(self.levels, "reference_encoder", dtype)
         self.restoration = restoration_network(variant, "restoration", dtype)
         self.built = True

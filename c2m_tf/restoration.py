@@ -69,6 +69,13 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
         if level != "relu3_1" or sizes.aggregates_small:
             inputs[level] = keras.Input((None, None, width), name=level)
 
+    with keras.name_scope(name):
+        sr = _sr(builder, inputs, channels, sizes)
+    return keras.Model(inputs, sr, name=name)
+
+
+def _sr(builder, inputs, channels, sizes):
+    """The network from its inputs to the SR photo."""
     content = builder.convolution(inputs["lr"], WIDTH, "content_extractor_conv_first", leaky=True)
     content = builder.residual_blocks(content, sizes.content_blocks, "content_extractor_body")
     levels = (
@@ -80,21 +87,20 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
     for level, activation, scale, blocks in levels:
         skip = features
         if activation in inputs:
-            aggregation = DynamicAggregation(channels[activation], scale, name=level, dtype=dtype)
+            aggregation = DynamicAggregation(channels[activation], scale, name=level, dtype=builder.dtype)
             aggregated = aggregation(features, inputs[activation], inputs["flow"])
-            features = layers.Concatenate(name=f"concatenate_{level}", dtype=dtype)([features, aggregated])
+            features = layers.Concatenate(name=f"concatenate_{level}", dtype=builder.dtype)([features, aggregated])
         features = builder.convolution(features, WIDTH, f"head_{level}_0", leaky=True)
         features = builder.residual_blocks(features, blocks, f"body_{level}")
-        features = layers.Add(name=f"skip_{level}", dtype=dtype)([features, skip])
+        features = layers.Add(name=f"skip_{level}", dtype=builder.dtype)([features, skip])
         if level != "large":
             features = builder.convolution(features, 4 * WIDTH, f"tail_{level}_0")
-            features = PixelShuffle(name=f"pixel_shuffle_{level}", dtype=dtype)(features)
-            features = layers.LeakyReLU(LEAKY_SLOPE, name=f"tail_{level}_leaky", dtype=dtype)(features)
+            features = PixelShuffle(name=f"pixel_shuffle_{level}", dtype=builder.dtype)(features)
+            features = layers.LeakyReLU(LEAKY_SLOPE, name=f"tail_{level}_leaky", dtype=builder.dtype)(features)
     features = builder.convolution(features, WIDTH // 2, "tail_large_0", leaky=True)
     residual = builder.convolution(features, 3, "tail_large_2")
     skip = BilinearUpsample(name="bilinear_skip")(inputs["lr"])
-    sr = layers.Add(name="sr", dtype="float32")([residual, skip])
-    return keras.Model(inputs, sr, name=name)
+    return layers.Add(name="sr", dtype="float32")([residual, skip])
 
 
 def variant_named(variant: str) -> Variant:

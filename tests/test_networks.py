@@ -174,3 +174,17 @@ def test_bfloat16_keeps_coordinates_in_float32(rng):
     sr = np.asarray(model.restore(arrays["lr"][None], arrays["flow"][..., ::-1].copy(), reference))
     assert sr.dtype == np.float32
     assert np.sqrt(np.mean((sr - arrays["output"]) ** 2)) < 0.01
+
+
+def test_model_trains_by_fit(rng):
+    model = C2Matching("light")
+    checkpoints.load_vgg_stem(model.reference_encoder, state("vgg19"))
+    photos = {"lr": rng.random((2, 6, 6, 3), np.float32), "ref": rng.random((2, 24, 24, 3), np.float32)}
+    hr = rng.random((2, 24, 24, 3), np.float32)
+    before = {variable.path: variable.numpy() for variable in model.trainable_variables}
+    model.compile(keras.optimizers.Adam(1e-3), loss="mae")
+    history = model.fit(photos, hr, epochs=4, batch_size=2, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    changed = {variable.path for variable in model.trainable_variables if (variable.numpy() != before[variable.path]).any()}
+    assert changed == set(before)
+    assert not any(path.startswith("extractor") for path in before)
