@@ -146,7 +146,11 @@ class PixelShuffle(layers.Layer):
     """[B,h,w,4*C] -> [B,2h,2w,C]; channel (2a+b)*C + c of a pixel goes to row a, column b of its 2x2 block."""
 
     def call(self, features: Tensor) -> Tensor:
-        return ops.depth_to_space(features, 2)
+        batch, height, width = ops.shape(features)[:3]
+        channels = features.shape[-1] // 4
+        rows = ops.reshape(features, (batch * height, width, 2, 2 * channels))
+        rows = ops.transpose(rows, (0, 2, 1, 3))
+        return ops.reshape(rows, (batch, 2 * height, 2 * width, channels))
 
     def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape
