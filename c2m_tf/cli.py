@@ -130,7 +130,9 @@ def _upscale(options):
     if options.comparison is not None:
         if not single:
             raise ValueError("--comparison draws one photo; give a photo as input, not a folder")
-        images.check_output(options.comparison, [options.input, *options.reference, options.output])
+        images.check_output(options.comparison, [options.input, *options.reference])
+        if Path(options.comparison).resolve() == Path(options.output).resolve():
+            raise ValueError(f"result and comparison sheet would both become {options.output}; give two names")
     upscaler = _upscaler(options)
     if single:
         batch.run(upscaler, jobs[0], options.comparison)
@@ -153,6 +155,8 @@ def _evaluate(options):
     from c2m_tf import evaluation, images
 
     groups = evaluation.find_groups(options.pairs)
+    if options.json is not None:
+        images.check_writable(options.json)
     if options.save_images is not None:
         folder = Path(options.save_images)
         try:

@@ -170,15 +170,21 @@ def check_output(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -
     """Raises ImageError if writing to `path` is bound to fail or would overwrite one of `inputs`; creates nothing."""
     path = Path(path)
     check_suffix(path)
+    check_writable(path)
+    for source in inputs:
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise ImageError(f"output {path} is an input; choose another name, inputs are never overwritten")
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raises ImageError if `path` is a folder, or its folder does not exist or cannot be written; creates nothing."""
+    path = Path(path)
     if path.is_dir():
         raise ImageError(f"{path} is a folder; give the name of a file")
     if not path.parent.is_dir():
         raise ImageError(f"cannot write {path}: folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
         raise ImageError(f"cannot write {path}: folder {path.parent} is not writable")
-    for source in inputs:
-        if path.exists() and Path(source).exists() and path.samefile(source):
-            raise ImageError(f"output {path} is an input; choose another name, inputs are never overwritten")
 
 
 def as_uint8(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import keras
 
 from c2m_tf import checkpoints
 from c2m_tf.discriminator import discriminator as build_discriminator
+from c2m_tf.images import check_writable
 from c2m_tf.model import C2Matching
 
 
@@ -37,8 +38,7 @@ def import_weights(
     output = Path(output)
     if output.suffix != ".keras":
         raise ValueError(f"{output}: the result is a Keras file; name it {output.with_suffix('.keras').name}")
-    if not os.access(output.parent, os.W_OK):
-        raise ValueError(f"cannot write {output}: folder {output.parent} does not exist or is not writable")
+    check_writable(output)
     state = checkpoints.read_torch_checkpoint(restoration)
     variant = "full" if any("small_dyn_agg" in name for name in state) else "light"
     model = C2Matching(variant)
