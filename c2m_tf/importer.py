@@ -10,6 +10,7 @@ from c2m_tf import checkpoints
 from c2m_tf.discriminator import discriminator as build_discriminator
 from c2m_tf.images import check_writable
 from c2m_tf.model import C2Matching
+from c2m_tf.vgg_weights import read_vgg
 
 
 def import_weights(
@@ -24,7 +25,7 @@ def import_weights(
     Args:
         extractor: feature_extraction.pth.
         restoration: c2_matching_restoration.pth, c2_matching_restoration_mse.pth, or one of the light network.
-        vgg: vgg19-dcbb9e9d.pth, an .npz of Keras arrays, or "keras"; see `checkpoints.read_vgg`.
+        vgg: vgg19-dcbb9e9d.pth, an .npz of Keras arrays, or "keras"; see `vgg_weights.read_vgg`.
         output: .keras file to write.
         discriminator: optional checkpoint of the critic, saved beside the output as <output's stem>.discriminator.keras.
 
@@ -44,7 +45,7 @@ def import_weights(
     model = C2Matching(variant)
     checkpoints.load_restoration(model, state)
     checkpoints.load_extractors(model, checkpoints.read_torch_checkpoint(extractor))
-    checkpoints.load_reference_encoder(model, checkpoints.read_vgg(vgg))
+    checkpoints.load_reference_encoder(model, read_vgg(vgg))
     to_write = [(output, model, f"{variant} model")]
     if discriminator is not None:
         critic = build_discriminator(published=True)

@@ -7,6 +7,7 @@ from conftest import KEYS, golden, state
 
 from c2m_tf import C2Matching, checkpoints
 from c2m_tf.cli import main
+from c2m_tf.vgg_weights import read_vgg
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ def test_keras_vgg_arrays_give_the_same_features_up_to_scale(rng, tmp_path):
         arrays[f"{layer}_b"] = rng.standard_normal(filters).astype(np.float32)
     np.savez(tmp_path / "vgg.npz", **arrays)
     model = C2Matching("light")
-    checkpoints.load_reference_encoder(model, checkpoints.read_vgg(tmp_path / "vgg.npz"))
+    checkpoints.load_reference_encoder(model, read_vgg(tmp_path / "vgg.npz"))
 
     photo = rng.random((1, 12, 12, 3), np.float32)
     features = photo[..., ::-1] * 255 - np.float32([103.939, 116.779, 123.68])
@@ -139,12 +140,13 @@ def test_keras_vgg_arrays_give_the_same_features_up_to_scale(rng, tmp_path):
 def test_vgg_files_that_are_none_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", kernel=np.zeros(3))
     with pytest.raises(checkpoints.CheckpointError, match="lack conv1_1, conv1_2"):
-        checkpoints.read_vgg(tmp_path / "other.npz")
-    (tmp_path / "text.npz").write_text("text")
-    with pytest.raises(checkpoints.CheckpointError, match=r"not an \.npz file of arrays"):
-        checkpoints.read_vgg(tmp_path / "text.npz")
+        read_vgg(tmp_path / "other.npz")
+    for content in (b"text", b"PK\x03\x04 broken zip", b""):
+        (tmp_path / "damaged.npz").write_bytes(content)
+        with pytest.raises(checkpoints.CheckpointError, match=r"not an \.npz file of arrays"):
+            read_vgg(tmp_path / "damaged.npz")
     with pytest.raises(FileNotFoundError, match="do not exist"):
-        checkpoints.read_vgg(tmp_path / "nothing.npz")
+        read_vgg(tmp_path / "nothing.npz")
 
 
 def test_every_published_name_is_known():
