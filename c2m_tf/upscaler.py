@@ -19,11 +19,11 @@ LEAST_LR = 3  # pixels a side: one 3x3 patch of cells
 LEAST_REF = 12  # pixels a side: one 3x3 patch of cells of 4 pixels
 SHARE_OF_MEMORY = 0.75
 
-# Peak bytes at inference, fitted to measurements (benchmarks/upscale.py --memory): a fixed part for framework and
-# weights, then per output pixel and per reference pixel.
-_FIXED_BYTES = 900 * 2**20
-_BYTES_PER_OUTPUT_PIXEL = {"full": 3600, "light": 3400}
-_BYTES_PER_REF_PIXEL = 1100
+# Peak bytes at inference, an upper fit to measurements (benchmarks/upscale.py --memory): a fixed part for framework and
+# weights, then per output pixel and per reference pixel. Both variants peak in the same layers, those of the largest level.
+_FIXED_BYTES = 1000 * 2**20
+_BYTES_PER_OUTPUT_PIXEL = 3400
+_BYTES_PER_REF_PIXEL = 900
 
 
 class Upscaler:
@@ -63,8 +63,7 @@ class Upscaler:
         """Bytes that upscaling needs at its peak, from the shapes of the LR photo and of the references."""
         output_pixels = lr_shape[0] * lr_shape[1] * SCALE * SCALE
         ref_pixels = sum(shape[0] * shape[1] for shape in ref_shapes)
-        per_output_pixel = _BYTES_PER_OUTPUT_PIXEL[self.model.variant]
-        return _FIXED_BYTES + output_pixels * per_output_pixel + ref_pixels * _BYTES_PER_REF_PIXEL
+        return _FIXED_BYTES + output_pixels * _BYTES_PER_OUTPUT_PIXEL + ref_pixels * _BYTES_PER_REF_PIXEL
 
     def _check_memory(self, lr, refs):
         needed = self.estimated_memory(lr.shape, [ref.shape for ref in refs])
