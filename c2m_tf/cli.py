@@ -85,7 +85,9 @@ def _parser():
 def _add_model(command):
     command.add_argument("--model", default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)")
     command.add_argument(
-        "--precision", choices=tuple(_DTYPES), default="float32", help="of the convolutions, for presets (default: float32)"
+        "--precision",
+        choices=tuple(_DTYPES),
+        help="of the convolutions (default: float32 for presets, a file's own for files)",
     )
 
 
@@ -94,7 +96,7 @@ def _upscaler(options):
     from c2m_tf.presets import load_model
     from c2m_tf.upscaler import Upscaler
 
-    return Upscaler(load_model(options.model, _DTYPES[options.precision]))
+    return Upscaler(load_model(options.model, _DTYPES.get(options.precision)))
 
 
 def _start_keras():

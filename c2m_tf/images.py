@@ -87,7 +87,7 @@ def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; errors still raise
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image.size, max_pixels)
-                return _photo(image)
+                return _photo(path, image)
     except ImageError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -237,15 +237,15 @@ def _check_size(path, size, max_pixels):
         raise ImageError(f"{path} has {width}x{height} pixels, more than the limit of {max_pixels:,}")
 
 
-def _photo(image):
+def _photo(path, image):
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     profile = image.info.get("icc_profile")
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        values = np.clip(np.asarray(image).astype(np.float32) / np.float32(65535.0), 0.0, 1.0)
+    if image.mode in ("I;16", "I;16B", "I;16L"):
+        values = np.asarray(image).astype(np.float32) / np.float32(65535.0)
         return Photo(np.repeat(values[..., None], 3, axis=2), None, True, profile)
-    if image.mode == "F":
-        raise ImageError("32-bit floating point photos are not supported; convert to 8 or 16 bits")
+    if image.mode in ("I", "F"):
+        raise ImageError(f"{path} has 32 bits a pixel, whose range is unknown; convert it to 8 or 16 bits")
     gray = image.mode in ("1", "L", "LA", "La")
     transparent = image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info
     if image.mode not in ("1", "L", "LA", "La", "RGB", "RGBA", "RGBa", "P", "PA"):

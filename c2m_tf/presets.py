@@ -45,12 +45,12 @@ def load_preset(name: str, dtype: str = "float32") -> C2Matching:
     return model
 
 
-def load_model(source: str | os.PathLike, dtype: str = "float32") -> C2Matching:
+def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matching:
     """A model from what a user names: a preset or a .keras file.
 
     Args:
         source: name of a preset, or path of a file saved by `C2Matching.save`.
-        dtype: dtype policy; only for presets, a file keeps its own.
+        dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
 
     Returns:
         C2Matching.
@@ -60,7 +60,7 @@ def load_model(source: str | os.PathLike, dtype: str = "float32") -> C2Matching:
     """
     path = Path(source)
     if path.suffix != ".keras":
-        return load_preset(str(source), dtype)
+        return load_preset(str(source), dtype or "float32")
     if not path.is_file():
         raise ValueError(f"model {path} does not exist")
     try:
@@ -70,6 +70,10 @@ def load_model(source: str | os.PathLike, dtype: str = "float32") -> C2Matching:
         raise ValueError(f"{path} cannot be loaded as a Keras model: {reason[0] if reason else error!r}") from error
     if not isinstance(model, C2Matching):
         raise ValueError(f"{path} holds a {type(model).__name__} model; a C2Matching model is wanted")
+    if dtype is not None and model.dtype_policy.name != dtype:
+        converted = C2Matching(model.variant, dtype=dtype)
+        converted.set_weights(model.get_weights())
+        return converted
     return model
 
 

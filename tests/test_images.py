@@ -57,6 +57,13 @@ def test_sixteen_bit_gray_keeps_its_precision(tmp_path):
     np.testing.assert_allclose(read.rgb[..., 0], values / 65535.0, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_thirty_two_bits_a_pixel_are_refused(tmp_path, kind):
+    Image.fromarray(np.ones((4, 4), kind)).save(tmp_path / "deeper.tif")
+    with pytest.raises(images.ImageError, match=r"deeper.tif has 32 bits a pixel"):
+        images.read(tmp_path / "deeper.tif")
+
+
 def test_sixteen_bit_colour_gives_the_upper_eight_bits(tmp_path, photo):
     deep = photo.astype(">u2") * 257
     height, width = photo.shape[:2]

@@ -8,6 +8,7 @@ from conftest import golden, golden_model, state
 from c2m_tf import C2Matching, checkpoints
 from c2m_tf.discriminator import PUBLISHED_PARAMETERS, discriminator
 from c2m_tf.features import perceptual_stem, reference_encoder
+from c2m_tf.presets import load_model
 from c2m_tf.restoration import VARIANTS, restoration_network
 
 TOLERANCE = 3e-5
@@ -159,9 +160,19 @@ def test_model_survives_saving_in_safe_mode(full, tmp_path):
     path = tmp_path / "full.keras"
     full.save(path)
     loaded = keras.saving.load_model(path, safe_mode=True)
+    assert isinstance(loaded, C2Matching)
     assert loaded.get_config() == full.get_config()
     sr = loaded.predict_on_batch({"lr": arrays["lr"][None], "ref": arrays["ref"][None]})
     close(sr, arrays["output"])
+
+
+def test_a_file_loads_in_another_precision(light, tmp_path):
+    light.save(tmp_path / "light.keras")
+    assert load_model(tmp_path / "light.keras").dtype_policy.name == "float32"
+    half = load_model(tmp_path / "light.keras", "mixed_bfloat16")
+    assert half.restoration.get_layer("head_small_0").compute_dtype == "bfloat16"
+    for mine, theirs in zip(half.variables, light.variables, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
 
 
 def test_bfloat16_keeps_coordinates_in_float32(rng):
