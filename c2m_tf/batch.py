@@ -58,10 +58,7 @@ def plan(
         raise images.ImageError(f"{source} holds no photos ({' '.join(images.SUFFIXES)})")
     if output.exists() and not output.is_dir():
         raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise images.ImageError(f"cannot make folder {output}: {error.strerror}") from error
+    images.make_folder(output)
     jobs, problems, results = [], [], {}
     for photo in photos:
         result = output / f"{photo.stem}.png"

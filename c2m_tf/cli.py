@@ -160,11 +160,7 @@ def _evaluate(options):
     if options.json is not None:
         images.check_writable(options.json)
     if options.save_images is not None:
-        folder = Path(options.save_images)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(f"cannot make folder {folder}: {error.strerror}") from error
+        folder = images.make_folder(options.save_images)
         for group in groups:
             images.check_output(folder / f"{group.name}.png", [group.hr, *group.references])
     upscaler = _upscaler(options)

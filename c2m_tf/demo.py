@@ -5,7 +5,6 @@ colours, its texture sharp. That is easier than a real reference; `c2m-tf evalua
 """
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,11 +35,7 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, float]:
     Raises:
         images.ImageError: the folder cannot be made or written.
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise images.ImageError(f"cannot make folder {folder}: {error.strerror}") from error
+    folder = images.make_folder(folder)
     hr = images.crop_to_multiple(skimage.data.coffee())
     reference = other_view(hr)
     lr = images.downsample(hr)

@@ -94,6 +94,8 @@ def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
         raise ImageError(f"{path} is not a PNG, JPEG, WebP, BMP or TIFF photo") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path} is too large: the limit is {max_pixels:,} pixels") from error
+    except PermissionError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
     except MemoryError as error:
         raise ImageError(f"{path} does not fit into memory") from error
     except _DECODER_ERRORS as error:
@@ -174,6 +176,16 @@ def check_output(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -
     for source in inputs:
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise ImageError(f"output {path} is an input; choose another name, inputs are never overwritten")
+
+
+def make_folder(path: str | os.PathLike) -> Path:
+    """The folder `path`, made if it is missing; raises ImageError if that fails or it is a file."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"cannot make folder {folder}: {error.strerror}") from error
+    return folder
 
 
 def check_writable(path: str | os.PathLike) -> None:

@@ -184,6 +184,8 @@ def test_outputs_that_cannot_be_written_are_named_before_work_starts(pair, model
     assert fails(upscale(pair, model, "--comparison", f"{pair}/sheet.txt"), capsys, "cannot write .txt")
     images.write(pair / "000_0.png", np.zeros((40, 40, 3)))
     images.write(pair / "000_1.png", np.zeros((40, 40, 3)))
+    assert fails(main(["demo", "-o", f"{pair}/ref.png/demo", "--model", model]), capsys, "cannot make folder")
+    assert fails(main(["demo", "-o", f"{pair}/ref.png", "--model", model]), capsys, "cannot make folder")
     report = ["evaluate", "--pairs", f"{pair}", "--model", model, "--json", f"{pair}/none/report.json"]
     assert fails(main(report), capsys, "none does not exist")
 
