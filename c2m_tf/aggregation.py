@@ -19,7 +19,7 @@ from keras import layers, ops
 
 from c2m_tf.deform_conv import TAPS, ModulatedDeformConv2D
 from c2m_tf.matching import pre_offsets
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 LEAKY_SLOPE = 0.1
 DEFORMABLE_GROUPS = 8

@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 
 from c2m_tf.sizes import larger, smaller
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 TAPS = 9
 

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 WIDTHS = (32, 64, 128, 256, 512)
 LEAKY_SLOPE = 0.2

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from c2m_tf.features import FEATURE_STRIDE
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 TRIPLET_MARGIN = 1.0
 SAFE_RADIUS = 4  # cells; a negative nearer than this to the true match is no negative

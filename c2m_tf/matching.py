@@ -19,7 +19,7 @@ import functools
 from keras import ops
 
 from c2m_tf.sizes import larger, round_up, smaller
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 PATCH = 3
 

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 from skimage.metrics import structural_similarity
 
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 BORDER = 4
 _LUMA = (65.481, 128.553, 24.966)

@@ -19,7 +19,7 @@ from c2m_tf.features import FEATURE_STRIDE, contrastive_extractor, reference_enc
 from c2m_tf.matching import flow_from_matches, match
 from c2m_tf.restoration import restoration_network, variant_named
 from c2m_tf.sizes import larger, round_up
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 from c2m_tf.upsampling import bicubic_upsample
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.

@@ -18,7 +18,7 @@ import keras
 from keras import layers, ops
 
 from c2m_tf.aggregation import LEAKY_SLOPE, DynamicAggregation
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 from c2m_tf.upsampling import BilinearUpsample
 
 WIDTH = 64

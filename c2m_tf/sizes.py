@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from keras import ops
 
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 Size: TypeAlias = int | Tensor
 

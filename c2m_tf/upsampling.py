@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from c2m_tf.typing import Tensor
+from c2m_tf.tensors import Tensor
 
 SCALE = 4
 _REACH = 2  # taps reach two input pixels to either side
