@@ -89,6 +89,9 @@ def _add_model(command):
         choices=tuple(_DTYPES),
         help="of the convolutions (default: float32 for presets, a file's own for files)",
     )
+    command.add_argument(
+        "--max-memory", type=float, metavar="GIB", help="memory that a photo may need (default: 75 %% of the machine's)"
+    )
 
 
 def _upscaler(options):
@@ -96,7 +99,8 @@ def _upscaler(options):
     from c2m_tf.presets import load_model
     from c2m_tf.upscaler import Upscaler
 
-    return Upscaler(load_model(options.model, _DTYPES.get(options.precision)))
+    allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
+    return Upscaler(load_model(options.model, _DTYPES.get(options.precision)), allowed)
 
 
 def _start_keras():

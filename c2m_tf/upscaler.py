@@ -36,7 +36,7 @@ class Upscaler:
 
     def __init__(self, model: C2Matching, max_memory: int | None = None) -> None:
         self.model = model
-        self.max_memory = max_memory or int(_physical_memory() * SHARE_OF_MEMORY)
+        self.max_memory = int(_physical_memory() * SHARE_OF_MEMORY) if max_memory is None else max_memory
 
     def upscale(self, lr: np.ndarray, refs: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """SR photo of one LR photo.
@@ -70,7 +70,7 @@ class Upscaler:
         if needed > self.max_memory:
             raise ValueError(
                 f"upscaling a {lr.shape[1]}x{lr.shape[0]} photo with {_sizes(refs)} needs about {needed / 2**30:.1f} GiB, "
-                f"allowed are {self.max_memory / 2**30:.1f} GiB; use smaller photos or allow more memory"
+                f"allowed are {self.max_memory / 2**30:.1f} GiB; use smaller photos or allow more (--max-memory)"
             )
 
 

@@ -164,6 +164,11 @@ def test_photos_that_are_too_small_are_named(pair, model, capsys, rng):
     assert fails(upscale(pair, model, ref="strip.png"), capsys, "reference has 40x11 pixels; at least 12x12 are needed")
 
 
+def test_photos_that_need_more_memory_than_allowed_are_refused_with_the_numbers(pair, model, capsys):
+    assert fails(upscale(pair, model, "--max-memory", "0.5"), capsys, "GiB, allowed are 0.5 GiB")
+    assert upscale(pair, model, "--max-memory", "4") == 0
+
+
 def test_models_that_are_none_are_named(pair, capsys):
     assert fails(upscale(pair, "heavy"), capsys, "unknown preset 'heavy'; choose one of light")
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
