@@ -125,8 +125,8 @@ def correlation_distillation(
     height, width = student1.shape[1:3]
     truth = correspondence(homography, height, width)
     excluded = ((1.0 - truth.usable) * _EXCLUDED)[:, None, :]
-    of_student = _log_softmax(_similarity(student1, student2, truth) / DISTILLATION_TEMPERATURE - excluded)
-    of_teacher = _log_softmax(_similarity(teacher1, teacher2, truth) / DISTILLATION_TEMPERATURE - excluded)
+    of_student = ops.log_softmax(_similarity(student1, student2, truth) / DISTILLATION_TEMPERATURE - excluded)
+    of_teacher = ops.log_softmax(_similarity(teacher1, teacher2, truth) / DISTILLATION_TEMPERATURE - excluded)
     divergence = ops.sum(ops.exp(of_teacher) * (of_teacher - of_student), axis=2)
     return _mean_over_pairs(divergence, truth.usable)
 
@@ -194,10 +194,6 @@ def _within_safe_radius(cells):
     """1 where two of the cells [B,N,2] are at most `SAFE_RADIUS` apart along both axes: float32 [B,N,N]."""
     apart = ops.max(ops.abs(cells[:, :, None] - cells[:, None, :]), axis=-1)
     return ops.cast(apart <= SAFE_RADIUS, "float32")
-
-
-def _log_softmax(logits):
-    return ops.log_softmax(logits, axis=-1)
 
 
 def _mean_over_pairs(values, usable):
