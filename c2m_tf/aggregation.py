@@ -41,12 +41,16 @@ class DynamicAggregation(layers.Layer):
 
     Returns:
         [B, scale*h, scale*w, channels].
+
+    Residual offsets and masks can be kept at the values that training starts from (`learns_offsets = False`, before the model
+    is first called): the three convolutions are then left out and do not train, and a training step costs a third.
     """
 
     def __init__(self, channels: int, scale: int, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.channels = channels
         self.scale = scale
+        self._learns_offsets = True
         name, dtype = self.name, self.dtype_policy
         normal = keras.initializers.RandomNormal(stddev=0.02)
         common = {"padding": "same", "dtype": dtype}
@@ -61,6 +65,17 @@ class DynamicAggregation(layers.Layer):
         )
         self.deform_conv = ModulatedDeformConv2D(channels, DEFORMABLE_GROUPS, name=f"{name}_dyn_agg", dtype=dtype)
 
+    @property
+    def learns_offsets(self) -> bool:
+        """Whether residual offsets and masks come from the convolutions; if not, they are 0 and 0.5."""
+        return self._learns_offsets
+
+    @learns_offsets.setter
+    def learns_offsets(self, value: bool) -> None:
+        self._learns_offsets = value
+        for layer in (self.offset_conv1, self.offset_conv2, self.offset_mask):
+            layer.trainable = value
+
     def build(self, x_shape, reference_shape=None, flow_shape=None) -> None:
         reference_shape = (*x_shape[:3], self.channels)
         points = DEFORMABLE_GROUPS * TAPS
@@ -70,6 +85,8 @@ class DynamicAggregation(layers.Layer):
         self.deform_conv.build(reference_shape, (*x_shape[:3], 2 * points), (*x_shape[:3], points))
 
     def call(self, x: Tensor, reference: Tensor, flow: Tensor, training: bool = False) -> Tensor:
+        if not self.learns_offsets:
+            return ops.leaky_relu(self.deform_conv.call_at_start(reference, pre_offsets(flow, self.scale)), LEAKY_SLOPE)
         context = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(_fit(reference, x), self.compute_dtype)], axis=-1)
         features = ops.leaky_relu(self.offset_conv1(context), LEAKY_SLOPE)
         features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)

@@ -6,11 +6,10 @@ line on standard error.
 
 import argparse
 import json
-import logging
-import os
 import sys
-import tempfile
 from pathlib import Path
+
+from c2m_tf.startup import one_line, start_keras
 
 _DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -21,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.command(options)
     except (ValueError, FileNotFoundError, ImportError) as error:
-        print(f"c2m-tf: {_one_line(error)}", file=sys.stderr)
+        print(f"c2m-tf: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("c2m-tf: interrupted", file=sys.stderr)
@@ -95,37 +94,12 @@ def _add_model(command):
 
 
 def _upscaler(options):
-    _start_keras()
+    start_keras()
     from c2m_tf.presets import load_model
     from c2m_tf.upscaler import Upscaler
 
     allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
     return Upscaler(load_model(options.model, _DTYPES.get(options.precision)), allowed)
-
-
-def _start_keras():
-    """Imports Keras and runs a first operation while standard error is held back.
-
-    TensorFlow remarks on its build and on missing GPUs there, past all its settings; that would bury the one line that
-    matters. If starting fails, what was held back is printed.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            import keras
-
-            keras.ops.zeros(1)
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _upscale(options):
@@ -149,7 +123,7 @@ def _upscale(options):
             batch.run(upscaler, job)
             done += 1
         except ValueError as error:
-            problems.append((job.lr, _one_line(error)))
+            problems.append((job.lr, one_line(error)))
     for photo, reason in problems:
         print(f"c2m-tf: {photo.name}: {reason}", file=sys.stderr)
     print(f"{done} upscaled, {len(problems)} failed")
@@ -157,7 +131,7 @@ def _upscale(options):
 
 
 def _evaluate(options):
-    _start_keras()
+    start_keras()
     from c2m_tf import evaluation, images
 
     groups = evaluation.find_groups(options.pairs)
@@ -176,7 +150,7 @@ def _evaluate(options):
                 images.write(folder / f"{group.name}.png", result.sr)
             results.append((result.name, result.figures))
         except ValueError as error:
-            problems.append(f"group {group.name}: {_one_line(error)}")
+            problems.append(f"group {group.name}: {one_line(error)}")
     for problem in problems:
         print(f"c2m-tf: {problem}", file=sys.stderr)
     if not results:
@@ -191,7 +165,7 @@ def _evaluate(options):
 
 
 def _demo(options):
-    _start_keras()
+    start_keras()
     from c2m_tf import demo
 
     figures = demo.run(_upscaler(options), options.output)
@@ -202,7 +176,7 @@ def _demo(options):
 
 
 def _import_weights(options):
-    _start_keras()
+    start_keras()
     from c2m_tf.importer import import_weights
 
     for path, variant in import_weights(
@@ -217,10 +191,6 @@ def _progress(items, title):
     from rich.progress import track
 
     return track(items, description=title, console=Console(stderr=True))
-
-
-def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 if __name__ == "__main__":

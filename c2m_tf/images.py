@@ -16,7 +16,6 @@ Writing: into a temporary file beside the target, which replaces it only when co
 """
 
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,6 +23,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from c2m_tf.files import replacing
 
 SCALE = 4
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -142,21 +143,11 @@ def write_atomically(path: str | os.PathLike, save: Callable[[BinaryIO], object]
     Raises:
         ImageError: the folder does not exist or cannot be written, the disk is full, or the target is a folder.
     """
-    path = Path(path)
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
+        with replacing(path) as temporary, temporary.open("wb") as file:
             save(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def check_suffix(path: str | os.PathLike, with_alpha: bool = False) -> None:
@@ -265,9 +256,3 @@ def _photo(path, image):
     rgba = np.asarray(image.convert("RGBA")) if transparent else np.asarray(image.convert("RGB"))
     alpha = as_float(rgba[..., 3]) if transparent else None
     return Photo(as_float(rgba[..., :3]), alpha, gray, profile)
-
-
-def _umask():
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -1,13 +1,13 @@
 """Published checkpoints -> .keras files: what `c2m-tf import-weights` does."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import keras
 
 from c2m_tf import checkpoints
 from c2m_tf.discriminator import discriminator as build_discriminator
+from c2m_tf.files import replacing
 from c2m_tf.images import check_writable
 from c2m_tf.model import C2Matching
 from c2m_tf.vgg_weights import read_vgg
@@ -62,14 +62,8 @@ def save_atomically(model: keras.Model, path: str | os.PathLike) -> None:
     Raises:
         ValueError: the file cannot be written.
     """
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".keras")
-    os.close(handle)
-    temporary = Path(name)
     try:
-        model.save(temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            model.save(temporary)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""Homographies as the published training draws them, and photos warped by them.
+
+A homography is a float64 [3,3] matrix that maps a pixel (x, y, 1) of image 1 to image 2, its warp, up to scale. Pixel
+coordinates name pixel centres: the first pixel is (0, 0).
+"""
+
+import numpy as np
+from PIL import Image
+
+WINDOW = 160  # side of the training photos in pixels
+_NEAREST = 10  # the square whose corners are moved lies at least this far from the photo's origin
+_LARGEST_SHIFT = 10  # corners move by less than this many pixels along each axis
+
+
+def draw_homography(random: np.random.RandomState) -> np.ndarray:
+    """A random homography by the published sampler.
+
+    A square of 160 px is set at 10 to 159 px from the origin and its corners are moved by up to 9 px; the homography is the
+    map from the moved square back to the square. As the square lies off to one side, pixels move by 11 px in the mean and by up to
+    about 55 px.
+
+    Args:
+        random: source of numbers; draws come in the order of the released code, so that seeds give its homographies.
+
+    Returns:
+        float64 [3,3], image 1 -> image 2, last element 1.
+    """
+    left, top = random.randint(_NEAREST, WINDOW), random.randint(_NEAREST, WINDOW)
+    corners = np.array([[left, top], [left + WINDOW, top], [left, top + WINDOW], [left + WINDOW, top + WINDOW]], np.float64)
+    moved = corners.copy()
+    for corner in moved:
+        for axis in range(2):
+            shift = random.randint(0, _LARGEST_SHIFT)
+            corner[axis] += shift * random.choice([-1, 1])
+    return _homography_between(moved, corners)
+
+
+def warp(photo: np.ndarray, homography: np.ndarray, origin: tuple[int, int], size: int) -> np.ndarray:
+    """A window of a photo, warped: the pixel that lies at p in the window is seen at homography * p in the result.
+
+    Args:
+        photo: uint8 [H,W,3].
+        homography: float [3,3], see `draw_homography`.
+        origin: (y, x) of the window's first pixel in the photo. What the warp needs from around the window is taken from the
+            photo; beyond the photo it is black.
+        size: side of the window and of the result in pixels.
+
+    Returns:
+        uint8 [size,size,3], bilinear.
+    """
+    # Pillow asks where in the photo each pixel of the result comes from, and counts from pixel corners.
+    to_corners = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    to_photo = np.array([[1, 0, origin[1]], [0, 1, origin[0]], [0, 0, 1]])
+    inverse = to_photo @ to_corners @ np.linalg.inv(homography) @ np.linalg.inv(to_corners)
+    coefficients = tuple((inverse / inverse[2, 2]).ravel()[:8])
+    image = Image.fromarray(photo)
+    return np.asarray(
+        image.transform((size, size), Image.Transform.PERSPECTIVE, coefficients, resample=Image.Resampling.BILINEAR)
+    )
+
+
+def _homography_between(source, target):
+    """The homography that maps four points (x, y) to four others."""
+    rows = []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+    solution = np.linalg.solve(np.array(rows), target.ravel())
+    return np.append(solution, 1.0).reshape(3, 3)

@@ -1,0 +1,30 @@
+"""Pictures of matches: for every cell of the LR photo, where in the reference its like was found.
+
+Hue is the direction of the displacement and saturation its length (a colour wheel: gray means the same place); brightness is the
+confidence, the mean cosine of the matched patches.
+"""
+
+import numpy as np
+from skimage.color import hsv2rgb
+
+_LENGTH_PERCENTILE = 95.0  # displacements of this percentile and above are drawn fully saturated
+
+
+def match_map(flow: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Draws a flow.
+
+    Args:
+        flow: float [h,w,2], (dy, dx) in cells, as of `C2Matching.find_flow`; its last two rows and columns have no match.
+        score: float [h-2,w-2], mean cosine in [-1, 1].
+
+    Returns:
+        uint8 [4*(h-2),4*(w-2),3].
+    """
+    height, width = score.shape
+    dy, dx = flow[:height, :width, 0], flow[:height, :width, 1]
+    length = np.hypot(dy, dx)
+    longest = max(float(np.percentile(length, _LENGTH_PERCENTILE)), 1.0)
+    hue = np.arctan2(dy, dx) / (2.0 * np.pi) % 1.0
+    colours = np.stack([hue, np.minimum(length / longest, 1.0), np.clip(score, 0.0, 1.0)], axis=-1)
+    pixels = np.rint(hsv2rgb(colours) * 255.0).astype(np.uint8)
+    return pixels.repeat(4, axis=0).repeat(4, axis=1)

@@ -1,0 +1,262 @@
+"""What a training run is told: a YAML file, checked into frozen dataclasses.
+
+Each stage has its own class; keys that a stage does not know, and values of the wrong type, are errors that name the key and the
+nearest right one.
+"""
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Rate = Annotated[float, Field(gt=0.0)]
+
+
+class ConfigError(ValueError):
+    """A recipe that cannot be used; the message names the key."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SourceConfig:
+    """A folder of photos (see `c2m_tf.sources`) and how often it is drawn from, relative to the others."""
+
+    kind: Literal["cufed", "multiview", "single"]
+    folder: str
+    weight: Rate = 1.0
+    held_back: Count = 0  # photos of a `single` folder kept for validation
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataConfig:
+    """What batches are made of (see `c2m_tf.datasets`)."""
+
+    sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
+    recolour: Share = 0.0  # share of references whose colours are changed
+    workers: Positive = 2  # threads that prepare batches
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ReferenceDataConfig(DataConfig):
+    """The same for restoration."""
+
+    lr_size: Annotated[int, Field(ge=3, le=40)] = 40  # pixels a side of LR patches
+    ref_size: Annotated[int, Field(ge=12, le=160)] = 160  # pixels a side of references
+    unrelated: Share = 0.0  # share of samples whose reference shows something else
+
+
+@dataclass(frozen=True, config=_STRICT)
+class OptimizerConfig:
+    """Adam, its schedule and the averaging of weights (see `training.optimizers`)."""
+
+    learning_rate: Rate
+    factors: dict[str, Annotated[float, Field(ge=0.0)]] = dataclasses.field(default_factory=dict)
+    warmup: Count = 0  # iterations
+    cosine_from: Share = 1.0  # share of the run after which the rate falls to 0
+    milestones: tuple[Positive, ...] = ()  # iterations after which the rate falls to a tenth
+    average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # momentum of the average of weights; 0 means none
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ValidationConfig:
+    """Validation by the plain protocol of `c2m-tf evaluate` on a folder of NNN_0, NNN_1, ... photos."""
+
+    pairs: str
+    every: Positive = 500  # iterations
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MatchingValidationConfig:
+    """Validation of matching: held-back photos of `single` sources, warped by fixed homographies."""
+
+    every: Positive = 500  # iterations
+    photos: Positive = 24
+
+
+@dataclass(frozen=True, config=_STRICT)
+class _RunConfig:
+    """What every stage has."""
+
+    iterations: Positive
+    batch_size: Positive
+    optimizer: OptimizerConfig
+    seed: Count = 10
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    mirrored: bool = False  # spread each batch over all devices that TensorFlow sees
+    log_every: Positive = 50  # iterations
+    save_every: Positive = 500  # iterations
+    root: str = "."  # folder that relative paths of data, validation and vgg start from
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TeacherConfig(_RunConfig):
+    """Teacher: extractors on sharp photos."""
+
+    data: DataConfig = Field()
+    vgg: str = "keras"  # start: "keras" (downloads), torchvision's .pth or an .npz of Keras arrays
+    validation: MatchingValidationConfig | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class StudentConfig(TeacherConfig):
+    """Student: extractors on blurred photos, taught by the teacher."""
+
+    teacher: str = Field()  # weights of a teacher run, e.g. runs/teacher/best.weights.h5
+
+
+@dataclass(frozen=True, config=_STRICT)
+class RestorationConfig(_RunConfig):
+    """Restoration network by L1.
+
+    It starts from one of: `start`, a preset or .keras file of the same variant; or random numbers, with `extractors`, weights
+    of a student run, and `vgg` for the reference encoder.
+    """
+
+    data: ReferenceDataConfig = Field()
+    variant: Literal["light", "full"] = "full"
+    start: str | None = None
+    extractors: str | None = None
+    vgg: str | None = None
+    learns_offsets: bool = True
+    learns_encoder: bool = False
+    validation: ValidationConfig | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AdversarialConfig(RestorationConfig):
+    """Restoration network by L1, perceptual and adversarial loss, against a critic."""
+
+    pixel_only: Count = 10000  # iterations by L1 alone, before the critic starts
+    perceptual_layer: str = "relu5_1"
+    pixel_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    perceptual_weight: Annotated[float, Field(ge=0.0)] = 1e-4
+    adversarial_weight: Annotated[float, Field(ge=0.0)] = 1e-6
+    critic_learning_rate: Rate = 1e-4
+    published_critic: bool = False  # with BatchNormalization and sigmoid, as the released code has it
+
+
+STAGES = {
+    "teacher": TeacherConfig,
+    "student": StudentConfig,
+    "restoration": RestorationConfig,
+    "adversarial": AdversarialConfig,
+}
+
+
+def read_config(stage: str, path: str | os.PathLike, settings: Sequence[str] = ()) -> Any:
+    """The config of a stage from a YAML file.
+
+    Args:
+        stage: a key of `STAGES`.
+        path: YAML file.
+        settings: "key=value" each, over what the file says; dots lead into sections, numbers into lists
+            ("data.sources.0.folder=photos"); values are YAML.
+
+    Returns:
+        An instance of the stage's class.
+
+    Raises:
+        ConfigError: no such file, no YAML, unknown or missing keys, values of the wrong type or range.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"config {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {path} holds no keys; wanted are lines such as iterations: 5000")
+    for setting in settings:
+        _apply(values, setting)
+    return make_config(stage, values, str(path))
+
+
+def make_config(stage: str, values: dict, origin: str = "config") -> Any:
+    """The config of a stage from plain values; raises ConfigError as `read_config` does."""
+    try:
+        return TypeAdapter(STAGES[stage]).validate_python(values)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        # A list whose only entry is wrong is reported as too short besides.
+        errors = [fault for fault in errors if fault["type"] != "too_short" or len(errors) == 1]
+        faults = [_fault(STAGES[stage], fault) for fault in errors]
+        raise ConfigError(f"{origin}: {'; '.join(faults)}") from error
+
+
+def as_yaml(config: Any) -> str:
+    """The config with every key, as a YAML file that `read_config` reads back equal."""
+    return yaml.safe_dump(TypeAdapter(type(config)).dump_python(config, mode="json"), sort_keys=False, width=120)
+
+
+def rooted(config: Any, path: str) -> Path:
+    """A path of data as the config means it: relative ones start from `root`."""
+    return Path(config.root) / path
+
+
+def _apply(values, setting):
+    keys, equals, text = setting.partition("=")
+    if not equals or not keys:
+        raise ConfigError(f"--set {setting}: wanted is key=value, e.g. optimizer.learning_rate=1e-4")
+    *sections, last = keys.split(".")
+    place = values
+    for section in sections:
+        place = _step(place, section, setting)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {setting}: the value is not YAML") from error
+    if isinstance(place, list):
+        _step(place, last, setting)
+        place[int(last)] = value
+    else:
+        place[last] = value
+
+
+def _step(place, key, setting):
+    if isinstance(place, dict):
+        place = place.setdefault(key, {})
+    elif isinstance(place, list) and key.isdigit() and int(key) < len(place):
+        place = place[int(key)]
+    else:
+        raise ConfigError(f"--set {setting}: there is no {key} to set")
+    return place
+
+
+def _fault(cls, fault):
+    location = [part for part in fault["loc"] if isinstance(part, int) or not part.startswith("function-")]
+    key = ".".join(str(part) for part in location)
+    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _keys(cls)
+        names = {name.split(".")[-1]: name for name in reversed(known)}
+        near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.4)
+        return f"unknown key {key}; " + (f"did you mean {names[near[0]]}?" if near else f"known are {', '.join(known)}")
+    if fault["type"] in ("missing", "missing_argument"):
+        return f"key {key} is missing"
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {fault['input']!r}"
+
+
+def _keys(cls, prefix=""):
+    """Dotted names of all keys of a config class, sections included."""
+    keys = []
+    for field in dataclasses.fields(cls):
+        keys.append(prefix + field.name)
+        for section in _sections(field.type):
+            keys += _keys(section, f"{prefix}{field.name}.")
+    return keys
+
+
+def _sections(kind):
+    """Config classes that stand in a type, however deep."""
+    if dataclasses.is_dataclass(kind):
+        return [kind]
+    return [section for part in get_args(kind) for section in _sections(part)]

@@ -1,0 +1,148 @@
+"""The callback that accompanies `fit`: progress, log, validation, checkpoints, and when to stop."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from training.events import Events
+from training.runs import Run, RunError
+
+
+class Recorder(keras.callbacks.Callback):
+    """Accompanies one call of `fit`, whose one epoch is the rest of the run.
+
+    Args:
+        run: folder to write to.
+        config: the run's config.
+        first_iteration: iterations done before.
+        validation: object with `figures`, `judged_by` and `measure(product)`, or None.
+        product: the model that the stage makes, with the weights to judge and keep; it is filled before each use.
+        save_product: writes the product, called with "best" or "last".
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        config: Any,
+        first_iteration: int,
+        validation: Any,
+        product: keras.Model,
+        trained: keras.Model,
+        save_product: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self.run = run
+        self.config = config
+        self.iteration = self.saved_iteration = first_iteration
+        self.validation = validation
+        self.product = product
+        self.trained = trained
+        self.save_product = save_product
+        self.stop_signal = None
+        self._first_iteration = first_iteration
+        self._window_start, self._window_sums = first_iteration, {}
+        self._events = Events(run.folder, first_iteration)
+        self._latest = ""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._started = time.monotonic()
+        self._task = self._progress.add_task("training", total=self.config.iterations, completed=self._first_iteration)
+        self._progress.start()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.iteration = self._first_iteration + batch + 1
+        self._check_finite(logs)
+        last = self.iteration == self.config.iterations or self.stop_signal is not None
+        row = {}
+        if self.iteration % self.config.log_every == 0 or last:
+            row = self._log_row(logs)
+        if self.validation is not None and self._due(self.config.validation.every):
+            row = (row or self._log_row(logs)) | self._validate()
+        if row:
+            self.run.write_log(row)
+            self._events.scalars(self.iteration, {key: value for key, value in row.items() if key != "iteration"})
+        if self.iteration % self.config.save_every == 0 or last:
+            self.save()
+        self._progress.update(self._task, completed=self.iteration, description=f"loss {logs['loss']:.4f} {self._latest}")
+        if self.stop_signal is not None:
+            self.model.stop_training = True
+
+    def save(self) -> None:
+        """Writes the state that the run can resume from, and what the stage made so far."""
+        self._synchronize()
+        self.run.save_weights(self.model)
+        self.saved_iteration = self.iteration
+        self._fill_product()
+        self.save_product("last")
+
+    def close(self) -> None:
+        """Ends progress bar and TensorBoard file, also after an error."""
+        self._progress.stop()
+        self._events.close()
+
+    def _due(self, every):
+        return self.iteration % every == 0 or self.iteration == self.config.iterations
+
+    def _check_finite(self, logs):
+        if not math.isfinite(logs["loss"]):
+            raise RunError(
+                f"the loss became {logs['loss']} at iteration {self.iteration}; the state of iteration {self.saved_iteration} "
+                f"is kept; lower optimizer.learning_rate and start a new run"
+            )
+
+    def _log_row(self, logs):
+        """Means since the line before; Keras reports means since the start of `fit`."""
+        done = self.iteration - self._first_iteration
+        before = self._window_start - self._first_iteration
+        sums = {name: float(value) * done for name, value in logs.items()}
+        means = {name: (total - self._window_sums.get(name, 0.0)) / (done - before) for name, total in sums.items()}
+        self._window_start, self._window_sums = self.iteration, sums
+        optimizer = self.model.optimizer
+        rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        seconds = (time.monotonic() - self._started) / done
+        return {"iteration": self.iteration, "learning_rate": rate, "seconds_per_iteration": seconds} | means
+
+    def _validate(self):
+        self._synchronize()
+        self._fill_product()
+        best = self.run.best(self.validation.judged_by)
+        figures, picture = self.validation.measure(self.product)
+        if picture is not None:
+            self._events.picture(self.iteration, "validation", picture)
+        value = figures[self.validation.judged_by]
+        self._latest = f"{self.validation.judged_by} {value:.4g}"
+        if best is None or value > best:
+            self.save_product("best")
+        return figures
+
+    def _fill_product(self):
+        """Gives the product the trained weights, averaged ones if the run averages."""
+        optimizer = self.model.optimizer
+        if not optimizer.use_ema:
+            self.product.set_weights(self.trained.get_weights())
+            return
+        variables = self.model.trainable_variables
+        current = [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
+        optimizer.finalize_variable_values(variables)
+        self.product.set_weights(self.trained.get_weights())
+        for variable, value in zip(variables, current, strict=True):
+            variable.assign(value)
+
+    def _synchronize(self):
+        """On JAX the weights live in the training loop; this brings them back into the variables."""
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()

@@ -1,0 +1,40 @@
+"""Trainer of the restoration network by the L1 loss, on flows of a trained matcher.
+
+The matcher's extractors stay as they are: the best match is a hard choice that passes no gradient on. The published training
+freezes the reference encoder too; here it can be trained along. Source: C2-Matching (CVPR 2021), section 3.4.
+"""
+
+from typing import Any
+
+import keras
+
+from c2m_tf import losses
+from c2m_tf.aggregation import DynamicAggregation
+from c2m_tf.model import C2Matching
+from c2m_tf.tensors import Tensor
+
+
+class RestorationTrainer(keras.Model):
+    """Trains a C2Matching model. Batches are those of `c2m_tf.datasets.ReferencePairs`.
+
+    Args:
+        network: C2Matching.
+        learns_offsets: False keeps residual offsets at 0 and masks at 0.5, their values at the start; see `DynamicAggregation`.
+        learns_encoder: whether the reference encoder trains along.
+    """
+
+    def __init__(self, network: C2Matching, learns_offsets: bool = True, learns_encoder: bool = False, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.network = network
+        network.reference_encoder.trainable = learns_encoder
+        for layer in network.restoration.layers:
+            if isinstance(layer, DynamicAggregation):
+                layer.learns_offsets = learns_offsets
+        self.built = True
+
+    def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
+        return self.network(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
+        del x, sample_weight, training
+        return losses.l1_loss(y, y_pred)

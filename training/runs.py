@@ -1,0 +1,123 @@
+"""Run folders: everything that a run leaves behind and goes on from.
+
+    config.yaml        the config with every key
+    versions.json      of Python and of the packages that matter
+    log.csv            a line every `log_every` iterations
+    events.out...      the same, and pictures, for TensorBoard
+    state.weights.h5   the whole trainer: networks, optimizers, averages; what a run resumes from
+    best.*, last.*     what the stage makes: .weights.h5 of extractors or .keras of a C2Matching model
+
+Files appear complete or not at all, so that a crash or a full disk leaves the last good ones.
+"""
+
+import csv
+import io
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from c2m_tf import images
+from c2m_tf.files import replacing
+from training.config import as_yaml, read_config
+
+_PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
+_STATE = "state.weights.h5"
+
+
+class RunError(ValueError):
+    """A run that cannot start or go on; the message says why and what is left."""
+
+
+class Run:
+    """The folder of a run, made if it is missing.
+
+    Args:
+        folder: run folder.
+        stage: stage name.
+        config: the config; a folder that holds a run resumes only under the same one.
+
+    Raises:
+        RunError: the folder holds a run of another config, or cannot be written.
+    """
+
+    def __init__(self, folder: str | os.PathLike, stage: str, config: Any) -> None:
+        self.folder = images.make_folder(folder)
+        self.state = self.folder / _STATE
+        described = self.folder / "config.yaml"
+        if described.exists():
+            _check_same(self.folder, stage, read_config(stage, described), config)
+        else:
+            unknown = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+            if unknown:
+                raise RunError(f"{self.folder} holds {unknown[0]} but no run; give an empty or a new folder")
+            self._write_text("config.yaml", as_yaml(config))
+        self._write_text("versions.json", json.dumps(_versions(), indent=2))
+        self.rows = self._read_log()
+
+    def write_log(self, row: dict[str, Any]) -> None:
+        """Adds a line to log.csv; the first line's keys and those that follow make the header."""
+        self.rows.append(row)
+        names = list(dict.fromkeys(name for line in self.rows for name in line))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        self._write_text("log.csv", text.getvalue())
+
+    def forget_after(self, iteration: int) -> None:
+        """Drops log lines of iterations that a resumed run will do again."""
+        self.rows = [row for row in self.rows if int(row["iteration"]) <= iteration]
+
+    def best(self, figure: str) -> float | None:
+        """Highest value of a validation figure so far, None if there is none."""
+        values = [float(row[figure]) for row in self.rows if row.get(figure) not in (None, "")]
+        return max(values, default=None)
+
+    def save_weights(self, model: keras.Model, name: str = _STATE) -> None:
+        """Writes the weights of a model, optimizer included, to NAME.weights.h5; the older file stays until all is written."""
+        self._replace(name, model.save_weights)
+
+    def save_model(self, model: keras.Model, name: str) -> None:
+        """Writes a model to NAME.keras in the same manner."""
+        self._replace(name, model.save)
+
+    def _replace(self, name, save):
+        target = self.folder / name
+        try:
+            with replacing(target) as temporary:
+                save(temporary)
+        except (OSError, RuntimeError, ValueError) as error:
+            left = f"; the one written before is intact: {target}" if target.exists() else ""
+            raise RunError(f"cannot write {target}: {' '.join(str(error).split())}{left}") from error
+
+    def _read_log(self):
+        path = self.folder / "log.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _write_text(self, name, text):
+        images.write_atomically(self.folder / name, lambda file: file.write(text.encode()))
+
+
+def _check_same(folder, stage, old, new):
+    if old == new:
+        return
+    keys = [key for key in vars(old) if not key.startswith("_") and getattr(old, key) != getattr(new, key)]
+    raise RunError(f"{folder} holds a {stage} run of another config (it differs in {', '.join(keys)}); give another folder")
+
+
+def _versions():
+    versions = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions

@@ -1,0 +1,117 @@
+"""What a run is judged by: PSNR on a folder of pairs, or the share of right matches on warped photos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from c2m_tf import evaluation, images
+from c2m_tf.features import FEATURE_STRIDE
+from c2m_tf.homography import WINDOW, draw_homography, warp
+from c2m_tf.losses import IMAGE_BORDER
+from c2m_tf.match_map import match_map
+from c2m_tf.matching import match
+from c2m_tf.model import C2Matching
+from c2m_tf.sheets import Panel, sheet
+from c2m_tf.upscaler import Upscaler
+from training.matching import Extractors
+
+_SEED = 0
+
+
+class PairsValidation:
+    """Mean PSNR and SSIM by the plain protocol of `c2m-tf evaluate`, first reference.
+
+    Args:
+        folder: groups NNN_0 (HR), NNN_1 (reference), ...
+
+    Raises:
+        ValueError: no folder, no groups, or damaged photos.
+    """
+
+    figures = ("psnr_y", "ssim_y", "gain")
+    judged_by = "psnr_y"
+
+    def __init__(self, folder: str | Path) -> None:
+        self.groups = evaluation.find_groups(folder)
+        for group in self.groups:
+            for path in (group.hr, group.references[0]):
+                images.read(path)
+
+    def measure(self, network: C2Matching) -> tuple[dict[str, float], np.ndarray]:
+        """Mean figures over the groups (PSNR in dB, SSIM, gain over bicubic in dB), and a sheet of the first group."""
+        upscaler = Upscaler(network)
+        results = [evaluation.evaluate_group(upscaler, group) for group in self.groups]
+        mean = evaluation.summary([(result.name, result.figures) for result in results], "")["mean"]
+        figures = {
+            "psnr_y": mean["psnr_y"],
+            "ssim_y": mean["ssim_y"],
+            "gain": mean["psnr_y"] - mean["bicubic_psnr_y"],
+        }
+        return figures, _sheet(network, results[0])
+
+
+class MatchingValidation:
+    """Share of cells whose match lies within one cell of the truth, on photos warped by fixed homographies.
+
+    Args:
+        photos: files; the middle 160x160 of each is used, again with other homographies until `count` pairs are made.
+        count: number of pairs.
+        degraded: whether the photo is downsampled and upsampled by 4 first, as the student meets it.
+    """
+
+    figures = ("matched",)
+    judged_by = "matched"
+
+    def __init__(self, photos: Sequence[Path], count: int, degraded: bool) -> None:
+        random = np.random.RandomState(_SEED)
+        windows, references, homographies = [], [], []
+        for position in range(count):
+            photo = images.as_uint8(images.read(photos[position % len(photos)]).rgb)
+            y, x = ((side - WINDOW) // 2 for side in photo.shape[:2])
+            homography = draw_homography(random)
+            window = photo[y : y + WINDOW, x : x + WINDOW]
+            windows.append(images.upsample(images.downsample(window)) if degraded else window)
+            references.append(warp(photo, homography, (y, x), WINDOW))
+            homographies.append(homography)
+        self._windows, self._references = (images.as_float(np.stack(photos)) for photos in (windows, references))
+        self._homographies = homographies
+
+    def measure(self, extractors: Extractors) -> tuple[dict[str, float], None]:
+        """The share over all pairs, in [0, 1]; no sheet."""
+        right = total = 0
+        for window, reference, homography in zip(self._windows, self._references, self._homographies, strict=True):
+            first, second = extractors(window[None], reference[None])
+            found, _ = match(first, second, ops.ones(second.shape[1:3]))
+            within, usable = _within_one_cell(ops.convert_to_numpy(found)[0], homography)
+            right += int((within & usable).sum())
+            total += int(usable.sum())
+        return {"matched": right / total}, None
+
+
+def _within_one_cell(found, homography):
+    """Which matches [h,w,2] (y, x) lie within a cell of the truth, and which have one well inside the warp."""
+    height, width = found.shape[:2]
+    y, x = np.mgrid[:height, :width] * FEATURE_STRIDE
+    mapped = np.stack([x, y, np.ones_like(x)], axis=-1) @ homography.T
+    truth = mapped[..., 1::-1] / mapped[..., 2:]
+    usable = ((truth > IMAGE_BORDER) & (truth < FEATURE_STRIDE * (np.array([height, width]) - 1))).all(axis=-1)
+    within = np.abs(found - truth / FEATURE_STRIDE).max(axis=-1) <= 1.0
+    return within, usable
+
+
+def _sheet(network, result):
+    lr = images.downsample(result.hr)
+    reference = network.encode_reference(images.as_float(result.reference)[None])
+    flow, score = network.find_flow(images.as_float(lr)[None], reference)
+    flow, score = (ops.convert_to_numpy(values)[0] for values in (flow, score))
+    panels = [
+        Panel("LR", lr),
+        Panel("bicubic", result.bicubic),
+        Panel("SR", result.sr),
+        Panel("HR", result.hr),
+        Panel("Ref", result.reference),
+        Panel("matches", match_map(flow, score)),
+    ]
+    return sheet([panels[:3], panels[3:]], height=300)
