@@ -51,7 +51,12 @@ def _parser():
     evaluate = commands.add_parser("evaluate", help="PSNR and SSIM on a folder NNN_0 (HR), NNN_1, NNN_2, ... (references)")
     evaluate.set_defaults(command=_evaluate)
     evaluate.add_argument("--pairs", required=True, metavar="FOLDER", help="folder of groups")
-    evaluate.add_argument("--references", choices=("1", "all"), default="1", help="first reference or all (default: 1)")
+    evaluate.add_argument(
+        "--references",
+        choices=("1", "all", "none", "shuffled"),
+        default="1",
+        help="first, all, none (the LR photo itself), or the next group's (default: 1)",
+    )
     evaluate.add_argument(
         "--protocol", choices=("plain", "paper"), default="plain", help="paper pads as the released code (default: plain)"
     )
@@ -134,7 +139,7 @@ def _evaluate(options):
     start_keras()
     from c2m_tf import evaluation, images
 
-    groups = evaluation.find_groups(options.pairs)
+    groups = evaluation.with_references(evaluation.find_groups(options.pairs), options.references)
     if options.json is not None:
         images.check_writable(options.json)
     if options.save_images is not None:
@@ -145,7 +150,7 @@ def _evaluate(options):
     results, problems = [], []
     for group in _progress(groups, "evaluating"):
         try:
-            result = evaluation.evaluate_group(upscaler, group, options.references, options.protocol)
+            result = evaluation.evaluate_group(upscaler, group, options.protocol)
             if options.save_images is not None:
                 images.write(folder / f"{group.name}.png", result.sr)
             results.append((result.name, result.figures))

@@ -124,7 +124,9 @@ class ReferencePairs(_Batches):
     A batch is ({"lr": float32 [B,h,h,3], "ref": float32 [B,H,H,3]}, hr float32 [B,4h,4h,3]).
     """
 
-    def __init__(self, *arguments: Any, lr_size: int = 40, ref_size: int = WINDOW, unrelated: float = 0.0, **others: Any) -> None:
+    def __init__(
+        self, *arguments: Any, lr_size: int = 40, ref_size: int = WINDOW, unrelated: float = 0.0, **others: Any
+    ) -> None:
         super().__init__(*arguments, **others)
         self.lr_size = lr_size
         self.ref_size = ref_size

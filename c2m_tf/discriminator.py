@@ -33,7 +33,9 @@ def discriminator(published: bool = False, name: str = "discriminator", dtype: A
     Returns:
         keras.Model: photo [B,H,W,3] in [0, 1] -> float [B,1], higher for more real.
     """
-    normal = keras.initializers.RandomNormal(stddev=0.02)
+    # Without normalisation, N(0, 0.02) would shrink the value a thousandfold over the ten convolutions, and the critic's first
+    # hundreds of steps would go into nothing but growing.
+    normal = keras.initializers.RandomNormal(stddev=0.02) if published else keras.initializers.HeNormal()
     photo = keras.Input((None, None, 3), name="photo")
 
     def convolution(features, filters, kernel, stride, layer_name):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from c2m_tf.upscaler import Upscaler
 
 PROTOCOLS = ("plain", "paper")
+REFERENCES = ("1", "all", "none", "shuffled")
 FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "bicubic_ssim_y")
 
 
@@ -73,13 +74,35 @@ def find_groups(folder: str | os.PathLike) -> list[Group]:
     ]
 
 
-def evaluate_group(upscaler: "Upscaler", group: Group, references: str = "1", protocol: str = "plain") -> Result:
-    """Downsamples a group's HR photo, upscales it again and compares.
+def with_references(groups: list[Group], references: str) -> list[Group]:
+    """The groups with the references that an evaluation is to use.
+
+    Args:
+        groups: of `find_groups`.
+        references: one of `REFERENCES`: "1" the first, "all" all of them, "none" no reference at all (the LR photo then
+            serves as its own), "shuffled" the first reference of the next group, which shows something else.
+
+    Raises:
+        ValueError: unknown word, or a single group to shuffle.
+    """
+    if references == "shuffled":
+        if len(groups) < 2:
+            raise ValueError("references can be shuffled between two groups or more; this folder has one")
+        lent = [[group.references[0]] for group in [*groups[1:], groups[0]]]
+    elif references in REFERENCES:
+        kept = {"1": 1, "all": None, "none": 0}[references]
+        lent = [group.references[:kept] for group in groups]
+    else:
+        raise ValueError(f"unknown references {references!r}; choose one of {', '.join(REFERENCES)}")
+    return [group._replace(references=chosen) for group, chosen in zip(groups, lent, strict=True)]
+
+
+def evaluate_group(upscaler: "Upscaler", group: Group, protocol: str = "plain") -> Result:
+    """Downsamples a group's HR photo, upscales it again with the group's references and compares.
 
     Args:
         upscaler: `upscaler.Upscaler`.
-        group: Group.
-        references: "1" for the first reference only, "all" for all of them.
+        group: Group; with no references, the LR photo is its own.
         protocol: "plain" or "paper", see the module.
 
     Returns:
@@ -88,9 +111,8 @@ def evaluate_group(upscaler: "Upscaler", group: Group, references: str = "1", pr
     Raises:
         ValueError: photos that cannot be read or used (`images.ImageError` is one), unknown protocol.
     """
-    chosen = group.references if references == "all" else group.references[:1]
     hr = images.crop_to_multiple(_read(group.hr))
-    refs = [_read(path) for path in chosen]
+    refs = [_read(path) for path in group.references] or [images.downsample(hr)]
     height, width = hr.shape[:2]
     padded = hr
     if protocol == "paper":
@@ -133,7 +155,12 @@ def summary(results: list[tuple[str, dict]], protocol_line: str) -> dict:
 
 def protocol_line(protocol: str, references: str, model: str) -> str:
     """One sentence that belongs beside every table."""
-    which = "all references" if references == "all" else "first reference"
+    which = {
+        "1": "first reference",
+        "all": "all references",
+        "none": "no reference (the LR photo itself)",
+        "shuffled": "first reference of the next group",
+    }[references]
     padding = "padded to one size with black before downsampling" if protocol == "paper" else "no padding"
     return (
         f"{protocol} protocol, {which}, {padding}; LR by Pillow bicubic /4; 8-bit SR, border {metrics.BORDER} px, "

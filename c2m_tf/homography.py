@@ -16,8 +16,8 @@ def draw_homography(random: np.random.RandomState) -> np.ndarray:
     """A random homography by the published sampler.
 
     A square of 160 px is set at 10 to 159 px from the origin and its corners are moved by up to 9 px; the homography is the
-    map from the moved square back to the square. As the square lies off to one side, pixels move by 11 px in the mean and by up to
-    about 55 px.
+    map from the moved square back to the square. As the square lies off to one side, pixels move by 11 px in the mean and by
+    up to about 55 px.
 
     Args:
         random: source of numbers; draws come in the order of the released code, so that seeds give its homographies.

@@ -1,7 +1,7 @@
 """Pictures of matches: for every cell of the LR photo, where in the reference its like was found.
 
-Hue is the direction of the displacement and saturation its length (a colour wheel: gray means the same place); brightness is the
-confidence, the mean cosine of the matched patches.
+Hue is the direction of the displacement and saturation its length (a colour wheel: gray means the same place); brightness is
+the confidence, the mean cosine of the matched patches.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Folders of training photos, and the 160x160 windows that training draws from them.
 
     cufed       FOLDER/input/NAME.png and FOLDER/ref/NAME.png, 160x160, as the CUFED training set is published
-    multiview   FOLDER/img/SCENE_*.jpg and FOLDER/pairs160.npz with `files` [F] and `pairs` int16 [P,>=6]: rows (image A, xA, yA,
-                image B, xB, yB, ...), each two 160x160 windows of one scene that show the same thing
+    multiview   FOLDER/img/SCENE_*.jpg and FOLDER/pairs160.npz with `files` [F] and `pairs` int16 [P,>=6]: rows (image A, xA,
+                yA, image B, xB, yB, ...), each two 160x160 windows of one scene that show the same thing
     single      FOLDER/*.jpg, photos without a reference
 
 Every photo is read once when a source is made, so that a fault is named before training starts and not an hour later.

@@ -1,6 +1,7 @@
 """The command line: python -m training teacher|student|restoration|adversarial|plot|preset.
 
-Exit codes: 0 done; 1 the run broke off (no number, disk full); 2 wrong arguments or input; 128 + n stopped by signal n, resumable.
+Exit codes: 0 done; 1 the run broke off (no number, disk full); 2 wrong arguments or input; 128 + n stopped by signal n,
+resumable.
 """
 
 import argparse
@@ -17,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
         return options.command(options)
     except (ValueError, FileNotFoundError, ImportError) as error:
         print(f"training: {one_line(error)}", file=sys.stderr)
-        return 1 if getattr(error, "started", False) else 2
+        return 2
     except KeyboardInterrupt:
         print("training: interrupted", file=sys.stderr)
         return 130
@@ -50,13 +51,17 @@ def _parser():
 def _train(options):
     config = read_config(options.stage, options.config, options.settings)
     start_keras()
-    from training.stages import Interrupted, run_stage
+    from training.runs import RunFailedError
+    from training.stages import RunStoppedError, run_stage
 
     try:
         print(run_stage(options.stage, config, options.output))
-    except Interrupted as stopped:
+    except RunStoppedError as stopped:
         print(f"training: {stopped}", file=sys.stderr)
         return 128 + stopped.number
+    except RunFailedError as error:
+        print(f"training: {one_line(error)}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -1,7 +1,7 @@
 """What a training run is told: a YAML file, checked into frozen dataclasses.
 
-Each stage has its own class; keys that a stage does not know, and values of the wrong type, are errors that name the key and the
-nearest right one.
+Each stage has its own class; keys that a stage does not know, and values of the wrong type, are errors that name the key and
+the nearest right one.
 """
 
 import dataclasses
@@ -215,11 +215,10 @@ def _apply(values, setting):
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {setting}: the value is not YAML") from error
-    if isinstance(place, list):
+    if not isinstance(place, dict):
         _step(place, last, setting)
-        place[int(last)] = value
-    else:
-        place[last] = value
+        last = int(last)
+    place[last] = value
 
 
 def _step(place, key, setting):

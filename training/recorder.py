@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from training.events import Events
-from training.runs import Run, RunError
+from training.runs import Run, RunFailedError
 
 
 class Recorder(keras.callbacks.Callback):
@@ -22,7 +22,8 @@ class Recorder(keras.callbacks.Callback):
         config: the run's config.
         first_iteration: iterations done before.
         validation: object with `figures`, `judged_by` and `measure(product)`, or None.
-        product: the model that the stage makes, with the weights to judge and keep; it is filled before each use.
+        product: the model that the stage makes; it gets the trained weights before each use.
+        trained: the part of the trainer that those come from.
         save_product: writes the product, called with "best" or "last".
     """
 
@@ -99,7 +100,7 @@ class Recorder(keras.callbacks.Callback):
 
     def _check_finite(self, logs):
         if not math.isfinite(logs["loss"]):
-            raise RunError(
+            raise RunFailedError(
                 f"the loss became {logs['loss']} at iteration {self.iteration}; the state of iteration {self.saved_iteration} "
                 f"is kept; lower optimizer.learning_rate and start a new run"
             )

@@ -16,7 +16,6 @@ import json
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -30,7 +29,11 @@ _STATE = "state.weights.h5"
 
 
 class RunError(ValueError):
-    """A run that cannot start or go on; the message says why and what is left."""
+    """A run that cannot start; nothing has been trained."""
+
+
+class RunFailedError(RuntimeError):
+    """A run that cannot go on; the message says why and what is left."""
 
 
 class Run:
@@ -67,7 +70,10 @@ class Run:
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        self._write_text("log.csv", text.getvalue())
+        try:
+            self._write_text("log.csv", text.getvalue())
+        except images.ImageError as error:
+            raise RunFailedError(str(error)) from error
 
     def forget_after(self, iteration: int) -> None:
         """Drops log lines of iterations that a resumed run will do again."""
@@ -93,7 +99,7 @@ class Run:
                 save(temporary)
         except (OSError, RuntimeError, ValueError) as error:
             left = f"; the one written before is intact: {target}" if target.exists() else ""
-            raise RunError(f"cannot write {target}: {' '.join(str(error).split())}{left}") from error
+            raise RunFailedError(f"cannot write {target}: {' '.join(str(error).split())}{left}") from error
 
     def _read_log(self):
         path = self.folder / "log.csv"

@@ -49,8 +49,8 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
 
     Raises:
         ValueError: photos, weights or folder cannot be used; nothing has been trained then.
-        RunError: the loss is no number, or a checkpoint cannot be written.
-        Interrupted: a signal stopped the run after its state was saved.
+        RunFailedError: the loss is no number, or a checkpoint cannot be written.
+        RunStoppedError: a signal stopped the run after its state was saved.
     """
     keras.utils.set_random_seed(config.seed)
     photos = [_source(config, source) for source in config.data.sources]
@@ -87,11 +87,11 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
         for number, handler in previous.items():
             signal.signal(number, handler)
     if recorder.stop_signal is not None and recorder.iteration < config.iterations:
-        raise Interrupted(recorder.stop_signal, recorder.iteration)
+        raise RunStoppedError(recorder.stop_signal, recorder.iteration)
     return f"{run.folder} is finished: {recorder.iteration} iterations"
 
 
-class Interrupted(Exception):
+class RunStoppedError(Exception):
     """A signal stopped the run after its state was saved.
 
     Attributes:

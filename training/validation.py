@@ -34,7 +34,7 @@ class PairsValidation:
     judged_by = "psnr_y"
 
     def __init__(self, folder: str | Path) -> None:
-        self.groups = evaluation.find_groups(folder)
+        self.groups = evaluation.with_references(evaluation.find_groups(folder), "1")
         for group in self.groups:
             for path in (group.hr, group.references[0]):
                 images.read(path)
