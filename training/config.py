@@ -91,6 +91,7 @@ class _RunConfig:
     optimizer: OptimizerConfig
     seed: Count = 10
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    xla: bool = False  # compile steps with XLA (teacher, student and restoration)
     mirrored: bool = False  # spread each batch over all devices that TensorFlow sees
     log_every: Positive = 50  # iterations
     save_every: Positive = 500  # iterations
@@ -141,6 +142,7 @@ class AdversarialConfig(RestorationConfig):
     perceptual_weight: Annotated[float, Field(ge=0.0)] = 1e-4
     adversarial_weight: Annotated[float, Field(ge=0.0)] = 1e-6
     critic_learning_rate: Rate = 1e-4
+    critic_milestones: tuple[Positive, ...] = ()  # iterations after which the critic's rate falls to a tenth
     published_critic: bool = False  # with BatchNormalization and sigmoid, as the released code has it
 
 

@@ -164,29 +164,30 @@ def _optimizer(config):
     return GroupedAdam(schedule, factors=options.factors, **average)
 
 
-def _compiled(trainer, optimizer, variables):
-    trainer.compile(optimizer=optimizer)
-    optimizer.build(variables)  # a resumed run fills its slots before the first step
+def _compiled(trainer, config):
+    optimizer = _optimizer(config)
+    trainer.compile(optimizer=optimizer, jit_compile=True if config.xla else "auto")
+    optimizer.build(trainer.trainable_variables)  # a resumed run fills its slots before the first step
     return trainer
 
 
 def _teacher(config):
     extractors = _vgg_extractors(config)
     trainer = TeacherTrainer(extractors)
-    return Parts(_compiled(trainer, _optimizer(config), trainer.trainable_variables), extractors, Extractors())
+    return Parts(_compiled(trainer, config), extractors, Extractors())
 
 
 def _student(config):
     extractors, teacher = _vgg_extractors(config), Extractors(config.precision)
     _load_weights(teacher, config.teacher, "teacher")
     trainer = StudentTrainer(extractors, teacher)
-    return Parts(_compiled(trainer, _optimizer(config), trainer.trainable_variables), extractors, Extractors())
+    return Parts(_compiled(trainer, config), extractors, Extractors())
 
 
 def _restoration(config):
     network = _network(config)
     trainer = RestorationTrainer(network, config.learns_offsets, config.learns_encoder)
-    return Parts(_compiled(trainer, _optimizer(config), trainer.trainable_variables), network, C2Matching(config.variant))
+    return Parts(_compiled(trainer, config), network, C2Matching(config.variant))
 
 
 def _adversarial(config):
@@ -209,7 +210,8 @@ def _adversarial(config):
         learns_encoder=config.learns_encoder,
     )
     optimizer = _optimizer(config)
-    trainer.compile(optimizer, keras.optimizers.Adam(config.critic_learning_rate))
+    rate = Schedule(config.critic_learning_rate, config.iterations, milestones=config.critic_milestones)
+    trainer.compile(optimizer, keras.optimizers.Adam(rate))
     optimizer.build(trainer.network_variables)
 
     def callbacks(first_iteration):
