@@ -80,7 +80,7 @@ def restoration_parts(stage: str, precision: str, data: object, rounds: int) -> 
     from c2m_tf.aggregation import DynamicAggregation
     from c2m_tf.discriminator import discriminator
     from c2m_tf.features import perceptual_stem
-    from c2m_tf.matching import match
+    from c2m_tf.matching import bordered, match
     from training.adversarial import AdversarialTrainer
     from training.optimizers import GroupedAdam
     from training.restoration import RestorationTrainer
@@ -107,7 +107,11 @@ def restoration_parts(stage: str, precision: str, data: object, rounds: int) -> 
         x = np.zeros((len(hr), *size, 64), np.float32)
         level = {1: "relu3_1", 2: "relu2_1", 4: "relu1_1"}[layer.scale]
         features = [x, np.asarray(tf.cast(reference[level], tf.float32))]
-        return gradient_step(lambda x, r: layer(x, r, flow, training=True), features, layer.trainable_variables)
+
+        def call(x, r):
+            return layer(x, r, bordered(flow), r[:, : size[0], : size[1]], training=True)
+
+        return gradient_step(call, features, layer.trainable_variables)
 
     return {
         "data": median(lambda: data[1], rounds),

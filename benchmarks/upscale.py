@@ -53,7 +53,7 @@ def work(row: str) -> None:
     """Serves as a worker: one whole upscaling, then each part alone."""
     import tensorflow as tf
 
-    from c2m_tf.matching import flow_from_matches, match
+    from c2m_tf.matching import bordered, flow_from_matches, match
     from c2m_tf.upsampling import bicubic_upsample
 
     variant, dtype = ROWS[row]
@@ -70,14 +70,16 @@ def work(row: str) -> None:
     restore = tf.function(model.restoration)
     lr_features, ref_features = features(lr, ref)
     flow = flow_from_matches(find(lr_features, ref_features)[0])
-    inputs = {"lr": tf.constant(lr), "flow": flow} | {level: encode(ref)[level] for level in model.levels}
+    inputs = {"lr": tf.constant(lr), "flow": bordered(flow)}
+    for level in model.levels:  # photos of equal size: the context is the whole reference
+        inputs[level] = inputs[f"context_{level}"] = encode(ref)[level]
 
     levels = {"relu3_1": ("small", 1), "relu2_1": ("medium", 2), "relu1_1": ("large", 4)}
     aggregations = []
     for level in model.levels:
         name, scale = levels[level]
         x = tf.zeros((1, LR_SIZE[0] * scale, LR_SIZE[1] * scale, 64), inputs[level].dtype)
-        aggregations.append((tf.function(model.restoration.get_layer(name)), x, inputs[level], flow))
+        aggregations.append((tf.function(model.restoration.get_layer(name)), x, inputs[level], bordered(flow), inputs[level]))
 
     def once():
         answer = {

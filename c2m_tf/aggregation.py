@@ -36,7 +36,8 @@ class DynamicAggregation(layers.Layer):
     Call arguments:
         x: [B, scale*h, scale*w, 64], the LR branch's feature.
         reference: [B,H,W,channels], the reference's feature; any H, W.
-        flow: float32 [B,h,w,2], (dy, dx) in cells.
+        flow: float32 [B,h+2,w+2,2], (dy, dx) in cells, with a border as `matching.pre_offsets` wants it.
+        context: [B, scale*h, scale*w, channels], the reference's feature at x's own place, zeros where there is none.
         training: passed on to the deformable convolution.
 
     Returns:
@@ -76,7 +77,7 @@ class DynamicAggregation(layers.Layer):
         for layer in (self.offset_conv1, self.offset_conv2, self.offset_mask):
             layer.trainable = value
 
-    def build(self, x_shape, reference_shape=None, flow_shape=None) -> None:
+    def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> None:
         reference_shape = (*x_shape[:3], self.channels)
         points = DEFORMABLE_GROUPS * TAPS
         self.offset_conv1.build((*x_shape[:3], x_shape[-1] + self.channels))
@@ -84,11 +85,11 @@ class DynamicAggregation(layers.Layer):
         self.offset_mask.build(reference_shape)
         self.deform_conv.build(reference_shape, (*x_shape[:3], 2 * points), (*x_shape[:3], points))
 
-    def call(self, x: Tensor, reference: Tensor, flow: Tensor, training: bool = False) -> Tensor:
+    def call(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool = False) -> Tensor:
         if not self.learns_offsets:
             return ops.leaky_relu(self.deform_conv.call_at_start(reference, pre_offsets(flow, self.scale)), LEAKY_SLOPE)
-        context = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(_fit(reference, x), self.compute_dtype)], axis=-1)
-        features = ops.leaky_relu(self.offset_conv1(context), LEAKY_SLOPE)
+        features = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(context, self.compute_dtype)], axis=-1)
+        features = ops.leaky_relu(self.offset_conv1(features), LEAKY_SLOPE)
         features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)
         raw = self.offset_mask(features)
         points = DEFORMABLE_GROUPS * TAPS
@@ -101,16 +102,8 @@ class DynamicAggregation(layers.Layer):
         )
         return ops.leaky_relu(output, LEAKY_SLOPE)
 
-    def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None) -> tuple:
+    def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> tuple:
         return (*x_shape[:3], self.channels)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "channels": self.channels, "scale": self.scale}
-
-
-def _fit(reference, x):
-    """The reference cropped, or padded with zeros, at the bottom and right to the height and width of x."""
-    height, width = ops.shape(x)[1:3]
-    cropped = reference[:, :height, :width]
-    rows, columns = ops.shape(cropped)[1:3]
-    return ops.pad(cropped, [[0, 0], [0, height - rows], [0, width - columns], [0, 0]])

@@ -4,13 +4,14 @@ A photo that fails is named and the rest goes on; the caller learns which failed
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from c2m_tf import images
+from c2m_tf.match_map import match_map
 from c2m_tf.sheets import Panel, crop_panels, most_changed_box, sheet
 
 if TYPE_CHECKING:
@@ -75,13 +76,21 @@ def plan(
     return jobs, problems
 
 
-def run(upscaler: "Upscaler", job: Job, comparison: str | os.PathLike | None = None) -> None:
+def run(
+    upscaler: "Upscaler",
+    job: Job,
+    comparison: str | os.PathLike | None = None,
+    matches: str | os.PathLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Upscales one photo and writes it.
 
     Args:
         upscaler: `upscaler.Upscaler`.
         job: Job.
         comparison: optional file for a sheet that shows bicubic, SR and the first reference, and an enlarged detail.
+        matches: optional file for a picture of where the references show what the photo shows.
+        progress: called with (tiles done, tiles in all).
 
     Raises:
         ValueError: a photo cannot be read, used or written (`images.ImageError` is one).
@@ -89,12 +98,15 @@ def run(upscaler: "Upscaler", job: Job, comparison: str | os.PathLike | None = N
     lr = images.read(job.lr)
     images.check_suffix(job.output, lr.alpha is not None)
     refs = [images.read(path).rgb for path in job.refs]
-    sr = images.as_uint8(upscaler.upscale(lr.rgb, refs))
+    reference = upscaler.encode_reference(refs)
+    sr = images.as_uint8(upscaler.upscale(lr.rgb, reference, progress))
     alpha = None if lr.alpha is None else images.upsample(images.as_uint8(lr.alpha))
     images.write(job.output, sr, alpha, lr.gray, lr.icc_profile)
     if comparison is not None:
         bicubic = images.upsample(images.as_uint8(lr.rgb))
         images.write(comparison, comparison_sheet(bicubic, sr, images.as_uint8(refs[0])))
+    if matches is not None:
+        images.write(matches, match_map(*upscaler.find_matches(lr.rgb, reference)))
 
 
 def comparison_sheet(

@@ -6,7 +6,10 @@ line on standard error.
 
 import argparse
 import json
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from c2m_tf.startup import one_line, start_keras
@@ -17,6 +20,9 @@ _DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        # Stopped by the system: leave no half-written file behind.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return options.command(options)
     except (ValueError, FileNotFoundError, ImportError) as error:
@@ -46,11 +52,16 @@ def _parser():
     )
     upscale.add_argument("-o", "--output", required=True, metavar="OUT", help="result; a folder if the input is one")
     upscale.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
+    upscale.add_argument(
+        "--matches", metavar="MAP.png", help="also draw where the reference shows each part of the photo (one photo only)"
+    )
     _add_model(upscale)
 
-    evaluate = commands.add_parser("evaluate", help="PSNR and SSIM on a folder NNN_0 (HR), NNN_1, NNN_2, ... (references)")
+    evaluate = commands.add_parser("evaluate", help="PSNR and SSIM on a folder of HR photos and references")
     evaluate.set_defaults(command=_evaluate)
-    evaluate.add_argument("--pairs", required=True, metavar="FOLDER", help="folder of groups")
+    evaluate.add_argument(
+        "--pairs", required=True, metavar="FOLDER", help="NNN_0 (HR), NNN_1, ... (references); or folders input and ref"
+    )
     evaluate.add_argument(
         "--references",
         choices=("1", "all", "none", "shuffled"),
@@ -61,6 +72,7 @@ def _parser():
         "--protocol", choices=("plain", "paper"), default="plain", help="paper pads as the released code (default: plain)"
     )
     evaluate.add_argument("--json", metavar="FILE", help="also write the figures to a JSON file")
+    evaluate.add_argument("--sheet", metavar="FILE.png", help="also draw the best, the median and the worst result")
     evaluate.add_argument("--save-images", metavar="DIR", help="also write each result as DIR/NNN.png")
     _add_model(evaluate)
 
@@ -94,17 +106,25 @@ def _add_model(command):
         help="of the convolutions (default: float32 for presets, a file's own for files)",
     )
     command.add_argument(
+        "--search", choices=("auto", "exact", "window"), default="auto", help="exact for small photos, windows for large (auto)"
+    )
+    command.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of the LR photo (default: 96)")
+    command.add_argument("--window", type=int, metavar="PIXELS", help="side of the reference's windows (default: 640)")
+    command.add_argument(
         "--max-memory", type=float, metavar="GIB", help="memory that a photo may need (default: 75 %% of the machine's)"
     )
 
 
 def _upscaler(options):
     start_keras()
+    from c2m_tf.plans import check_sizes
     from c2m_tf.presets import load_model
     from c2m_tf.upscaler import Upscaler
 
+    check_sizes(options.search, options.tile, options.window)
     allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
-    return Upscaler(load_model(options.model, _DTYPES.get(options.precision)), allowed)
+    model = load_model(options.model, _DTYPES.get(options.precision))
+    return Upscaler(model, allowed, options.search, options.tile, options.window)
 
 
 def _upscale(options):
@@ -112,15 +132,20 @@ def _upscale(options):
 
     jobs, problems = batch.plan(options.input, options.reference, options.output)
     single = not Path(options.input).is_dir()
-    if options.comparison is not None:
+    written = [options.output]
+    for name, path in (("comparison", options.comparison), ("matches", options.matches)):
+        if path is None:
+            continue
         if not single:
-            raise ValueError("--comparison draws one photo; give a photo as input, not a folder")
-        images.check_output(options.comparison, [options.input, *options.reference])
-        if Path(options.comparison).resolve() == Path(options.output).resolve():
-            raise ValueError(f"result and comparison sheet would both become {options.output}; give two names")
+            raise ValueError(f"--{name} draws one photo; give a photo as input, not a folder")
+        images.check_output(path, [options.input, *options.reference])
+        if any(Path(path).resolve() == Path(other).resolve() for other in written):
+            raise ValueError(f"--{name} {path} is the name of another result too; give each its own")
+        written.append(path)
     upscaler = _upscaler(options)
     if single:
-        batch.run(upscaler, jobs[0], options.comparison)
+        with _tile_progress() as progress:
+            batch.run(upscaler, jobs[0], options.comparison, options.matches, progress)
         return 0
     done = 0
     for job in _progress(jobs, "upscaling"):
@@ -138,10 +163,13 @@ def _upscale(options):
 def _evaluate(options):
     start_keras()
     from c2m_tf import evaluation, images
+    from c2m_tf.groups import find_groups
 
-    groups = evaluation.with_references(evaluation.find_groups(options.pairs), options.references)
+    groups = find_groups(options.pairs, options.references)
     if options.json is not None:
         images.check_writable(options.json)
+    if options.sheet is not None:
+        images.check_output(options.sheet, [path for group in groups for path in (group.hr, *group.references)])
     if options.save_images is not None:
         folder = images.make_folder(options.save_images)
         for group in groups:
@@ -153,7 +181,8 @@ def _evaluate(options):
             result = evaluation.evaluate_group(upscaler, group, options.protocol)
             if options.save_images is not None:
                 images.write(folder / f"{group.name}.png", result.sr)
-            results.append((result.name, result.figures))
+            # Without a sheet to draw, photos need not be kept.
+            results.append(result if options.sheet else result._replace(hr=None, sr=None, bicubic=None, reference=None))
         except ValueError as error:
             problems.append(f"group {group.name}: {one_line(error)}")
     for problem in problems:
@@ -161,11 +190,13 @@ def _evaluate(options):
     if not results:
         return 1
     line = evaluation.protocol_line(options.protocol, options.references, options.model)
-    report = evaluation.summary(results, line)
+    report = evaluation.summary([(result.name, result.figures) for result in results], line)
     print("\n".join(evaluation.table(report)))
     if options.json is not None:
         text = json.dumps(report, indent=2).encode()
         images.write_atomically(options.json, lambda file: file.write(text))
+    if options.sheet is not None:
+        images.write(options.sheet, evaluation.extremes_sheet(results))
     return 1 if problems else 0
 
 
@@ -189,6 +220,17 @@ def _import_weights(options):
     ):
         print(f"wrote {path} ({variant})")
     return 0
+
+
+@contextmanager
+def _tile_progress():
+    """A progress bar that appears with the second tile, so that small photos need none."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("upscaling", visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > 1)
 
 
 def _progress(items, title):

@@ -1,7 +1,6 @@
 """Evaluation on a folder of HR photos and their references: PSNR and SSIM of SR beside bicubic.
 
-Naming is CUFED5's: NNN_0.png is the HR photo of group NNN, NNN_1.png, NNN_2.png, ... are its references, best first. LR
-photos are made from HR by Pillow's bicubic. Two protocols:
+Groups of photos come from `groups`. LR photos are made from HR by Pillow's bicubic. Two protocols:
 
     plain   LR from the HR photo, cropped to multiples of 4; references as they are, of any size
     paper   as the released code: photos of a group are padded with black at the bottom and right to one size before
@@ -10,29 +9,19 @@ photos are made from HR by Pillow's bicubic. Two protocols:
 Figures are taken on 8-bit photos within a border of 4 px; Y is unrounded BT.601 luma (see `metrics`).
 """
 
-import os
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from c2m_tf import images, metrics
+from c2m_tf.groups import Group
+from c2m_tf.sheets import Panel, sheet
 
 if TYPE_CHECKING:
     from c2m_tf.upscaler import Upscaler
 
 PROTOCOLS = ("plain", "paper")
-REFERENCES = ("1", "all", "none", "shuffled")
 FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "bicubic_ssim_y")
-
-
-class Group(NamedTuple):
-    """An HR photo and its references, best first."""
-
-    name: str
-    hr: Path
-    references: list[Path]
 
 
 class Result(NamedTuple):
@@ -44,57 +33,6 @@ class Result(NamedTuple):
     sr: np.ndarray
     bicubic: np.ndarray
     reference: np.ndarray
-
-
-def find_groups(folder: str | os.PathLike) -> list[Group]:
-    """Groups of a folder named NNN_0, NNN_1, ..., in order of their names.
-
-    Raises:
-        ValueError: no folder, no group in it, or groups without an HR photo or without a reference (all are named).
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder; give one with pairs NNN_0.png (HR), NNN_1.png (reference)")
-    members = {}
-    for path in sorted(folder.iterdir()):
-        found = re.fullmatch(r"(.+)_(\d+)", path.stem)
-        if found and path.suffix.lower() in images.SUFFIXES:
-            name, position = found[1], int(found[2])
-            if position in members.setdefault(name, {}):
-                raise ValueError(f"{members[name][position].name} and {path.name} have one name; keep one of them")
-            members[name][position] = path
-    if not members:
-        raise ValueError(f"{folder} holds no pairs; wanted are NNN_0.png (HR) and NNN_1.png (reference)")
-    lacking = [name for name, paths in members.items() if 0 not in paths or len(paths) < 2]
-    if lacking:
-        raise ValueError(f"{folder}: {', '.join(lacking)} lacks its HR photo _0 or a reference _1")
-    return [
-        Group(name, paths[0], [paths[position] for position in sorted(paths) if position > 0])
-        for name, paths in sorted(members.items())
-    ]
-
-
-def with_references(groups: list[Group], references: str) -> list[Group]:
-    """The groups with the references that an evaluation is to use.
-
-    Args:
-        groups: of `find_groups`.
-        references: one of `REFERENCES`: "1" the first, "all" all of them, "none" no reference at all (the LR photo then
-            serves as its own), "shuffled" the first reference of the next group, which shows something else.
-
-    Raises:
-        ValueError: unknown word, or a single group to shuffle.
-    """
-    if references == "shuffled":
-        if len(groups) < 2:
-            raise ValueError("references can be shuffled between two groups or more; this folder has one")
-        lent = [[group.references[0]] for group in [*groups[1:], groups[0]]]
-    elif references in REFERENCES:
-        kept = {"1": 1, "all": None, "none": 0}[references]
-        lent = [group.references[:kept] for group in groups]
-    else:
-        raise ValueError(f"unknown references {references!r}; choose one of {', '.join(REFERENCES)}")
-    return [group._replace(references=chosen) for group, chosen in zip(groups, lent, strict=True)]
 
 
 def evaluate_group(upscaler: "Upscaler", group: Group, protocol: str = "plain") -> Result:
@@ -136,6 +74,31 @@ def compare(hr: np.ndarray, sr: np.ndarray, bicubic: np.ndarray) -> dict[str, fl
         "bicubic_psnr_y": metrics.psnr(hr_y, bicubic_y),
         "bicubic_ssim_y": metrics.ssim(hr_y, bicubic_y),
     }
+
+
+def extremes_sheet(results: list[Result]) -> np.ndarray:
+    """Sheet of the results of largest, middle and smallest gain over bicubic: bicubic, SR, HR and reference in a row each.
+
+    Args:
+        results: at least one.
+
+    Returns:
+        uint8 picture.
+    """
+    ordered = sorted(results, key=lambda result: result.figures["bicubic_psnr_y"] - result.figures["psnr_y"])
+    chosen = {"best": ordered[0], "median": ordered[len(ordered) // 2], "worst": ordered[-1]}
+    rows = []
+    for rank, result in chosen.items():
+        gain = result.figures["psnr_y"] - result.figures["bicubic_psnr_y"]
+        rows.append(
+            [
+                Panel(f"{rank}: {result.name}, bicubic", result.bicubic),
+                Panel(f"C2-Matching {result.figures['psnr_y']:.2f} dB ({gain:+.2f})", result.sr),
+                Panel("HR", result.hr),
+                Panel("reference", result.reference),
+            ]
+        )
+    return sheet(rows)
 
 
 def summary(results: list[tuple[str, dict]], protocol_line: str) -> dict:

@@ -14,14 +14,13 @@ def match_map(flow: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Draws a flow.
 
     Args:
-        flow: float [h,w,2], (dy, dx) in cells, as of `C2Matching.find_flow`; its last two rows and columns have no match.
-        score: float [h-2,w-2], mean cosine in [-1, 1].
+        flow: float [h,w,2], (dy, dx) in cells, of `Upscaler.find_matches`.
+        score: float [h,w], mean cosine in [-1, 1].
 
     Returns:
-        uint8 [4*(h-2),4*(w-2),3].
+        uint8 [4*h,4*w,3].
     """
-    height, width = score.shape
-    dy, dx = flow[:height, :width, 0], flow[:height, :width, 1]
+    dy, dx = flow[..., 0], flow[..., 1]
     length = np.hypot(dy, dx)
     longest = max(float(np.percentile(length, _LENGTH_PERCENTILE)), 1.0)
     hue = np.arctan2(dy, dx) / (2.0 * np.pi) % 1.0

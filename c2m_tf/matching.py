@@ -119,27 +119,34 @@ def flow_from_matches(matches: Tensor) -> Tensor:
     return ops.cast(ops.pad(displacement, [[0, 0], border, border, [0, 0]]), "float32")
 
 
+def bordered(flow: Tensor) -> Tensor:
+    """A photo's flow [B,h,w,2] as `pre_offsets` wants it: two rows of zeros above and two columns left, [B,h+2,w+2,2]."""
+    border = [PATCH - 1, 0]
+    return ops.pad(flow, [[0, 0], border, border, [0, 0]])
+
+
 def pre_offsets(flow: Tensor, scale: int) -> Tensor:
     """The nine displacements that the deformable convolution's taps start from.
 
     Tap (i, j) at output pixel (Y, X) follows the match of the patch in which that pixel's cell sits at position (i, j):
 
-        pre[Y, X, 3i + j] = scale * flow[Y // scale - i, X // scale - j]      (0 where that lies outside)
+        pre[Y, X, 3i + j] = scale * flow[Y // scale - i, X // scale - j]
 
     Args:
-        flow: float32 [B,h,w,2] in cells, (dy, dx).
+        flow: float32 [B,h+2,w+2,2] in cells, (dy, dx): that of h x w cells, and two rows above and two columns left of it,
+            zeros outside the photo (`bordered`).
         scale: pixels of the wanted level in a cell: 1, 2 or 4.
 
     Returns:
         float32 [B, scale*h, scale*w, 9, 2], (dy, dx) in pixels of that level.
     """
-    height, width = ops.shape(flow)[1:3]
-    padded = ops.pad(flow * float(scale), [[0, 0], [PATCH - 1, 0], [PATCH - 1, 0], [0, 0]])
+    height, width = (size - (PATCH - 1) for size in ops.shape(flow)[1:3])
+    scaled = flow * float(scale)
     taps = []
     for i in range(PATCH):
         for j in range(PATCH):
             top, left = PATCH - 1 - i, PATCH - 1 - j
-            taps.append(padded[:, top : top + height, left : left + width])
+            taps.append(scaled[:, top : top + height, left : left + width])
     stacked = ops.stack(taps, axis=3)
     return ops.repeat(ops.repeat(stacked, scale, axis=1), scale, axis=2)
 

@@ -16,7 +16,7 @@ import keras
 from keras import ops
 
 from c2m_tf.features import FEATURE_STRIDE, contrastive_extractor, reference_encoder
-from c2m_tf.matching import flow_from_matches, match
+from c2m_tf.matching import bordered, flow_from_matches, match
 from c2m_tf.restoration import restoration_network, variant_named
 from c2m_tf.sizes import larger, round_up
 from c2m_tf.tensors import Tensor
@@ -24,6 +24,8 @@ from c2m_tf.upsampling import bicubic_upsample
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
 ATLAS_GAP = 4
+# Pixels a side that a cell has at each level.
+_PIXELS_IN_CELL = {"relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
 
 
 @keras.saving.register_keras_serializable("c2m_tf")
@@ -78,7 +80,7 @@ class C2Matching(keras.Model):
         if not isinstance(references, (list, tuple)):
             return self._encode_one(references)
         encoded = [self._encode_one(reference) for reference in references]
-        return encoded[0] if len(encoded) == 1 else _atlas(encoded)
+        return encoded[0] if len(encoded) == 1 else atlas(encoded)
 
     def find_flow(self, lr: Tensor, reference: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Where the reference shows what the LR photo shows.
@@ -95,10 +97,36 @@ class C2Matching(keras.Model):
         matches, score = match(features, reference["matching"], reference["candidates"])
         return flow_from_matches(matches), score
 
-    def restore(self, lr: Tensor, flow: Tensor, reference: dict[str, Tensor], training: bool = False) -> Tensor:
-        """SR photo [B,4h,4w,3] from the LR photo, the flow and the encoded reference."""
-        inputs = {"lr": lr, "flow": flow} | {name: reference[name] for name in self.levels}
-        inputs = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
+    def restore(
+        self,
+        lr: Tensor,
+        flow: Tensor,
+        reference: dict[str, Tensor],
+        origin: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """SR photo from the LR photo, the flow and the encoded reference; or a tile of it from their tiles.
+
+        Args:
+            lr: [B,h,w,3] in [0, 1], the photo or a tile of it.
+            flow: float32 [B,h,w,2], the photo's flow; or [B,h+2,w+2,2], the tile's, with the two rows above it and the two
+                columns left of it, zeros outside the photo.
+            reference: result of `encode_reference`.
+            origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
+
+        Returns:
+            [B,4h,4w,3], not clamped to [0, 1].
+        """
+        flow = ops.convert_to_tensor(flow)
+        # Displacements of a tile are counted from its own pixels.
+        flow = bordered(flow) if origin is None else flow + ops.cast(origin, "float32")
+        inputs = {"lr": ops.convert_to_tensor(lr), "flow": flow}
+        height, width = ops.shape(inputs["lr"])[1:3]
+        for level in self.levels:
+            feature = inputs[level] = ops.convert_to_tensor(reference[level])
+            scale = _PIXELS_IN_CELL[level]
+            start = None if origin is None else (scale * origin[0], scale * origin[1])
+            inputs[f"context_{level}"] = _context(feature, start, scale * height, scale * width)
         return self.restoration(inputs, training=training)
 
     def _encode_one(self, reference):
@@ -147,12 +175,34 @@ def _pad_to_cells(reference):
     return reference
 
 
-def _atlas(encoded):
-    """Stacks encoded references along y, gaps between, to the width of the widest."""
+def _context(feature, start, height, width):
+    """The part of a reference's feature of that start (y, x) and size, zeros where the feature ends before."""
+    rows, columns = ops.shape(feature)[1:3]
+    if start is None:
+        cropped = feature[:, :height, :width]
+        rows, columns = ops.shape(cropped)[1:3]
+        return ops.pad(cropped, [[0, 0], [0, height - rows], [0, width - columns], [0, 0]])
+    for axis, first, size, end in ((1, start[0], height, rows), (2, start[1], width, columns)):
+        wanted = first + ops.arange(size)
+        inside = ops.cast(wanted < end, feature.dtype)
+        inside = ops.reshape(inside, (1, size, 1, 1) if axis == 1 else (1, 1, size, 1))
+        feature = ops.take(feature, ops.minimum(wanted, end - 1), axis=axis) * inside
+    return feature
+
+
+def atlas(encoded: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Encoded references as one: stacked along y, `ATLAS_GAP` cells between, to the width of the widest.
+
+    Args:
+        encoded: results of `C2Matching.encode_reference`, each for one reference.
+
+    Returns:
+        Dict of the same names.
+    """
     columns = ops.shape(encoded[0]["candidates"])[1]
     for reference in encoded[1:]:
         columns = larger(columns, ops.shape(reference["candidates"])[1])
-    scales = {"matching": 1, "relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
+    scales = _PIXELS_IN_CELL | {"matching": 1}
     atlas = {}
     for name in encoded[0]:
         pieces = []

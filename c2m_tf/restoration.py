@@ -52,7 +52,9 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
     Returns:
         keras.Model over a dict of
             "lr":       [B,h,w,3] in [0, 1],
-            "flow":     float32 [B,h,w,2], (dy, dx) in cells (`matching.flow_from_matches`),
+            "flow":     float32 [B,h+2,w+2,2], (dy, dx) in cells (`matching.flow_from_matches`), with a border
+                        (`matching.bordered`),
+            "context_relu1_1", ...: the reference's features at the LR photo's own place, of its size,
             "relu3_1":  [B,H/4,W/4,256] (full only),
             "relu2_1":  [B,H/2,W/2,128],
             "relu1_1":  [B,H,W,64]
@@ -67,7 +69,8 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
     channels = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
     for level, width in channels.items():
         if level != "relu3_1" or sizes.aggregates_small:
-            inputs[level] = keras.Input((None, None, width), name=level)
+            for kind in (level, f"context_{level}"):
+                inputs[kind] = keras.Input((None, None, width), name=kind)
 
     with keras.name_scope(name):
         sr = _sr(builder, inputs, channels, sizes)
@@ -88,7 +91,7 @@ def _sr(builder, inputs, channels, sizes):
         skip = features
         if activation in inputs:
             aggregation = DynamicAggregation(channels[activation], scale, name=level, dtype=builder.dtype)
-            aggregated = aggregation(features, inputs[activation], inputs["flow"])
+            aggregated = aggregation(features, inputs[activation], inputs["flow"], inputs[f"context_{activation}"])
             features = layers.Concatenate(name=f"concatenate_{level}", dtype=builder.dtype)([features, aggregated])
         features = builder.convolution(features, WIDTH, f"head_{level}_0", leaky=True)
         features = builder.residual_blocks(features, blocks, f"body_{level}")

@@ -5,6 +5,7 @@ import pytest
 from conftest import golden
 
 from c2m_tf import evaluation, images
+from c2m_tf.groups import find_groups
 from c2m_tf.upscaler import Upscaler
 
 
@@ -14,7 +15,7 @@ def group(tmp_path):
     images.write(tmp_path / "007_0.png", arrays["hr_u8"])
     images.write(tmp_path / "007_1.png", arrays["ref_u8"])
     images.write(tmp_path / "notes_about_it.png", arrays["ref_u8"])
-    return evaluation.find_groups(tmp_path)[0]
+    return find_groups(tmp_path)[0]
 
 
 def test_paper_protocol_reproduces_the_golden_picture_and_figures(full, group):
@@ -38,7 +39,7 @@ def test_plain_protocol_neither_pads_nor_crops_the_reference(full, group):
 def test_references_are_ordered_by_number(tmp_path):
     for position in (0, 1, 2, 10):
         images.write(tmp_path / f"a_{position}.png", np.zeros((12, 12, 3)))
-    (group,) = evaluation.find_groups(tmp_path)
+    (group,) = find_groups(tmp_path, "all")
     assert [path.stem for path in group.references] == ["a_1", "a_2", "a_10"]
 
 

@@ -8,6 +8,7 @@ from conftest import golden, golden_model, state
 from c2m_tf import C2Matching, checkpoints
 from c2m_tf.discriminator import PUBLISHED_PARAMETERS, discriminator
 from c2m_tf.features import perceptual_stem, reference_encoder
+from c2m_tf.matching import bordered
 from c2m_tf.presets import load_model
 from c2m_tf.restoration import VARIANTS, restoration_network
 
@@ -47,7 +48,9 @@ def test_every_golden_array_is_reproduced(variant, request):
         layers["small_dyn_agg"] = "small"
     restoration = model.restoration
     probe = keras.Model(restoration.input, {name: restoration.get_layer(layer).output for name, layer in layers.items()})
-    inputs = {"lr": lr, "flow": np.asarray(flow)} | {level: np.asarray(reference[level]) for level in model.levels}
+    inputs = {"lr": lr, "flow": np.asarray(bordered(flow))}
+    for level in model.levels:  # photos of equal size: the context is the whole reference
+        inputs[level] = inputs[f"context_{level}"] = np.asarray(reference[level])
     for name, value in probe(inputs).items():
         wanted = arrays[name]
         if name.endswith("dyn_agg"):  # the golden arrays stand before the LeakyReLU

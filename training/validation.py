@@ -8,6 +8,7 @@ from keras import ops
 
 from c2m_tf import evaluation, images
 from c2m_tf.features import FEATURE_STRIDE
+from c2m_tf.groups import find_groups
 from c2m_tf.homography import WINDOW, draw_homography, warp
 from c2m_tf.losses import IMAGE_BORDER
 from c2m_tf.match_map import match_map
@@ -34,7 +35,7 @@ class PairsValidation:
     judged_by = "psnr_y"
 
     def __init__(self, folder: str | Path) -> None:
-        self.groups = evaluation.with_references(evaluation.find_groups(folder), "1")
+        self.groups = find_groups(folder)
         for group in self.groups:
             for path in (group.hr, group.references[0]):
                 images.read(path)
@@ -49,7 +50,7 @@ class PairsValidation:
             "ssim_y": mean["ssim_y"],
             "gain": mean["psnr_y"] - mean["bicubic_psnr_y"],
         }
-        return figures, _sheet(network, results[0])
+        return figures, _sheet(upscaler, results[0])
 
 
 class MatchingValidation:
@@ -101,17 +102,14 @@ def _within_one_cell(found, homography):
     return within, usable
 
 
-def _sheet(network, result):
+def _sheet(upscaler, result):
     lr = images.downsample(result.hr)
-    reference = network.encode_reference(images.as_float(result.reference)[None])
-    flow, score = network.find_flow(images.as_float(lr)[None], reference)
-    flow, score = (ops.convert_to_numpy(values)[0] for values in (flow, score))
     panels = [
         Panel("LR", lr),
         Panel("bicubic", result.bicubic),
         Panel("SR", result.sr),
         Panel("HR", result.hr),
         Panel("Ref", result.reference),
-        Panel("matches", match_map(flow, score)),
+        Panel("matches", match_map(*upscaler.find_matches(lr, result.reference))),
     ]
     return sheet([panels[:3], panels[3:]], height=300)

@@ -1,0 +1,99 @@
+"""Photos in tiles: where tiles lie, and how their results become one photo without seams.
+
+Tiles overlap. Near its edge a tile lacks what lies beyond, so the outermost pixels do not count; then its weight rises
+linearly, while its neighbour's falls. All tiles of a photo have one size, the last of a row or column is moved
+inwards.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+# LR pixels from a tile's edge inwards. Measured on preset `light`: 8 pixels from the edge a tile differs from the whole by
+# less than 0.1/255, 6 by 0.5/255, 4 by 2/255 at most.
+UNUSED = 6  # that do not count
+RAMP = 4  # in which the weight rises
+OVERLAP = 2 * UNUSED + RAMP  # of two neighbours
+
+
+class Tile(NamedTuple):
+    """A tile of an LR photo: first pixel and size."""
+
+    y: int
+    x: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        """Rows of the LR photo."""
+        return slice(self.y, self.y + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """Columns of the LR photo."""
+        return slice(self.x, self.x + self.width)
+
+
+class Canvas:
+    """Collects tiles into one photo.
+
+    Args:
+        height, width: of the LR photo.
+        tile: side of a tile in LR pixels, more than `OVERLAP`; shorter photos are one tile along that axis.
+        scale: pixels of the result in an LR pixel, along each axis.
+    """
+
+    def __init__(self, height: int, width: int, tile: int, scale: int) -> None:
+        self._scale = scale
+        self._starts = [_starts(size, tile) for size in (height, width)]
+        self._sizes = [min(size, tile) for size in (height, width)]
+        self._weights = [
+            _weights(starts, size, length, scale)
+            for starts, size, length in zip(self._starts, self._sizes, (height, width), strict=True)
+        ]
+        self._pixels = np.zeros((scale * height, scale * width, 3), np.float32)
+
+    def __len__(self) -> int:
+        return len(self._starts[0]) * len(self._starts[1])
+
+    def __iter__(self) -> Iterator[Tile]:
+        """Tiles, row by row."""
+        for y in self._starts[0]:
+            for x in self._starts[1]:
+                yield Tile(y, x, *self._sizes)
+
+    def add(self, tile: Tile, result: np.ndarray) -> None:
+        """Adds the result of a tile, float [scale*height, scale*width, 3]; each tile must be added once."""
+        y, x = self._scale * tile.y, self._scale * tile.x
+        weight_y, weight_x = self._weights[0][tile.y], self._weights[1][tile.x]
+        region = self._pixels[y : y + len(weight_y), x : x + len(weight_x)]
+        region += result * weight_y[:, None, None] * weight_x[:, None]
+
+    def photo(self) -> np.ndarray:
+        """The whole, float32, clipped to [0, 1]."""
+        return np.clip(self._pixels, 0.0, 1.0, out=self._pixels)
+
+
+def _starts(length, tile):
+    if length <= tile:
+        return [0]
+    step = tile - OVERLAP
+    return [*range(0, length - tile, step), length - tile]
+
+
+def _weights(starts, size, length, scale):
+    """{start: float32 [scale*size]}: weights of each tile along an axis, which sum to one everywhere."""
+    from_edge = (np.arange(scale * size) + 0.5) / scale
+    weights = {}
+    total = np.zeros(scale * length, np.float32)
+    for start in starts:
+        weight = np.ones(scale * size, np.float32)
+        if start > 0:
+            weight *= np.clip((from_edge - UNUSED) / RAMP, 0.0, 1.0)
+        if start + size < length:
+            weight *= np.clip((from_edge[::-1] - UNUSED) / RAMP, 0.0, 1.0)
+        weights[start] = weight.astype(np.float32)
+        total[scale * start : scale * (start + size)] += weights[start]
+    return {start: weight / total[scale * start : scale * (start + size)] for start, weight in weights.items()}
