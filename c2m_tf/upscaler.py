@@ -253,10 +253,9 @@ def _checked(what, photo, least):
         raise ValueError(f"the {what} has {photo.shape[1]}x{photo.shape[0]} pixels; at least {least}x{least} are needed")
     if photo.dtype == np.uint8:
         return photo
-    photo = as_float(photo)
     if not np.isfinite(photo).all() or photo.min() < -1e-3 or photo.max() > 1.0 + 1e-3:
         raise ValueError(f"the {what} has values outside [0, 1]; scale it, or give uint8")
-    return photo
+    return as_float(photo)
 
 
 def _sizes(refs):

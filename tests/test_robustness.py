@@ -1,0 +1,202 @@
+"""Whatever comes in, only the documented errors come out, and nothing is left half done."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays_of
+from PIL import Image
+from skimage import data
+
+from c2m_tf import images
+from c2m_tf.cli import main
+from c2m_tf.upscaler import Upscaler
+
+ROOT = Path(__file__).parents[1]
+MUTATIONS = 300  # of each format
+
+
+def encoded(file_format):
+    """A photo in the format, as bytes; of the kinds that have several, those with more machinery."""
+    photo = Image.fromarray(data.astronaut()[:40, :56])
+    file = io.BytesIO()
+    options = {"TIFF": {"compression": "tiff_lzw"}, "JPEG": {"progressive": True}}.get(file_format, {})
+    photo.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def mutated(original, random):
+    """Bytes changed, cut, doubled or filled in a few places."""
+    changed = bytearray(original)
+    for _ in range(random.randint(1, 6)):
+        place = random.randint(len(changed))
+        kind = random.randint(4)
+        if kind == 0:
+            changed[place] = random.randint(256)
+        elif kind == 1:
+            del changed[place : place + random.randint(1, 40)]
+        elif kind == 2:
+            changed[place:place] = changed[place : place + random.randint(1, 40)]
+        else:
+            changed[place : place + 4] = random.choice([b"\xff" * 4, b"\x00" * 4, b"\x7f\xff\xff\xff"])
+        if len(changed) < 2:
+            break
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("file_format", images.FORMATS)
+def test_mutated_photos_are_read_or_refused(file_format, tmp_path):
+    original, random = encoded(file_format), np.random.RandomState(0)
+    path = tmp_path / "photo"
+    refused = 0
+    for _ in range(MUTATIONS):
+        path.write_bytes(mutated(original, random))
+        try:
+            photo = images.read(path, max_pixels=1_000_000)
+        except images.ImageError as error:
+            refused += 1
+            assert str(path) in str(error)
+        else:
+            assert photo.rgb.dtype == np.float32
+            assert photo.rgb.ndim == 3
+            assert photo.rgb.shape[2] == 3
+            assert np.isfinite(photo.rgb).all()
+            assert photo.rgb.min() >= 0
+            assert photo.rgb.max() <= 1
+    assert refused > 0
+
+
+@pytest.fixture(scope="module")
+def upscaler(light):
+    return Upscaler(light)
+
+
+ANY_DTYPE = st.sampled_from(
+    [np.uint8, np.int8, np.uint16, np.int64, np.float16, np.float32, np.float64, np.bool_, np.complex64]
+)
+ANY_SHAPE = st.one_of(
+    arrays_of.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=6),
+    st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(1, 4)),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_any_array_is_upscaled_or_refused_in_words(upscaler, data):
+    photos = []
+    for _ in range(2):
+        kind = data.draw(ANY_DTYPE)
+        photos.append(data.draw(arrays_of.arrays(kind, data.draw(ANY_SHAPE), fill=st.just(kind(0)))))
+    try:
+        sr = upscaler.upscale(*photos)
+    except ValueError as error:
+        assert str(error)
+        assert "\n" not in str(error)
+    else:
+        assert sr.shape == (4 * photos[0].shape[0], 4 * photos[0].shape[1], 3)
+        assert np.isfinite(sr).all()
+
+
+def test_layout_in_memory_does_not_matter(upscaler, rng):
+    lr, ref = rng.random((6, 7, 3)), rng.random((24, 28, 3))
+    wanted = upscaler.upscale(lr, ref)
+    frozen = lr.copy()
+    frozen.flags.writeable = False
+    wide = np.zeros((12, 14, 3))
+    wide[::2, ::2] = lr
+    for same in (np.asfortranarray(lr), frozen, wide[::2, ::2], lr[::-1][::-1]):
+        np.testing.assert_array_equal(upscaler.upscale(same, np.asfortranarray(ref)), wanted)
+    np.testing.assert_array_equal(lr, frozen)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.5, 1.5, 1e30])
+def test_values_outside_the_range_are_refused(upscaler, rng, value):
+    lr, ref = rng.random((6, 7, 3)), rng.random((24, 28, 3))
+    for photo in (lr, ref):
+        kept = photo[2, 3, 1]
+        photo[2, 3, 1] = value
+        with pytest.raises(ValueError, match=r"outside \[0, 1\]"):
+            upscaler.upscale(lr, ref)
+        photo[2, 3, 1] = kept
+
+
+def test_two_hundred_photos_of_which_ten_are_broken(tmp_path, capsys, light):
+    model = tmp_path / "model.keras"
+    light.save(model)
+    random = np.random.RandomState(0)
+    (tmp_path / "in").mkdir()
+    images.write(tmp_path / "ref.png", random.randint(0, 256, (16, 16, 3), dtype=np.uint8))
+    for number in range(200):
+        images.write(tmp_path / f"in/{number:03}.png", random.randint(0, 256, (4, 4, 3), dtype=np.uint8))
+    broken = [f"{number:03}.png" for number in range(7, 200, 20)]
+    for name in broken:
+        (tmp_path / "in" / name).write_bytes(b"not a photo")
+    arguments = ["upscale", "-i", f"{tmp_path}/in", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/out", "--model", f"{model}"]
+    assert main(arguments) == 1
+    told = capsys.readouterr()
+    assert "190 upscaled, 10 failed" in told.out
+    assert sorted(line.split(": ")[1] for line in told.err.splitlines() if "is not a" in line) == broken
+    assert len(list((tmp_path / "out").iterdir())) == 190
+
+
+def test_a_full_disk_leaves_the_old_result(tmp_path):
+    images.write(tmp_path / "old.png", np.zeros((8, 8, 3), np.uint8))
+    before = (tmp_path / "old.png").read_bytes()
+    script = (
+        "import resource, signal, numpy as np\n"
+        "from c2m_tf import images\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "photo = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)\n"
+        f"images.write({str(tmp_path / 'old.png')!r}, photo)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert "ImageError: cannot write" in done.stderr
+    assert (tmp_path / "old.png").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_folder_holds_whole_photos_only(tmp_path, number):
+    random = np.random.RandomState(0)
+    (tmp_path / "in").mkdir()
+    images.write(tmp_path / "ref.png", random.randint(0, 256, (64, 64, 3), dtype=np.uint8))
+    for index in range(300):
+        images.write(tmp_path / f"in/{index:03}.png", random.randint(0, 256, (24, 24, 3), dtype=np.uint8))
+    arguments = ["upscale", "-i", f"{tmp_path}/in", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/out"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-m", "c2m_tf.cli", *arguments], env=environment, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 120
+        while len(list((tmp_path / "out").glob("*.png"))) < 3:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    left = list((tmp_path / "out").iterdir())
+    assert 3 <= len(left) < 300
+    for path in left:
+        assert images.read(path).rgb.shape == (96, 96, 3)
+
+
+def test_same_photo_same_bytes_at_one_and_two_threads(tmp_path):
+    photo = data.astronaut()
+    images.write(tmp_path / "lr.png", images.downsample(photo[100:260, 100:292]))
+    images.write(tmp_path / "ref.png", photo[80:300, 90:310])
+    written = []
+    for threads in ("1", "2", "2"):
+        output = tmp_path / f"sr{len(written)}.png"
+        arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", f"{output}"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
+        subprocess.run([sys.executable, "-m", "c2m_tf.cli", *arguments], env=environment, check=True, timeout=300)
+        written.append(output.read_bytes())
+    assert written[0] == written[1] == written[2]
