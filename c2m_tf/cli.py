@@ -109,7 +109,7 @@ def _add_model(command):
         "--search", choices=("auto", "exact", "window"), default="auto", help="exact for small photos, windows for large (auto)"
     )
     command.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of the LR photo (default: 96)")
-    command.add_argument("--window", type=int, metavar="PIXELS", help="side of the reference's windows (default: 640)")
+    command.add_argument("--window", type=int, metavar="PIXELS", help="side of the reference's windows (default: 512)")
     command.add_argument(
         "--max-memory", type=float, metavar="GIB", help="memory that a photo may need (default: 75 %% of the machine's)"
     )

@@ -10,7 +10,7 @@ from c2m_tf.tiles import OVERLAP
 
 SEARCHES = ("auto", "exact", "window")
 TILE = 96  # LR pixels a side; the outermost 8 overlap
-WINDOW = 640  # reference pixels a side; a tile covers 384 of them
+WINDOW = 512  # reference pixels a side; a tile covers 384 of them
 WHOLE = 16384  # LR pixels up to which a photo is one tile
 SHARE_OF_MEMORY = 0.75
 
