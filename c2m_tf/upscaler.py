@@ -31,6 +31,7 @@ from c2m_tf.windows import CoarseMatches
 
 LEAST_LR = 3  # pixels a side: one 3x3 patch of cells
 LEAST_REF = 12  # pixels a side: one 3x3 patch of cells of 4 pixels
+
 Photo = np.ndarray | str | os.PathLike
 
 

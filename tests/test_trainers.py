@@ -280,3 +280,18 @@ for number, (make, _) in enumerate(makers()):
     print("step", number)
 """
     )
+
+
+def test_bfloat16_keeps_master_weights_in_float32():
+    network = C2Matching("light", dtype="mixed_bfloat16")
+    trainer = RestorationTrainer(network, learns_offsets=False)
+    trainer.compile(optimizer=GroupedAdam(1e-3))
+    inputs, hr = reference_batch(batch=1)
+    before = network.restoration.get_layer("head_large_0").kernel.numpy().copy()
+    assert np.isfinite(trainer.train_on_batch(inputs, hr))
+    kernel = network.restoration.get_layer("head_large_0").kernel
+    assert kernel.dtype == "float32"
+    # Steps far below the accuracy of bfloat16 are kept.
+    assert 0 < np.abs(kernel.numpy() - before).max() <= 1.1e-3
+    flow, score = network.find_flow(inputs["lr"], network.encode_reference(inputs["ref"]))
+    assert flow.dtype == score.dtype == tf.float32

@@ -66,6 +66,7 @@ def _train(options):
 
 
 def _plot(options):
+    start_keras()
     from training.plot import plot
 
     print(f"wrote {plot(options.run, options.output)}")

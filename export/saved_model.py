@@ -1,0 +1,98 @@
+"""C2Matching as a SavedModel that TensorFlow Serving and plain `tf.saved_model.load` run, without Keras and this package.
+
+    serving_default(lr_image: string [], ref_image: string []) -> sr_image: string []     PNG or JPEG in, PNG out
+    upscale(lr: float32 [1,h,w,3], ref: float32 [1,H,W,3]) -> sr: float32 [1,4h,4w,3]     RGB in [0, 1], any size
+
+The search is exact and the photo is restored at once (`c2m_tf.upscaler` has windows and tiles), so the limits on pixels,
+checked inside the graph before a photo is decoded, are what bounds memory.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from c2m_tf.images import make_folder
+from c2m_tf.model import C2Matching
+from c2m_tf.upscaler import LEAST_LR, LEAST_REF
+from export import photos
+
+MAX_LR_PIXELS = 256 * 256
+MAX_REF_PIXELS = 1024 * 1024
+
+
+def export_saved_model(
+    model: C2Matching,
+    folder: str | os.PathLike,
+    max_lr_pixels: int = MAX_LR_PIXELS,
+    max_ref_pixels: int = MAX_REF_PIXELS,
+) -> Path:
+    """Writes FOLDER/N, N one more than the largest version there, 1 at first.
+
+    Args:
+        model: C2Matching.
+        folder: made if missing.
+        max_lr_pixels, max_ref_pixels: larger photos are refused.
+
+    Returns:
+        Path of the version written; it appears complete or not at all.
+
+    Raises:
+        ImageError: the folder cannot be made or written.
+    """
+    folder = make_folder(folder)
+    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+    target = folder / str(max(versions, default=0) + 1)
+    module = _Module(model, max_lr_pixels, max_ref_pixels)
+    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".version."))
+    try:
+        signatures = {"serving_default": module.serving_default, "upscale": module.upscale}
+        tf.saved_model.save(module, str(temporary / "model"), signatures=signatures)
+        (temporary / "model").rename(target)
+    finally:
+        shutil.rmtree(temporary)
+    return target
+
+
+class _Module(tf.Module):
+    def __init__(self, model, max_lr_pixels, max_ref_pixels):
+        super().__init__()
+        self._model = model
+        self._limits = {"lr": (LEAST_LR, max_lr_pixels), "ref": (LEAST_REF, max_ref_pixels)}
+        self._variables = [variable.value for variable in model.variables]  # what the file holds
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string, "lr_image"), tf.TensorSpec([], tf.string, "ref_image")])
+    def serving_default(self, lr_image, ref_image):
+        lr = photos.decode(lr_image, "lr_image", *self._limits["lr"])
+        ref = photos.decode(ref_image, "ref_image", *self._limits["ref"])
+        sr = self._sr(tf.cast(lr, tf.float32)[None] / 255.0, tf.cast(ref, tf.float32)[None] / 255.0)
+        return {"sr_image": photos.encode(sr[0])}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([1, None, None, 3], tf.float32, "lr"),
+            tf.TensorSpec([1, None, None, 3], tf.float32, "ref"),
+        ]
+    )
+    def upscale(self, lr, ref):
+        checks = []
+        for what, photo in (("lr", lr), ("ref", ref)):
+            least, most = self._limits[what]
+            size = tf.shape(photo)[1:3]
+            checks += [
+                tf.debugging.Assert(
+                    tf.reduce_all(size >= least), [f"{what} is too small, at least {least}x{least} pixels are wanted:", size]
+                ),
+                tf.debugging.Assert(tf.reduce_prod(size) <= most, [f"{what} is too large, the limit is {most} pixels:", size]),
+                tf.debugging.Assert(
+                    tf.reduce_all((photo >= -1e-3) & (photo <= 1.0 + 1e-3)), [f"{what} has values outside [0, 1]"]
+                ),
+            ]
+        with tf.control_dependencies(checks):
+            lr, ref = tf.identity(lr), tf.identity(ref)
+        return {"sr": self._sr(lr, ref)}
+
+    def _sr(self, lr, ref):
+        return tf.clip_by_value(self._model({"lr": lr, "ref": ref}), 0.0, 1.0)
