@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from conftest import golden
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+# Last, so that the package `training` is not taken for the benchmark of that name.
+sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 
 
 @pytest.mark.parametrize("variant", ["full", "light"])
