@@ -228,9 +228,21 @@ def _tile_progress():
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("upscaling", visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > 1)
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("upscaling")
+    started = []
+
+    def show(done, total):
+        if total > 1 and not started:
+            bar.start()
+            started.append(True)
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if started:
+            bar.stop()
 
 
 def _progress(items, title):

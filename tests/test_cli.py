@@ -185,7 +185,7 @@ def test_outputs_that_cannot_be_written_are_named_before_work_starts(pair, model
     assert fails(upscale(pair, model, out="ref.png"), capsys, "inputs are never overwritten")
     assert fails(upscale(pair, model, "--comparison", f"{pair}/lr.png"), capsys, "inputs are never overwritten")
     assert fails(upscale(pair, model, lr=".", ref=".", out="ref.png"), capsys, "ref.png is a file")
-    assert fails(upscale(pair, model, "--comparison", f"{pair}/sr.png"), capsys, "would both become")
+    assert fails(upscale(pair, model, "--comparison", f"{pair}/sr.png"), capsys, "is the name of another result too")
     assert fails(upscale(pair, model, "--comparison", f"{pair}/sheet.txt"), capsys, "cannot write .txt")
     images.write(pair / "000_0.png", np.zeros((40, 40, 3)))
     images.write(pair / "000_1.png", np.zeros((40, 40, 3)))

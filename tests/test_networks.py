@@ -190,6 +190,7 @@ def test_bfloat16_keeps_coordinates_in_float32(rng):
     assert np.sqrt(np.mean((sr - arrays["output"]) ** 2)) < 0.01
 
 
+@pytest.mark.slow
 def test_model_trains_by_fit(rng):
     model = C2Matching("light")
     checkpoints.load_vgg_stem(model.reference_encoder, state("vgg19"))

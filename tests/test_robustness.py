@@ -188,6 +188,7 @@ def test_an_interrupted_folder_holds_whole_photos_only(tmp_path, number):
         assert images.read(path).rgb.shape == (96, 96, 3)
 
 
+@pytest.mark.slow
 def test_same_photo_same_bytes_at_one_and_two_threads(tmp_path):
     photo = data.astronaut()
     images.write(tmp_path / "lr.png", images.downsample(photo[100:260, 100:292]))
