@@ -1,5 +1,7 @@
 """Photos of any size: tiles without seams, windows that find what exact search finds, memory that is known before."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -88,6 +90,18 @@ def test_encoded_references_serve_many_photos(preset, scene):
     assert reference.encoded is kept
     np.testing.assert_array_equal(first, upscaler.upscale(lr[:30], ref))
     np.testing.assert_array_equal(second, upscaler.upscale(lr[20:], ref))
+
+
+def test_threads_may_share_an_upscaler(preset, scene):
+    lr, ref = scene
+    upscaler = Upscaler(preset)
+    reference = upscaler.encode_reference(ref)
+    parts = [lr[:24], lr[24:48], lr[:, :30], lr[:, 30:]]
+    alone = [upscaler.upscale(part, reference) for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda part: upscaler.upscale(part, reference), parts * 2))
+    for wanted, found in zip(alone * 2, together, strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_progress_counts_tiles(preset, scene):
