@@ -56,7 +56,8 @@ def match(lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None =
     columns = smaller(width, larger(1, BLOCK_BYTES // (ROWS * cells * 4) - PATCH))
     strips = (width + columns - 1) // columns
     steps = (height + ROWS - 1) // ROWS  # in each strip
-    query = _append_channel(_unit(ops.stop_gradient(lr_features)), 1.0)
+    query = _unit(ops.stop_gradient(lr_features))
+    query = ops.pad(query, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=1.0)
     channels = query.shape[-1]
     # Strips overlap by two columns; a third one keeps the shifted views below inside the array.
     query = ops.pad(query, [[0, 0], [0, steps * ROWS - height], [0, strips * columns + PATCH - width], [0, 0]])
@@ -153,19 +154,13 @@ def pre_offsets(flow: Tensor, scale: int) -> Tensor:
 
 def _reference_matrix(ref_features, candidates, grid_width):
     """[B,C+1,cells]: unit features as columns, the last row holding what is added to each cell's correlations."""
-    reference = _append_channel(_unit(ref_features), 0.0)
     batch, height, width = ops.shape(ref_features)[:3]
-    channels = reference.shape[-1]
     added = [[0, 1], [0, grid_width - width]]  # rows and columns
     allowed = ops.ones((height, width)) if candidates is None else ops.cast(candidates, "float32")
     penalty = (1.0 - ops.pad(allowed, added)) * _INVALID
-    last_channel = ops.cast(ops.arange(channels) == channels - 1, "float32")
-    reference = ops.pad(reference, [[0, 0], *added, [0, 0]]) + penalty[None, :, :, None] * last_channel
-    return ops.transpose(ops.reshape(reference, (batch, (height + 1) * grid_width, channels)), (0, 2, 1))
-
-
-def _append_channel(features, value):
-    return ops.pad(features, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=value)
+    reference = ops.reshape(ops.pad(_unit(ref_features), [[0, 0], *added, [0, 0]]), (batch, -1, ref_features.shape[-1]))
+    penalty = ops.broadcast_to(ops.reshape(penalty, (1, 1, -1)), (batch, 1, (height + 1) * grid_width))
+    return ops.concatenate([ops.transpose(reference, (0, 2, 1)), penalty], axis=1)
 
 
 def _unit(features):

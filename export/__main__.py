@@ -1,4 +1,4 @@
-"""The command line: python -m export saved-model.
+"""The command line: python -m export saved-model|tflite.
 
 Exit codes: 0 done; 2 wrong arguments or input, told in one line; 130 interrupted.
 """
@@ -35,7 +35,27 @@ def _parser():
     saved.add_argument(
         "--max-ref-pixels", type=int, default=1024 * 1024, metavar="N", help="refuse larger references (default: 1048576)"
     )
+
+    tflite = commands.add_parser("tflite", help="for phones: builtin ops only, pixels in, pixels out")
+    tflite.set_defaults(command=_tflite)
+    tflite.add_argument("--model", default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)")
+    tflite.add_argument("--precision", default="float32", metavar="float32|float16", help="of the weights (default: float32)")
+    tflite.add_argument("--tile", type=int, default=64, metavar="PIXELS", help="side of the LR tiles (default: 64)")
+    tflite.add_argument(
+        "--window", type=int, default=384, metavar="PIXELS", help="side of the reference's windows (default: 384)"
+    )
+    tflite.add_argument("-o", "--output", required=True, metavar="FILE.tflite", help="a .json is written beside it")
     return parser
+
+
+def _tflite(options):
+    start_keras()
+    from c2m_tf.presets import load_model
+    from export.tflite import export_tflite
+
+    described = export_tflite(load_model(options.model), options.output, options.precision, options.tile, options.window)
+    print(f"wrote {options.output}: {described['precision']}, tiles of {described['tile']}, windows of {described['window']}")
+    return 0
 
 
 def _saved_model(options):
