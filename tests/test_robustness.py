@@ -175,7 +175,7 @@ def test_an_interrupted_folder_holds_whole_photos_only(tmp_path, number):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-m", "c2m_tf.cli", *arguments], env=environment, stderr=subprocess.PIPE) as process:
         end = time.monotonic() + 120
-        while len(list((tmp_path / "out").glob("*.png"))) < 3:
+        while len(list((tmp_path / "out").glob("[0-9]*.png"))) < 3:
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.02)

@@ -89,7 +89,7 @@ def test_student_loss_is_triplet_and_weighted_distillation():
 def test_restoration_learns(learns_offsets):
     network = C2Matching("light")
     trainer = RestorationTrainer(network, learns_offsets=learns_offsets, learns_encoder=False)
-    trainer.compile(optimizer=GroupedAdam(1e-3))
+    trainer.compile(optimizer=GroupedAdam(1e-3), run_eagerly=True)  # a few steps do not repay compiling
     names = {variable.path for variable in trainer.trainable_variables}
     assert any("offset" in name for name in names) == learns_offsets
     assert not any("extractor_lr" in name or "reference_encoder" in name for name in names)
@@ -123,6 +123,7 @@ def adversarial_trainer(**options):
 
 def test_adversarial_training_learns_pixels_first_and_then_trains_the_critic():
     trainer = adversarial_trainer()
+    trainer.run_eagerly = True  # a few steps do not repay compiling
     inputs, hr = reference_batch(batch=1)
 
     class Batches(keras.utils.PyDataset):
