@@ -32,6 +32,7 @@ class DynamicAggregation(layers.Layer):
     Args:
         channels: channels of the reference's feature at this level, and of the output.
         scale: pixels of this level in a cell of the flow: 1, 2 or 4.
+        residual_offsets: False leaves the residual offsets out: every tap samples one pixel, and only masks are learnt.
 
     Call arguments:
         x: [B, scale*h, scale*w, 64], the LR branch's feature.
@@ -43,14 +44,15 @@ class DynamicAggregation(layers.Layer):
     Returns:
         [B, scale*h, scale*w, channels].
 
-    Residual offsets and masks can be kept at the values that training starts from (`learns_offsets = False`, before the model
+    Offsets and masks can be kept at the values that training starts from (`learns_offsets = False`, before the model
     is first called): the three convolutions are then left out and do not train, and a training step costs a third.
     """
 
-    def __init__(self, channels: int, scale: int, **kwargs: Any) -> None:
+    def __init__(self, channels: int, scale: int, residual_offsets: bool = True, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.channels = channels
         self.scale = scale
+        self.residual_offsets = residual_offsets
         self._learns_offsets = True
         name, dtype = self.name, self.dtype_policy
         normal = keras.initializers.RandomNormal(stddev=0.02)
@@ -58,7 +60,7 @@ class DynamicAggregation(layers.Layer):
         self.offset_conv1 = layers.Conv2D(channels, 3, kernel_initializer=normal, name=f"{name}_offset_conv1", **common)
         self.offset_conv2 = layers.Conv2D(channels, 3, kernel_initializer=normal.clone(), name=f"{name}_offset_conv2", **common)
         self.offset_mask = layers.Conv2D(
-            3 * DEFORMABLE_GROUPS * TAPS,
+            (3 if residual_offsets else 1) * DEFORMABLE_GROUPS * TAPS,
             3,
             kernel_initializer="zeros",
             name=f"{name}_dyn_agg_conv_offset_mask",
@@ -86,24 +88,28 @@ class DynamicAggregation(layers.Layer):
         self.deform_conv.build(reference_shape, (*x_shape[:3], 2 * points), (*x_shape[:3], points))
 
     def call(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool = False) -> Tensor:
+        flow = pre_offsets(flow, self.scale)
         if not self.learns_offsets:
-            return ops.leaky_relu(self.deform_conv.call_at_start(reference, pre_offsets(flow, self.scale)), LEAKY_SLOPE)
+            return ops.leaky_relu(self.deform_conv.call_at_pixels(reference, flow, training=training), LEAKY_SLOPE)
         features = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(context, self.compute_dtype)], axis=-1)
         features = ops.leaky_relu(self.offset_conv1(features), LEAKY_SLOPE)
         features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)
         raw = self.offset_mask(features)
-        points = DEFORMABLE_GROUPS * TAPS
-        output = self.deform_conv(
-            reference,
-            ops.cast(raw[..., : 2 * points], "float32"),
-            ops.sigmoid(raw[..., 2 * points :]),
-            pre_offsets(flow, self.scale),
-            training=training,
-        )
+        mask = ops.sigmoid(raw[..., -DEFORMABLE_GROUPS * TAPS :])
+        if self.residual_offsets:
+            offsets = ops.cast(raw[..., : -DEFORMABLE_GROUPS * TAPS], "float32")
+            output = self.deform_conv(reference, offsets, mask, flow, training=training)
+        else:
+            output = self.deform_conv.call_at_pixels(reference, flow, mask, training=training)
         return ops.leaky_relu(output, LEAKY_SLOPE)
 
     def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> tuple:
         return (*x_shape[:3], self.channels)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "channels": self.channels, "scale": self.scale}
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "scale": self.scale,
+            "residual_offsets": self.residual_offsets,
+        }

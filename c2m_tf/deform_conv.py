@@ -45,7 +45,7 @@ class ModulatedDeformConv2D(layers.Layer):
         pre_offset: optional float32 [B,h,w,9,2], (dy, dx) added to the offsets of every group.
         training: in training all pixels are sampled at once, at inference strip by strip.
 
-    `call_at_start` is the same function at the values that training starts from, at a third of the cost.
+    `call_at_pixels` is the same function without residual offsets, at a third of the cost.
 
     Returns:
         [B,h,w,filters] in the compute dtype.
@@ -80,54 +80,59 @@ class ModulatedDeformConv2D(layers.Layer):
         pre_offset: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
-        batch, height, width = ops.shape(offsets)[:3]
         inputs = [offsets, mask] if pre_offset is None else [offsets, mask, pre_offset]
         table = self._row_table(features)
         size = ops.shape(features)[1:3]
         kernel = self._grouped_kernel()
-        if training:
-            return self._strip(table, size, kernel, 0, height, inputs)
 
-        rows = smaller(height, larger(1, PIXELS_IN_STRIP // (batch * width)))
-        strips = (height + rows - 1) // rows
-        starts = ops.minimum(ops.arange(strips) * rows, height - rows)
+        def strip(start, rows, offsets, mask, *pre_offset):
+            batch, _, width = ops.shape(offsets)[:3]
+            y, x = self._positions(start, rows, width, offsets, *pre_offset)
+            columns = self._sample(table, size, batch, y, x, ops.cast(mask, "float32"))
+            return self._product(columns, kernel, (batch, rows, width))
 
-        def strip(start):
-            parts = [_rows(x, start, rows) for x in inputs]
-            return self._strip(table, size, kernel, start, rows, parts)
+        return _by_strips(strip, inputs, training)
 
-        outputs = ops.map(strip, starts)  # [strips, B, rows, w, filters]; the last strip overlaps the one before it
-        whole = ops.reshape(ops.transpose(outputs[:-1], (1, 0, 2, 3, 4)), (batch, -1, width, self.filters))
-        fresh = height - (strips - 1) * rows
-        return ops.concatenate([whole, outputs[-1][:, rows - fresh :]], axis=1)
+    def call_at_pixels(
+        self, features: Tensor, pre_offset: Tensor, mask: Tensor | None = None, training: bool = False
+    ) -> Tensor:
+        """What the layer computes while residual offsets are 0.
 
-    def call_at_start(self, features: Tensor, pre_offset: Tensor) -> Tensor:
-        """What the layer computes while residual offsets are 0 and masks 0.5, as at the start of training.
-
-        With whole-numbered pre-offsets every sample then is one pixel, so that nothing needs interpolating.
+        With whole-numbered pre-offsets every sample then is one pixel, the same for all groups, so that nothing needs
+        interpolating.
 
         Args:
             features: [B,H,W,C], sampled.
             pre_offset: float32 [B,h,w,9,2], (dy, dx), whole numbers.
+            mask: [B,h,w,groups*9]; None for 0.5 everywhere, as at the start of training.
+            training: as of the call.
 
         Returns:
             [B,h,w,filters] in the compute dtype.
         """
-        batch, height, width = ops.shape(pre_offset)[:3]
+        channels = features.shape[-1]
         rows, columns = ops.shape(features)[1:3]
         padded = ops.pad(ops.cast(features, self.compute_dtype), [[0, 0], [1, 1], [1, 1], [0, 0]])
-        table = ops.reshape(padded, (-1, features.shape[-1]))
-        tap = np.arange(TAPS, dtype=np.int32)
-        shift = ops.cast(pre_offset, "int32")
-        y = shift[..., 0] + ops.arange(height)[:, None, None] + (tap // 3 - 1)
-        x = shift[..., 1] + ops.arange(width)[:, None] + (tap % 3 - 1)
-        y, x = ops.clip(y, -1, rows) + 1, ops.clip(x, -1, columns) + 1
-        image = ops.arange(batch)[:, None, None, None] * ((rows + 2) * (columns + 2))
-        sampled = ops.take(table, image + y * (columns + 2) + x, axis=0)
+        table = ops.reshape(padded, (-1, channels))
         kernel = ops.reshape(self.kernel, (-1, self.filters))
-        sampled = ops.reshape(sampled, (batch * height * width, kernel.shape[0]))
-        outputs = ops.matmul(sampled, ops.cast(0.5 * kernel, self.compute_dtype)) + ops.cast(self.bias, self.compute_dtype)
-        return ops.reshape(outputs, (batch, height, width, self.filters))
+        kernel = ops.cast(kernel if mask is not None else 0.5 * kernel, self.compute_dtype)
+        tap = np.arange(TAPS, dtype=np.int32)
+
+        def strip(start, height, pre_offset, *mask):
+            batch, _, width = ops.shape(pre_offset)[:3]
+            shift = ops.cast(pre_offset, "int32")
+            y = shift[..., 0] + (start + ops.arange(height))[:, None, None] + (tap // 3 - 1)
+            x = shift[..., 1] + ops.arange(width)[:, None] + (tap % 3 - 1)
+            y, x = ops.clip(y, -1, rows) + 1, ops.clip(x, -1, columns) + 1
+            image = ops.arange(batch)[:, None, None, None] * ((rows + 2) * (columns + 2))
+            sampled = ops.take(table, image + y * (columns + 2) + x, axis=0)
+            if mask:
+                by_tap = ops.reshape(ops.cast(mask[0], self.compute_dtype), (batch, height, width, self.groups, TAPS))
+                by_tap = ops.transpose(by_tap, (0, 1, 2, 4, 3))[..., None]
+                sampled = ops.reshape(sampled, (batch, height, width, TAPS, self.groups, channels // self.groups)) * by_tap
+            return self._product(sampled, kernel, (batch, height, width))
+
+        return _by_strips(strip, [pre_offset] if mask is None else [pre_offset, mask], training)
 
     def _row_table(self, features):
         """Features with a border of one zero pixel, as a table [B*(H+2)*(W+2)*groups, C/groups] to gather rows from."""
@@ -141,12 +146,9 @@ class ModulatedDeformConv2D(layers.Layer):
         kernel = ops.reshape(ops.transpose(kernel, (1, 0, 2, 3)), (TAPS * channels, self.filters))
         return ops.cast(kernel, self.compute_dtype)
 
-    def _strip(self, table, size, kernel, start, rows, inputs):
-        """Convolution of `rows` output rows from row `start` on."""
-        offsets, mask, *pre_offset = inputs
-        batch, _, width = ops.shape(offsets)[:3]
-        y, x = self._positions(start, rows, width, offsets, *pre_offset)
-        columns = self._sample(table, size, batch, y, x, ops.cast(mask, "float32"))
+    def _product(self, columns, kernel, shape):
+        """Sampled columns times the kernel, plus bias: [*shape, filters]."""
+        batch, rows, width = shape
         columns = ops.reshape(columns, (batch * rows * width, kernel.shape[0]))
         outputs = ops.matmul(ops.cast(columns, self.compute_dtype), kernel) + ops.cast(self.bias, self.compute_dtype)
         return ops.reshape(outputs, (batch, rows, width, self.filters))
@@ -194,6 +196,21 @@ class ModulatedDeformConv2D(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
+
+
+def _by_strips(strip, inputs, whole):
+    """strip(first row, rows, *those rows of the inputs) -> [B,rows,w,filters], over all rows of the inputs [B,h,w,...]."""
+    batch, height, width = ops.shape(inputs[0])[:3]
+    if whole:
+        return strip(0, height, *inputs)
+    rows = smaller(height, larger(1, PIXELS_IN_STRIP // (batch * width)))
+    strips = (height + rows - 1) // rows
+    starts = ops.minimum(ops.arange(strips) * rows, height - rows)
+    outputs = ops.map(lambda start: strip(start, rows, *(_rows(x, start, rows) for x in inputs)), starts)
+    # [strips,B,rows,w,filters]; the last strip overlaps the one before it.
+    together = ops.reshape(ops.transpose(outputs[:-1], (1, 0, 2, 3, 4)), (batch, -1, width, outputs.shape[-1]))
+    fresh = height - (strips - 1) * rows
+    return ops.concatenate([together, outputs[-1][:, rows - fresh :]], axis=1)
 
 
 def _rows(x, start, rows):

@@ -26,7 +26,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # Name and width of each convolution; a 2x2 max pooling stands before conv2_1 and conv3_1.
 STEM_CONVOLUTIONS = (("conv1_1", 64), ("conv1_2", 64), ("conv2_1", 128), ("conv2_2", 128), ("conv3_1", 256))
-FEATURE_STRIDE = 4
 
 
 def contrastive_extractor(name: str, dtype: Any = None) -> keras.Model:
@@ -94,6 +93,9 @@ class ImageNetNormalization(layers.Layer):
 
     def compute_output_shape(self, input_shape) -> tuple:
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config()
 
 
 def perceptual_stem(layer: str = "relu5_1", dtype: Any = None) -> keras.Model:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from c2m_tf.features import FEATURE_STRIDE
+from c2m_tf.grid import FEATURE_STRIDE
 from c2m_tf.tensors import Tensor
 
 TRIPLET_MARGIN = 1.0

@@ -18,10 +18,9 @@ import functools
 
 from keras import ops
 
+from c2m_tf.grid import PATCH
 from c2m_tf.sizes import larger, round_up, smaller
 from c2m_tf.tensors import Tensor
-
-PATCH = 3
 
 ROWS = 4  # of the LR photo at a time: enough to make the matrix product efficient
 # Bytes of one block of the correlation matrix, ROWS by the strip's columns by all reference cells. About six such blocks
@@ -56,7 +55,7 @@ def match(lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None =
     columns = smaller(width, larger(1, BLOCK_BYTES // (ROWS * cells * 4) - PATCH))
     strips = (width + columns - 1) // columns
     steps = (height + ROWS - 1) // ROWS  # in each strip
-    query = _unit(ops.stop_gradient(lr_features))
+    query = unit(ops.stop_gradient(lr_features))
     query = ops.pad(query, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=1.0)
     channels = query.shape[-1]
     # Strips overlap by two columns; a third one keeps the shifted views below inside the array.
@@ -158,12 +157,13 @@ def _reference_matrix(ref_features, candidates, grid_width):
     added = [[0, 1], [0, grid_width - width]]  # rows and columns
     allowed = ops.ones((height, width)) if candidates is None else ops.cast(candidates, "float32")
     penalty = (1.0 - ops.pad(allowed, added)) * _INVALID
-    reference = ops.reshape(ops.pad(_unit(ref_features), [[0, 0], *added, [0, 0]]), (batch, -1, ref_features.shape[-1]))
+    reference = ops.reshape(ops.pad(unit(ref_features), [[0, 0], *added, [0, 0]]), (batch, -1, ref_features.shape[-1]))
     penalty = ops.broadcast_to(ops.reshape(penalty, (1, 1, -1)), (batch, 1, (height + 1) * grid_width))
     return ops.concatenate([ops.transpose(reference, (0, 2, 1)), penalty], axis=1)
 
 
-def _unit(features):
+def unit(features: Tensor) -> Tensor:
+    """Features [...,C] as float32 vectors of length one."""
     features = ops.cast(features, "float32")
     norm = ops.sqrt(ops.sum(ops.square(features), axis=-1, keepdims=True))
     return features / ops.maximum(norm, 1e-12)

@@ -15,7 +15,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from c2m_tf.features import FEATURE_STRIDE, contrastive_extractor, reference_encoder
+from c2m_tf.features import contrastive_extractor, reference_encoder
+from c2m_tf.grid import FEATURE_STRIDE
 from c2m_tf.matching import bordered, flow_from_matches, match
 from c2m_tf.restoration import restoration_network, variant_named
 from c2m_tf.sizes import larger, round_up
@@ -33,7 +34,8 @@ class C2Matching(keras.Model):
     """Reference-based 4x super-resolution (Jiang et al., CVPR 2021).
 
     Args:
-        variant: "full" (8,865,547 parameters in the restoration network) or "light" (4,825,395).
+        variant: "full" (8,865,547 parameters in the restoration network), "light" (4,825,395), or "light-integer" (4,576,275),
+            which is not published: light without residual offsets.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
     Call arguments:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from c2m_tf.features import FEATURE_STRIDE
+from c2m_tf.grid import FEATURE_STRIDE
 from c2m_tf.images import SCALE
 from c2m_tf.tiles import OVERLAP
 
@@ -23,7 +23,7 @@ _EXACT_REF_PIXELS = 1_250_000
 # a reference pixel that is encoded at a time, a result's pixel, a given photo's pixel.
 _FIXED_BYTES = 1000 * 2**20
 _BYTES_PER_RESTORED_PIXEL = 3400
-_BYTES_PER_ENCODED_PIXEL = 900
+_BYTES_PER_ENCODED_PIXEL = 1700
 _BYTES_PER_RESULT_PIXEL = 32
 _BYTES_PER_GIVEN_PIXEL = 16
 

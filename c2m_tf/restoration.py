@@ -6,7 +6,8 @@
     large  (4h)     [.., aggregated relu1_1] -> 64, residual blocks, + input, 64 -> 32 -> 3       3 @ 4h
     output          + bilinear 4x of the LR photo (not clamped)
 
-The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels.
+The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
+not published, also leaves out residual offsets: its taps sample whole pixels, which spares a phone most of the gathering.
 Layer names are the published ones with "_" for ".", so that the checkpoint importer needs no table.
 
 Source: C2-Matching (CVPR 2021), section 3.3 and supplementary Tables 2 and 3; initialisation N(0, 0.02) as published.
@@ -25,9 +26,10 @@ WIDTH = 64
 
 
 class Variant(NamedTuple):
-    """What distinguishes the two published sizes of the network."""
+    """What distinguishes the sizes of the network."""
 
     aggregates_small: bool
+    residual_offsets: bool
     content_blocks: int
     small_blocks: int
     medium_blocks: int
@@ -36,8 +38,9 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    "full": Variant(True, 16, 16, 16, 16, 8_865_547),
-    "light": Variant(False, 16, 16, 8, 4, 4_825_395),
+    "full": Variant(True, True, 16, 16, 16, 16, 8_865_547),
+    "light": Variant(False, True, 16, 16, 8, 4, 4_825_395),
+    "light-integer": Variant(False, False, 16, 16, 8, 4, 4_576_275),
 }
 
 
@@ -45,7 +48,7 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
     """Builds the restoration network.
 
     Args:
-        variant: "full" or "light".
+        variant: "full", "light" or "light-integer".
         name: name of the model.
         dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
 
@@ -90,7 +93,8 @@ def _sr(builder, inputs, channels, sizes):
     for level, activation, scale, blocks in levels:
         skip = features
         if activation in inputs:
-            aggregation = DynamicAggregation(channels[activation], scale, name=level, dtype=builder.dtype)
+            width = channels[activation]
+            aggregation = DynamicAggregation(width, scale, sizes.residual_offsets, name=level, dtype=builder.dtype)
             aggregated = aggregation(features, inputs[activation], inputs["flow"], inputs[f"context_{activation}"])
             features = layers.Concatenate(name=f"concatenate_{level}", dtype=builder.dtype)([features, aggregated])
         features = builder.convolution(features, WIDTH, f"head_{level}_0", leaky=True)
@@ -158,3 +162,6 @@ class PixelShuffle(layers.Layer):
     def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape
         return (batch, height and 2 * height, width and 2 * width, channels // 4)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config()

@@ -173,6 +173,20 @@ class SinglePhotos:
         return _window(self.photos, random)
 
 
+def source_of(folder: str | os.PathLike) -> "CufedPairs | MultiviewPairs | SinglePhotos":
+    """The source that a folder's layout asks for: pairs160.npz, or input/ and ref/, or photos.
+
+    Raises:
+        SourceError: no folder, or photos that cannot be used.
+    """
+    folder = Path(folder)
+    if (folder / "pairs160.npz").exists():
+        return MultiviewPairs(folder)
+    if (folder / "input").is_dir() and (folder / "ref").is_dir():
+        return CufedPairs(folder)
+    return SinglePhotos(folder)
+
+
 def _by_name(folder):
     """{stem: path} of the photos in a folder, in order of their names."""
     if not folder.is_dir():

@@ -12,42 +12,23 @@ each tile of the LR photo is searched in a window of the references, which match
 estimated beforehand: what would not fit is refused instead of being killed by the system.
 """
 
-import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from c2m_tf import images, plans
-from c2m_tf.features import FEATURE_STRIDE
-from c2m_tf.images import SCALE, as_float
-from c2m_tf.matching import PATCH
+from c2m_tf import plans
+from c2m_tf.grid import FEATURE_STRIDE, PATCH
+from c2m_tf.images import as_float
 from c2m_tf.model import ATLAS_GAP, C2Matching, atlas
-from c2m_tf.tiles import Canvas
+from c2m_tf.tiled import LEAST_LR, LEAST_REF, Photo, Reference, TiledUpscaler
 from c2m_tf.windows import CoarseMatches
 
-LEAST_LR = 3  # pixels a side: one 3x3 patch of cells
-LEAST_REF = 12  # pixels a side: one 3x3 patch of cells of 4 pixels
-
-Photo = np.ndarray | str | os.PathLike
+__all__ = ["LEAST_LR", "LEAST_REF", "Photo", "Reference", "Upscaler"]
 
 
-class Reference:
-    """One or several references, checked; what is computed of them is kept. Made by `Upscaler.encode_reference`.
-
-    Attributes:
-        photos: list of [H,W,3], uint8 or float32.
-    """
-
-    def __init__(self, photos: list[np.ndarray]) -> None:
-        self.photos = photos
-        self.encoded = None
-
-
-class Upscaler:
+class Upscaler(TiledUpscaler):
     """Upscales photos 4x with one model. Threads may share an upscaler; they take turns.
 
     Args:
@@ -71,8 +52,8 @@ class Upscaler:
         window: int | None = None,
     ) -> None:
         plans.check_sizes(search, tile, window)
+        super().__init__(max_memory)
         self.model = model
-        self.max_memory = int(plans.physical_memory() * plans.SHARE_OF_MEMORY) if max_memory is None else max_memory
         self._search = search
         self._tile = tile
         self._window = plans.default_window(tile) if window is None else window
@@ -81,72 +62,9 @@ class Upscaler:
         self._restore = _Compiled(
             lambda inputs: model.restore(inputs["lr"], inputs["flow"], inputs["reference"], inputs["origin"])
         )
-        self._turn = threading.Lock()
-
-    def encode_reference(self, refs: Photo | Sequence[Photo]) -> Reference:
-        """References to be used for several LR photos.
-
-        Args:
-            refs: one reference [H,W,3] or a list of them, H, W >= 12, of any sizes; uint8, or float in [0, 1], or files.
-
-        Returns:
-            Reference.
-
-        Raises:
-            ValueError: see `upscale`.
-        """
-        refs = list(refs) if isinstance(refs, (list, tuple)) else [refs]
-        if not refs:
-            raise ValueError("no reference given; at least one is needed")
-        return Reference([_checked("reference", ref, LEAST_REF) for ref in refs])
-
-    def upscale(
-        self,
-        lr: Photo,
-        refs: Photo | Sequence[Photo] | Reference,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> np.ndarray:
-        """SR photo of one LR photo.
-
-        Args:
-            lr: [h,w,3] RGB, uint8 or float in [0, 1]; h, w >= 3; or a file.
-            refs: one reference [H,W,3] or a list of them, H, W >= 12, of any sizes; uint8 or float in [0, 1]; or files; or
-                the result of `encode_reference`.
-            progress: called with (tiles done, tiles in all) after each tile.
-
-        Returns:
-            float32 [4h,4w,3] in [0, 1].
-
-        Raises:
-            ValueError: wrong shape, type, value range or size, or more memory needed than allowed; `images.ImageError` if a
-                file cannot be read.
-        """
-        lr = _checked("LR photo", lr, LEAST_LR)
-        reference = refs if isinstance(refs, Reference) else self.encode_reference(refs)
-        plan = self._checked_plan(lr, reference)
-        canvas = Canvas(*lr.shape[:2], plan.tile, SCALE)
-        with self._turn:
-            restore = self._exactly(lr, reference) if plan.search == "exact" else self._in_windows(lr, reference, plan)
-            for done, tile in enumerate(canvas, 1):
-                canvas.add(tile, restore(tile))
-                if progress is not None:
-                    progress(done, len(canvas))
-        return canvas.photo()
 
     def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
-        """Where the references show what the LR photo shows, for `match_map`.
-
-        Args:
-            lr, refs: as of `upscale`.
-
-        Returns:
-            flow: float32 [h,w,2], (dy, dx) in cells of 4 reference pixels; of several references, in the one that fits best.
-            score: float32 [h,w], mean cosine of the matched patches, in [-1, 1].
-            With window search both are those of the coarse search, and smaller.
-        """
-        lr = _checked("LR photo", lr, LEAST_LR)
-        reference = refs if isinstance(refs, Reference) else self.encode_reference(refs)
-        plan = self._checked_plan(lr, reference)
+        lr, reference, plan = self._checked_inputs(lr, refs)
         with self._turn:
             if plan.search == "window":
                 coarse = CoarseMatches(lr, reference.photos, self._locate)
@@ -158,22 +76,7 @@ class Upscaler:
         return (inside - np.stack(np.mgrid[:height, :width], axis=-1)).astype(np.float32), score
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
-        """How a photo of that shape will be upscaled with references of those."""
         return plans.make_plan(lr_shape, list(ref_shapes), self._search, self._tile, self._window)
-
-    def estimated_memory(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> int:
-        """Bytes that upscaling needs at its peak, from the shapes of the LR photo and of the references."""
-        return self.plan(lr_shape, ref_shapes).memory
-
-    def _checked_plan(self, lr, reference):
-        plan = self.plan(lr.shape, [photo.shape for photo in reference.photos])
-        if plan.memory > self.max_memory:
-            raise ValueError(
-                f"upscaling a {lr.shape[1]}x{lr.shape[0]} photo with {_sizes(reference.photos)} needs about "
-                f"{plan.memory / 2**30:.1f} GiB, allowed are {self.max_memory / 2**30:.1f} GiB; use smaller photos or "
-                f"allow more (--max-memory)"
-            )
-        return plan
 
     def _exact_flow(self, lr, reference):
         if reference.encoded is None:
@@ -181,6 +84,9 @@ class Upscaler:
             reference.encoded = encoded[0] if len(encoded) == 1 else atlas(encoded)
         flow, score = self._find_flow.predict_on_batch({"lr": as_float(lr)[None], "reference": reference.encoded})
         return flow[0], score[0]
+
+    def _restorer(self, lr: np.ndarray, reference: Reference, plan: plans.Plan) -> Callable[[Any], np.ndarray]:
+        return self._exactly(lr, reference) if plan.search == "exact" else self._in_windows(lr, reference, plan)
 
     def _exactly(self, lr, reference):
         """Restores tiles with the flow of the whole photo and the whole references."""
@@ -239,25 +145,3 @@ def _split(matches, refs):
     starts = np.concatenate([[0], np.cumsum(heights)[:-1]])
     number = np.searchsorted(starts, matches[..., 0], side="right") - 1
     return number, np.stack([matches[..., 0] - starts[number], matches[..., 1]], axis=-1)
-
-
-def _checked(what, photo, least):
-    """The photo as uint8 or float32 [H,W,3]; raises ValueError if it is not an RGB photo of at least `least` pixels a side."""
-    if isinstance(photo, (str, os.PathLike)):
-        photo = images.read(Path(photo)).rgb
-    photo = np.asarray(photo)
-    if photo.ndim != 3 or photo.shape[2] != 3:
-        raise ValueError(f"the {what} has shape {photo.shape}; wanted is [height, width, 3]")
-    if photo.dtype != np.uint8 and not np.issubdtype(photo.dtype, np.floating):
-        raise ValueError(f"the {what} is of type {photo.dtype}; wanted is uint8, or float in [0, 1]")
-    if min(photo.shape[:2]) < least:
-        raise ValueError(f"the {what} has {photo.shape[1]}x{photo.shape[0]} pixels; at least {least}x{least} are needed")
-    if photo.dtype == np.uint8:
-        return photo
-    if not np.isfinite(photo).all() or photo.min() < -1e-3 or photo.max() > 1.0 + 1e-3:
-        raise ValueError(f"the {what} has values outside [0, 1]; scale it, or give uint8")
-    return as_float(photo)
-
-
-def _sizes(refs):
-    return " and ".join(f"a {ref.shape[1]}x{ref.shape[0]} reference" for ref in refs)

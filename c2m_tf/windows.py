@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from c2m_tf.features import FEATURE_STRIDE
+from c2m_tf.grid import FEATURE_STRIDE
 from c2m_tf.images import as_float, as_uint8, bicubic
 from c2m_tf.tiles import Tile
 
@@ -43,10 +43,11 @@ class CoarseMatches:
         lr: [h,w,3], uint8 or float in [0, 1].
         references: list of [H,W,3] of the same kinds.
         locate: see `Locate`.
+        factor: by how much photos are made smaller; by default `shrinking`.
     """
 
-    def __init__(self, lr: np.ndarray, references: Sequence[np.ndarray], locate: Locate) -> None:
-        factor = shrinking(lr.shape, [reference.shape for reference in references])
+    def __init__(self, lr: np.ndarray, references: Sequence[np.ndarray], locate: Locate, factor: float | None = None) -> None:
+        factor = factor or shrinking(lr.shape, [reference.shape for reference in references])
         small_lr = _small(lr, factor, 1)
         small_references = [_small(reference, factor, FEATURE_STRIDE) for reference in references]
         number, match, score = locate(small_lr, small_references)

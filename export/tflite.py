@@ -18,28 +18,21 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from c2m_tf.images import SCALE, check_writable, write_atomically
-from c2m_tf.matching import match
+from c2m_tf.images import SCALE, write_atomically
 from c2m_tf.model import C2Matching
-from c2m_tf.plans import check_sizes
-from c2m_tf.upsampling import bicubic_upsample
-
-PRECISIONS = ("float32", "float16")
-TILE = 64
-WINDOW = 384
-LR_THUMB = 96
-REF_THUMB = 384
+from export.phone_network import PhoneNetwork
+from export.phone_sizes import LR_THUMB, REF_THUMB, TILE, WINDOW, check_arguments
 
 
 def export_tflite(
-    model: C2Matching, path: str | os.PathLike, precision: str = "float32", tile: int = TILE, window: int = WINDOW
+    network: PhoneNetwork, path: str | os.PathLike, precision: str = "float32", tile: int = TILE, window: int = WINDOW
 ) -> dict:
-    """Writes the model as a .tflite file and a .json beside it.
+    """Writes a network as a .tflite file and a .json beside it.
 
     Args:
-        model: C2Matching.
+        network: PhoneNetwork, quantized for int8, else not.
         path: .tflite file.
-        precision: "float32", or "float16" for weights in half precision.
+        precision: "float32"; "float16" for weights in half precision; "int8" for convolutions in int8.
         tile: side of the LR tiles in pixels, a multiple of 4.
         window: side of the reference's windows in pixels, a multiple of 4, at least 4 tiles.
 
@@ -50,42 +43,29 @@ def export_tflite(
         ValueError: unknown precision, sizes that do not fit together, a path that cannot be written or is not named .tflite.
     """
     path = Path(path)
-    check_output(path)
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
-    check_sizes("window", tile, window)
-    with tempfile.TemporaryDirectory() as folder:
-        module = _Module(model, tile, window)
-        signatures = {"locate": module.locate, "upscale": module.upscale}
-        tf.saved_model.save(module, folder, signatures=signatures)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]  # what does not convert is an error
-        if precision == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        content = converter.convert()
+    check_arguments(path, precision, tile, window)
+    content = _converted(network, precision, tile, window)
     described = {
         "file": path.name,
-        "variant": model.variant,
+        "variant": network.variant,
         "precision": precision,
         "scale": SCALE,
         "tile": tile,
         "window": window,
         "lr_thumb": LR_THUMB,
         "ref_thumb": REF_THUMB,
-        "weights_sha256": weights_sha256(model),
+        "weights_sha256": weights_sha256(network),
         "psnr_y": None,
     }
     write_atomically(path, lambda file: file.write(content))
-    write_atomically(path.with_suffix(".json"), lambda file: file.write(json.dumps(described, indent=2).encode()))
+    write_description(path, described)
     return described
 
 
-def check_output(path: Path) -> None:
-    """Raises ValueError if `path` is not named .tflite or cannot be written."""
-    if path.suffix != ".tflite":
-        raise ValueError(f"{path}: the result is a TFLite file; name it {path.with_suffix('.tflite').name}")
-    check_writable(path)
+def write_description(path: str | os.PathLike, described: dict) -> None:
+    """Writes the .json that stands beside a .tflite file."""
+    text = json.dumps(described, indent=2).encode()
+    write_atomically(Path(path).with_suffix(".json"), lambda file: file.write(text))
 
 
 def weights_sha256(model: C2Matching) -> str:
@@ -96,23 +76,31 @@ def weights_sha256(model: C2Matching) -> str:
     return digest.hexdigest()
 
 
-class _Module(tf.Module):
-    """The two signatures; the variables are attributes so that the SavedModel holds them."""
+def _converted(network, precision, tile, window):
+    network.hold_kernels()
 
-    def __init__(self, model, tile, window):
-        super().__init__()
-        self._model = model
-        self._variables = [variable.value for variable in model.variables]
-        self.upscale = tf.function(self._upscale, input_signature=_photos(lr_tile=tile, ref_window=window))
-        self.locate = tf.function(self._locate, input_signature=_photos(lr_thumb=LR_THUMB, ref_thumb=REF_THUMB))
+    def upscale(lr_tile, ref_window):
+        return {"sr": tf.clip_by_value(network({"lr": lr_tile, "ref": ref_window}), 0.0, 1.0)}
 
-    def _upscale(self, lr_tile, ref_window):
-        return {"sr": tf.clip_by_value(self._model({"lr": lr_tile, "ref": ref_window}), 0.0, 1.0)}
-
-    def _locate(self, lr_thumb, ref_thumb):
-        features = self._model.extractor_lr(bicubic_upsample(lr_thumb))
-        matches, score = match(features, self._model.extractor_ref(ref_thumb))
+    def locate(lr_thumb, ref_thumb):
+        matches, score = network.locate(lr_thumb, ref_thumb)
         return {"matches": matches, "score": score}
+
+    # The network itself is left out of the module, or every layer of it would be saved with functions of its own.
+    module = tf.Module()
+    module.variables_of_network = [variable.value for variable in network.variables]
+    module.upscale = tf.function(upscale, input_signature=_photos(lr_tile=tile, ref_window=window))
+    module.locate = tf.function(locate, input_signature=_photos(lr_thumb=LR_THUMB, ref_thumb=REF_THUMB))
+    with tempfile.TemporaryDirectory() as folder:
+        signatures = {"locate": module.locate, "upscale": module.upscale}
+        tf.saved_model.save(module, folder, signatures=signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]  # what does not convert is an error
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
 
 
 def _photos(**sides):

@@ -51,8 +51,9 @@ def _parser():
 def _train(options):
     config = read_config(options.stage, options.config, options.settings)
     start_keras()
+    from training.fitting import RunStoppedError
     from training.runs import RunFailedError
-    from training.stages import RunStoppedError, run_stage
+    from training.stages import run_stage
 
     try:
         print(run_stage(options.stage, config, options.output))

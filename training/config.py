@@ -123,7 +123,7 @@ class RestorationConfig(_RunConfig):
     """
 
     data: ReferenceDataConfig = Field()
-    variant: Literal["light", "full"] = "full"
+    variant: Literal["light", "light-integer", "full"] = "full"
     start: str | None = None
     extractors: str | None = None
     vgg: str | None = None

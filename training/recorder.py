@@ -21,7 +21,7 @@ class Recorder(keras.callbacks.Callback):
         run: folder to write to.
         config: the run's config.
         first_iteration: iterations done before.
-        validation: object with `figures`, `judged_by` and `measure(product)`, or None.
+        validation: object with `judged_by` and `measure(product)`, or None.
         product: the model that the stage makes; it gets the trained weights before each use.
         trained: the part of the trainer that those come from.
         save_product: writes the product, called with "best" or "last".

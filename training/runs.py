@@ -19,10 +19,11 @@ from importlib import metadata
 from typing import Any
 
 import keras
+import yaml
 
 from c2m_tf import images
 from c2m_tf.files import replacing
-from training.config import as_yaml, read_config
+from training.config import as_yaml
 
 _PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
 _STATE = "state.weights.h5"
@@ -53,7 +54,7 @@ class Run:
         self.state = self.folder / _STATE
         described = self.folder / "config.yaml"
         if described.exists():
-            _check_same(self.folder, stage, read_config(stage, described), config)
+            _check_same(self.folder, stage, described.read_text(encoding="utf-8"), config)
         else:
             unknown = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
             if unknown:
@@ -85,11 +86,11 @@ class Run:
         return max(values, default=None)
 
     def save_weights(self, model: keras.Model, name: str = _STATE) -> None:
-        """Writes the weights of a model, optimizer included, to NAME.weights.h5; the older file stays until all is written."""
+        """Writes weights, the optimizer's included, to a file of that name; the older one stays until all is written."""
         self._replace(name, model.save_weights)
 
     def save_model(self, model: keras.Model, name: str) -> None:
-        """Writes a model to NAME.keras in the same manner."""
+        """Writes a model to a file of that name, in the same manner."""
         self._replace(name, model.save)
 
     def _replace(self, name, save):
@@ -112,10 +113,11 @@ class Run:
         images.write_atomically(self.folder / name, lambda file: file.write(text.encode()))
 
 
-def _check_same(folder, stage, old, new):
+def _check_same(folder, stage, described, config):
+    old, new = yaml.safe_load(described), yaml.safe_load(as_yaml(config))
     if old == new:
         return
-    keys = [key for key in vars(old) if not key.startswith("_") and getattr(old, key) != getattr(new, key)]
+    keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     raise RunError(f"{folder} holds a {stage} run of another config (it differs in {', '.join(keys)}); give another folder")
 
 

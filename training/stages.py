@@ -1,7 +1,7 @@
 """From a config to a finished run: builds photos, networks, trainer and optimizer, and calls `fit`."""
 
+import contextlib
 import os
-import signal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,10 @@ from c2m_tf.model import C2Matching
 from c2m_tf.presets import load_model
 from c2m_tf.vgg_weights import read_vgg
 from training.config import ConfigError, rooted
+from training.fitting import fit_run
 from training.matching import Extractors, StudentTrainer, TeacherTrainer
 from training.optimizers import GroupedAdam, Schedule
-from training.recorder import Recorder
-from training.restoration import RestorationTrainer
+from training.restoration import RestorationTrainer, without_residual_offsets
 from training.runs import Run
 from training.validation import MatchingValidation, PairsValidation
 
@@ -58,56 +58,19 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
     with _devices(config):
         parts = _BUILDERS[stage](config)
     run = Run(folder, stage, config)
-    first_iteration = 0
-    if run.state.exists():
-        parts.trainer.load_weights(run.state)
-        first_iteration = int(keras.ops.convert_to_numpy(parts.trainer.optimizer.iterations))
-    run.forget_after(first_iteration)
-    if first_iteration >= config.iterations:
-        return f"{run.folder} is finished: {first_iteration} iterations"
-
-    save = run.save_model if isinstance(parts.product, C2Matching) else run.save_weights
-    suffix = ".keras" if isinstance(parts.product, C2Matching) else ".weights.h5"
-    recorder = Recorder(
-        run=run,
-        config=config,
-        first_iteration=first_iteration,
-        validation=validation,
-        product=parts.product,
-        trained=parts.trained,
-        save_product=lambda name: save(parts.product, name + suffix),
+    save, suffix = (run.save_model, ".keras") if isinstance(parts.product, C2Matching) else (run.save_weights, ".weights.h5")
+    done = fit_run(
+        run,
+        config,
+        parts.trainer,
+        parts.trained,
+        parts.product,
+        lambda first_iteration: _batches(stage, config, photos, first_iteration),
+        lambda name: save(parts.product, name + suffix),
+        validation,
+        parts.callbacks,
     )
-    extra = parts.callbacks(first_iteration) if parts.callbacks else []
-    batches = _batches(stage, config, photos, first_iteration)
-    previous = {number: signal.signal(number, _stopper(recorder)) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        parts.trainer.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[*extra, recorder])
-    finally:
-        recorder.close()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if recorder.stop_signal is not None and recorder.iteration < config.iterations:
-        raise RunStoppedError(recorder.stop_signal, recorder.iteration)
-    return f"{run.folder} is finished: {recorder.iteration} iterations"
-
-
-class RunStoppedError(Exception):
-    """A signal stopped the run after its state was saved.
-
-    Attributes:
-        number: of the signal.
-    """
-
-    def __init__(self, number: int, iteration: int) -> None:
-        super().__init__(f"stopped at iteration {iteration}, state saved; the same command goes on from there")
-        self.number = number
-
-
-def _stopper(recorder):
-    def stop(number, frame):
-        recorder.stop_signal = number
-
-    return stop
+    return f"{run.folder} is finished: {done} iterations"
 
 
 def _source(config, source):
@@ -149,7 +112,7 @@ def _batches(stage, config, photos, first_iteration):
 def _devices(config):
     """Where variables are made: on all devices if the config says so, else where Keras puts them."""
     if not config.mirrored:
-        return keras.device(None) if keras.backend.backend() == "tensorflow" else keras.name_scope("run")
+        return contextlib.nullcontext()
     if keras.backend.backend() != "tensorflow":
         raise ConfigError("mirrored: true is for the TensorFlow backend; set KERAS_BACKEND=tensorflow")
     import tensorflow as tf
@@ -243,6 +206,8 @@ def _network(config):
         if config.extractors is not None:
             raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
         network = load_model(config.start, config.precision)
+        if (network.variant, config.variant) == ("light", "light-integer"):
+            network = without_residual_offsets(network)
         if network.variant != config.variant:
             raise ConfigError(f"start {config.start} is a {network.variant} model, but variant is {config.variant}")
         return network

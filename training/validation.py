@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from c2m_tf import evaluation, images
-from c2m_tf.features import FEATURE_STRIDE
+from c2m_tf.grid import FEATURE_STRIDE
 from c2m_tf.groups import find_groups
 from c2m_tf.homography import WINDOW, draw_homography, warp
 from c2m_tf.losses import IMAGE_BORDER
@@ -31,7 +31,6 @@ class PairsValidation:
         ValueError: no folder, no groups, or damaged photos.
     """
 
-    figures = ("psnr_y", "ssim_y", "gain")
     judged_by = "psnr_y"
 
     def __init__(self, folder: str | Path) -> None:
@@ -62,7 +61,6 @@ class MatchingValidation:
         degraded: whether the photo is downsampled and upsampled by 4 first, as the student meets it.
     """
 
-    figures = ("matched",)
     judged_by = "matched"
 
     def __init__(self, photos: Sequence[Path], count: int, degraded: bool) -> None:

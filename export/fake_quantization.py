@@ -1,0 +1,68 @@
+"""Fake quantization: layers that round activations and kernels to the 256 values that int8 will have.
+
+Ranges are weights that do not train: calibration finds them, training keeps them. Gradients pass straight through the rounding,
+and are zero where a value lies outside its range. The converter reads scale and zero point of each tensor off these layers.
+
+Source: Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference (CVPR 2018).
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+
+class ActivationRange(layers.Layer):
+    """Rounds a tensor to 256 values between its smallest and its largest value.
+
+    Args:
+        fixed: (low, high) where they are known, e.g. of pixels; None to find them by calibration.
+
+    Attributes:
+        observing: while True, which needs eager execution, tensors pass unchanged and widen the range.
+    """
+
+    def __init__(self, fixed: tuple[float, float] | None = None, **kwargs: Any) -> None:
+        super().__init__(autocast=False, dtype="float32", **kwargs)
+        self.fixed = fixed
+        self.observing = False
+
+    def build(self, input_shape) -> None:
+        low, high = self.fixed or (0.0, 0.0)
+        self.low = self.add_weight(shape=(), initializer=keras.initializers.Constant(low), trainable=False, name="low")
+        self.high = self.add_weight(shape=(), initializer=keras.initializers.Constant(high), trainable=False, name="high")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        if self.observing:
+            if self.fixed is None:
+                self.low.assign(tf.minimum(self.low.value, tf.reduce_min(x)))
+                self.high.assign(tf.maximum(self.high.value, tf.reduce_max(x)))
+            return x
+        return tf.quantization.fake_quant_with_min_max_vars(x, self.low.value, self.high.value)
+
+    def compute_output_shape(self, input_shape) -> tuple:
+        return input_shape
+
+
+class QuantizedConv2D(layers.Conv2D):
+    """Conv2D whose kernel is rounded to 255 values between minus and plus the largest magnitude of each filter."""
+
+    def build(self, input_shape) -> None:
+        super().build(input_shape)
+        self.limit = self.add_weight(shape=(self.filters,), initializer="zeros", trainable=False, name="limit")
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return super().convolution_op(inputs, rounded_kernel(kernel, self.limit))
+
+
+def rounded_kernel(kernel: Any, limit: keras.Variable) -> tf.Tensor:
+    """Kernel [..., filters] rounded to 255 values between -limit and limit [filters]."""
+    kernel = tf.convert_to_tensor(kernel)
+    return tf.quantization.fake_quant_with_min_max_vars_per_channel(kernel, -limit.value, limit.value, narrow_range=True)
+
+
+def kernel_limit(kernel: np.ndarray) -> np.ndarray:
+    """Largest magnitude of each filter of a kernel [..., filters], and a little where a filter is all zeros."""
+    return np.maximum(np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0), 1e-6)

@@ -1,0 +1,128 @@
+"""C2Matching as it goes into a TFLite file: `PhoneAggregation` for `DynamicAggregation`, and rounding where int8 is wanted."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras import layers
+
+from c2m_tf.aggregation import DynamicAggregation
+from c2m_tf.features import ImageNetNormalization
+from c2m_tf.matching import flow_from_matches
+from c2m_tf.model import C2Matching
+from c2m_tf.tensors import Tensor
+from c2m_tf.upsampling import bicubic_upsample
+from export.fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
+from export.phone_aggregation import PhoneAggregation
+from export.phone_matching import match
+
+PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
+_PIXELS = (0.0, 1.0)
+
+
+class PhoneNetwork(C2Matching):
+    """A C2Matching model with the same weights, in the form that a TFLite file holds.
+
+    References must be at least four times as large as the LR photo, each way.
+
+    Args:
+        network: C2Matching of variant "light" or "light-integer", float32.
+        quantized: whether activations and kernels are rounded as int8 will round them. The ranges of activations are empty
+            then; `calibration` fills them.
+
+    Raises:
+        ValueError: another variant.
+    """
+
+    def __init__(self, network: C2Matching, quantized: bool = False) -> None:
+        if not network.variant.startswith("light"):
+            raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
+        super().__init__(network.variant, name="phone_network")
+        for part in PARTS:
+            delattr(self, part)
+            setattr(self, part, _clone(getattr(network, part), quantized))
+        self.extractor_lr.trainable = self.extractor_ref.trainable = False
+
+    def ranges(self) -> Iterator[ActivationRange]:
+        """All layers that round activations."""
+        for layer in self._flatten_layers():
+            if isinstance(layer, ActivationRange):
+                yield layer
+
+    def fit_kernel_limits(self) -> None:
+        """Sets the range of each filter to its largest magnitude."""
+        for layer in self._flatten_layers():
+            if isinstance(layer, QuantizedConv2D):
+                layer.limit.assign(kernel_limit(layer.kernel.numpy()))
+            elif isinstance(layer, PhoneAggregation) and layer.quantized:
+                layer.limit.assign(kernel_limit(layer.deform_conv.kernel.numpy()))
+
+    def hold_kernels(self) -> None:
+        """Makes the kernels that are rearranged constants, as the converter wants them; the network is then for export only."""
+        for layer in self._flatten_layers():
+            if isinstance(layer, PhoneAggregation):
+                layer.hold_kernel()
+
+    def locate(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+        """Matches of a small photo in a small reference: what `matching.match` gives.
+
+        Args:
+            lr: [1,h,w,3] in [0, 1].
+            ref: [1,H,W,3] in [0, 1], H and W multiples of 4.
+
+        Returns:
+            matches: int32 [1,h-2,w-2,2], (y, x).
+            score: float32 [1,h-2,w-2].
+        """
+        return match(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
+
+    def find_flow(self, lr: Tensor, reference: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        if lr.shape[0] != 1:
+            return super().find_flow(lr, reference)  # a batch, in training
+        matches, score = match(self.extractor_lr(bicubic_upsample(lr)), reference["matching"])
+        return flow_from_matches(matches), score
+
+
+def _clone(part, quantized):
+    """A functional model with the same weights, its layers exchanged for those of phones."""
+
+    def exchanged(layer):
+        config = layer.get_config()
+        if isinstance(layer, DynamicAggregation):
+            return PhoneAggregation.from_config({**config, "quantized": quantized})
+        if quantized and isinstance(layer, layers.Conv2D):
+            return QuantizedConv2D.from_config(config)
+        return type(layer).from_config(config)
+
+    def called(layer, *inputs: Any, **options: Any):
+        if quantized and layer.name == "content_extractor_conv_first":
+            inputs = (ActivationRange(_PIXELS, name="range_lr")(inputs[0]), *inputs[1:])
+        outputs = layer(*inputs, **options)
+        if quantized and _is_rounded(part.get_layer(layer.name)):
+            outputs = ActivationRange(name=f"range_{layer.name}")(outputs)
+        return outputs
+
+    clone = keras.models.clone_model(part, clone_function=exchanged, call_function=called)
+    values = {_name(variable): variable for variable in part.variables}
+    for variable in clone.variables:
+        if _name(variable) in values:
+            variable.assign(values.pop(_name(variable)))
+    if values:
+        raise RuntimeError(f"weights without a place in the phone network: {', '.join(values)}")
+    return clone
+
+
+def _name(variable):
+    """Layer and kind of a variable, e.g. head_large_0/kernel."""
+    return "/".join(variable.path.split("/")[-2:])
+
+
+def _is_rounded(layer):
+    """Whether a range follows a layer of the original: not between a convolution and its ReLU, not where values only move."""
+    if isinstance(layer, layers.Conv2D):
+        followers = [node.operation for node in layer._outbound_nodes]
+        return not any(isinstance(follower, layers.ReLU) for follower in followers)
+    if layer.name == "sr":
+        return False
+    kinds = (layers.ReLU, layers.LeakyReLU, layers.Add, layers.Concatenate, DynamicAggregation, ImageNetNormalization)
+    return isinstance(layer, kinds)

@@ -1,0 +1,24 @@
+"""Sizes and precisions of TFLite files, checked before anything is loaded or trained."""
+
+import os
+from pathlib import Path
+
+from c2m_tf.images import check_writable
+from c2m_tf.plans import check_sizes
+
+PRECISIONS = ("float32", "float16", "int8")
+TILE = 64
+WINDOW = 384
+LR_THUMB = 96
+REF_THUMB = 384
+
+
+def check_arguments(path: str | os.PathLike, precision: str, tile: int, window: int) -> None:
+    """Raises ValueError if `export_tflite` could not do with these."""
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise ValueError(f"{path}: the result is a TFLite file; name it {path.with_suffix('.tflite').name}")
+    check_writable(path)
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
+    check_sizes("window", tile, window)

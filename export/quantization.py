@@ -1,0 +1,187 @@
+"""Quantization-aware training of the light networks: calibration, then training with the rounding in place.
+
+    calibration   the float network looks at training patches; the range of each activation is what it meets there
+    training      L1 on the SR photo through `fit`; restoration network and reference encoder learn to live with the rounding.
+                  The extractors only feed a hard choice, which passes no gradient on, and stay as calibrated.
+
+A run has a folder (`training.runs`): stopped, by signal or crash, the same command goes on.
+"""
+
+import dataclasses
+import os
+import zipfile
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from c2m_tf import sources
+from c2m_tf.datasets import ReferencePairs
+from c2m_tf.images import write_atomically
+from c2m_tf.model import C2Matching
+from c2m_tf.presets import load_model
+from export.phone_network import PARTS, PhoneNetwork
+from training.fitting import fit_run
+from training.optimizers import GroupedAdam, Schedule
+from training.restoration import RestorationTrainer
+from training.runs import Run
+
+CALIBRATION_PATCHES = 48
+_CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels a side
+_WEIGHTS = "quantized.npz"
+_PRESETS = Path(__file__).parent / "weights"
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationConfig:
+    """A run of quantization-aware training.
+
+    Attributes:
+        model: preset or .keras file of a light network, trained.
+        data: folders of training photos (`c2m_tf.sources.source_of`).
+        iterations: 0 for calibration alone, post-training quantization.
+        batch_size, lr_size, ref_size: patches a batch, and their sides in pixels.
+        learning_rate: of Adam, falling to 0 by a cosine.
+        average: momentum of the average of weights that is the result.
+        seed: of the batches.
+        save_every, log_every: iterations between checkpoints and lines of the log.
+    """
+
+    model: str
+    data: tuple[str, ...]
+    iterations: int = 300
+    batch_size: int = 4
+    lr_size: int = 24
+    ref_size: int = 120
+    learning_rate: float = 2e-5
+    average: float = 0.99
+    seed: int = 10
+    save_every: int = 50
+    log_every: int = 10
+
+
+def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetwork:
+    """A quantized network, calibrated and trained.
+
+    Args:
+        config: QuantizationConfig.
+        folder: run folder; a run of the same config that stands there goes on.
+
+    Returns:
+        PhoneNetwork, quantized. The folder holds its weights as quantized.npz (`load_quantized`).
+
+    Raises:
+        ValueError: model, photos or folder cannot be used, or the model is no light one.
+        training.runs.RunFailedError, training.fitting.RunStoppedError: as of training.
+    """
+    keras.utils.set_random_seed(config.seed)
+    start = load_model(config.model, "float32")
+    network = PhoneNetwork(start, quantized=True)
+    photos = [sources.source_of(path) for path in config.data]
+    run = Run(folder, "quantization", config)
+    weights = run.folder / _WEIGHTS
+    if not run.state.exists():
+        calibrate(network, photos, config.seed)
+        save_quantized(network, weights)
+    if config.iterations:
+        trainer = RestorationTrainer(network, learns_encoder=True)
+        schedule = Schedule(config.learning_rate, config.iterations, cosine_from=0.0)
+        trainer.compile(optimizer=GroupedAdam(schedule, use_ema=True, ema_momentum=config.average), jit_compile=False)
+        trainer.optimizer.build(trainer.trainable_variables)
+        product = PhoneNetwork(start, quantized=True)
+        fit_run(
+            run,
+            config,
+            trainer,
+            network,
+            product,
+            lambda first_iteration: _batches(config, photos, first_iteration),
+            lambda name: save_quantized(product, weights),
+        )
+    return load_quantized(weights)
+
+
+def calibrate(network: PhoneNetwork, photos: Sequence[Any], seed: int = 0) -> None:
+    """Finds the ranges of all activations and kernels of a quantized network.
+
+    Args:
+        network: PhoneNetwork, quantized.
+        photos: sources, drawn from evenly.
+        seed: of the patches; the same seed gives the same ranges.
+    """
+    network.fit_kernel_limits()
+    patches = {"lr_size": _CALIBRATION_LR, "ref_size": _CALIBRATION_REF}
+    batches = ReferencePairs(photos, [1.0] * len(photos), 1, CALIBRATION_PATCHES, seed=seed, **patches)
+    with _observing(network):
+        for index in track(range(CALIBRATION_PATCHES), "calibration", console=Console(stderr=True)):
+            inputs, _ = batches[index]
+            network(inputs)
+
+
+def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
+    """Writes the weights and ranges of a quantized network to an .npz file, kernels in half precision."""
+    arrays = {}
+    for name, variable in _named_variables(network):
+        value = keras.ops.convert_to_numpy(variable)
+        arrays[name] = value.astype(np.float16) if name.endswith("kernel") else value
+    write_atomically(path, lambda file: np.savez_compressed(file, variant=network.variant, **arrays))
+
+
+def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
+    """The quantized network that `save_quantized` wrote.
+
+    Raises:
+        ValueError: no such file, or one of another kind.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            network = PhoneNetwork(C2Matching(str(arrays["variant"])), quantized=True)
+            for name, variable in _named_variables(network):
+                variable.assign(arrays[name].astype(np.float32))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} holds no quantized network: {error}") from error
+    return network
+
+
+def quantized_preset(name: str) -> Path:
+    """The .npz file of a quantized network: that of a preset, or the file that the name is.
+
+    Raises:
+        ValueError: there is none.
+    """
+    path = Path(name) if name.endswith(".npz") else _PRESETS / f"{name}-int8.npz"
+    if not path.is_file():
+        presets = sorted(file.name.removesuffix("-int8.npz") for file in _PRESETS.glob("*-int8.npz"))
+        raise ValueError(
+            f"no int8 weights of {name}; there are those of {', '.join(presets)}, and python -m export quantize makes others"
+        )
+    return path
+
+
+@contextmanager
+def _observing(network):
+    ranges = list(network.ranges())
+    for layer in ranges:
+        layer.observing = True
+    try:
+        yield
+    finally:
+        for layer in ranges:
+            layer.observing = False
+
+
+def _batches(config, photos, first_iteration):
+    sizes = {"lr_size": config.lr_size, "ref_size": config.ref_size}
+    shares = [1.0] * len(photos)
+    return ReferencePairs(photos, shares, config.batch_size, config.iterations, first_iteration, config.seed, **sizes)
+
+
+def _named_variables(network):
+    for part in PARTS:
+        for variable in getattr(network, part).variables:
+            yield f"{part}/{variable.path.removeprefix(part + '/')}", variable

@@ -1,0 +1,81 @@
+"""One call of `fit` from where a run's folder stands to its end, or until a signal."""
+
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from training.recorder import Recorder
+from training.runs import Run
+
+
+class RunStoppedError(Exception):
+    """A signal stopped the run after its state was saved.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int, iteration: int) -> None:
+        super().__init__(f"stopped at iteration {iteration}, state saved; the same command goes on from there")
+        self.number = number
+
+
+def fit_run(
+    run: Run,
+    config: Any,
+    trainer: keras.Model,
+    trained: keras.Model,
+    product: keras.Model,
+    batches: Callable[[int], keras.utils.PyDataset],
+    save_product: Callable[[str], None],
+    validation: Any = None,
+    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]] | None = None,
+) -> int:
+    """Trains.
+
+    Args:
+        run: folder; a state in it is resumed from.
+        config: has `iterations`, `log_every`, `save_every`, and `validation.every` if there is a validation.
+        trainer: compiled, its optimizer built.
+        trained: the part of it that the run makes.
+        product: a copy of that, for validation and files.
+        batches: the dataset from an iteration on.
+        save_product: writes the product, called with "best" or "last".
+        validation: see `Recorder`.
+        callbacks: what the trainer needs besides the recorder, given the first iteration.
+
+    Returns:
+        Iterations done.
+
+    Raises:
+        RunFailedError: the loss is no number, or a checkpoint cannot be written.
+        RunStoppedError: a signal stopped the run after its state was saved.
+    """
+    first_iteration = 0
+    if run.state.exists():
+        trainer.load_weights(run.state)
+        first_iteration = int(keras.ops.convert_to_numpy(trainer.optimizer.iterations))
+    run.forget_after(first_iteration)
+    if first_iteration >= config.iterations:
+        return first_iteration
+    recorder = Recorder(run, config, first_iteration, validation, product, trained, save_product)
+    extra = callbacks(first_iteration) if callbacks else []
+    previous = {number: signal.signal(number, _stopper(recorder)) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        trainer.fit(batches(first_iteration), epochs=1, verbose=0, shuffle=False, callbacks=[*extra, recorder])
+    finally:
+        recorder.close()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if recorder.stop_signal is not None and recorder.iteration < config.iterations:
+        raise RunStoppedError(recorder.stop_signal, recorder.iteration)
+    return recorder.iteration
+
+
+def _stopper(recorder):
+    def stop(number, frame):
+        recorder.stop_signal = number
+
+    return stop
