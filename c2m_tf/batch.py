@@ -15,7 +15,7 @@ from c2m_tf.match_map import match_map
 from c2m_tf.sheets import Panel, crop_panels, most_changed_box, sheet
 
 if TYPE_CHECKING:
-    from c2m_tf.upscaler import Upscaler
+    from c2m_tf.tiled import Reference, TiledUpscaler
 
 
 class Job(NamedTuple):
@@ -77,7 +77,7 @@ def plan(
 
 
 def run(
-    upscaler: "Upscaler",
+    upscaler: "TiledUpscaler",
     job: Job,
     comparison: str | os.PathLike | None = None,
     matches: str | os.PathLike | None = None,
@@ -86,7 +86,7 @@ def run(
     """Upscales one photo and writes it.
 
     Args:
-        upscaler: `upscaler.Upscaler`.
+        upscaler: `tiled.TiledUpscaler`.
         job: Job.
         comparison: optional file for a sheet that shows bicubic, SR and the first reference, and an enlarged detail.
         matches: optional file for a picture of where the references show what the photo shows.
@@ -99,14 +99,39 @@ def run(
     images.check_suffix(job.output, lr.alpha is not None)
     refs = [images.read(path).rgb for path in job.refs]
     reference = upscaler.encode_reference(refs)
-    sr = images.as_uint8(upscaler.upscale(lr.rgb, reference, progress))
-    alpha = None if lr.alpha is None else images.upsample(images.as_uint8(lr.alpha))
-    images.write(job.output, sr, alpha, lr.gray, lr.icc_profile)
+    result = upscale_photo(upscaler, lr, reference, progress)
+    images.write(job.output, *result)
+    sr = result.rgb
     if comparison is not None:
         bicubic = images.upsample(images.as_uint8(lr.rgb))
         images.write(comparison, comparison_sheet(bicubic, sr, images.as_uint8(refs[0])))
     if matches is not None:
         images.write(matches, match_map(*upscaler.find_matches(lr.rgb, reference)))
+
+
+def upscale_photo(
+    upscaler: "TiledUpscaler",
+    lr: images.Photo,
+    reference: "Reference",
+    progress: Callable[[int, int], None] | None = None,
+) -> images.Photo:
+    """Upscales a photo with what belongs to it: alpha by bicubic, gray and colour profile as they are.
+
+    Args:
+        upscaler: `tiled.TiledUpscaler`.
+        lr: images.Photo.
+        reference: of `upscaler.encode_reference`.
+        progress: called with (tiles done, tiles in all).
+
+    Returns:
+        images.Photo, uint8.
+
+    Raises:
+        ValueError: see `TiledUpscaler.upscale`.
+    """
+    sr = images.as_uint8(upscaler.upscale(lr.rgb, reference, progress))
+    alpha = None if lr.alpha is None else images.upsample(images.as_uint8(lr.alpha))
+    return images.Photo(sr, alpha, lr.gray, lr.icc_profile)
 
 
 def comparison_sheet(

@@ -1,4 +1,4 @@
-"""The command line: c2m-tf upscale | evaluate | demo | import-weights.
+"""The command line: c2m-tf upscale | evaluate | demo | serve | import-weights.
 
 Exit codes: 0 all is done; 1 some photos of several failed; 2 wrong arguments or input; 130 interrupted. Every error is one
 line on standard error.
@@ -14,6 +14,13 @@ from pathlib import Path
 
 from c2m_tf.startup import one_line, start_keras
 
+_SERVE_LIMITS = (
+    ("max-bytes", 32 * 2**20, "refuse larger requests"),
+    ("max-lr-pixels", 512 * 512, "refuse larger LR photos"),
+    ("max-ref-pixels", 4096 * 4096, "refuse larger references"),
+    ("queue", 8, "requests that may wait for their turn"),
+    ("timeout", 300.0, "seconds that a request may take, waiting included"),
+)
 _DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -81,6 +88,14 @@ def _parser():
     demo.add_argument("-o", "--output", default="demo_output", metavar="DIR", help="default: demo_output")
     _add_model(demo)
 
+    serve = commands.add_parser("serve", help="an HTTP server with a web page (extra serve)")
+    serve.set_defaults(command=_serve)
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0 takes a free one")
+    for name, value, meaning in _SERVE_LIMITS:
+        serve.add_argument(f"--{name}", type=type(value), default=value, metavar="N", help=f"{meaning} (default: {value:,})")
+    _add_model(serve)
+
     importer = commands.add_parser("import-weights", help="make a .keras file of published PyTorch checkpoints")
     importer.set_defaults(command=_import_weights)
     importer.add_argument("--extractor", required=True, metavar="PTH", help="feature_extraction.pth")
@@ -99,7 +114,12 @@ def _parser():
 
 
 def _add_model(command):
-    command.add_argument("--model", default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)")
+    command.add_argument(
+        "--model",
+        default="light",
+        metavar="MODEL",
+        help="preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: light)",
+    )
     command.add_argument(
         "--precision",
         choices=tuple(_DTYPES),
@@ -116,15 +136,11 @@ def _add_model(command):
 
 
 def _upscaler(options):
-    start_keras()
-    from c2m_tf.plans import check_sizes
-    from c2m_tf.presets import load_model
-    from c2m_tf.upscaler import Upscaler
+    from c2m_tf.upscalers import open_upscaler
 
-    check_sizes(options.search, options.tile, options.window)
     allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
-    model = load_model(options.model, _DTYPES.get(options.precision))
-    return Upscaler(model, allowed, options.search, options.tile, options.window)
+    dtype = _DTYPES.get(options.precision)
+    return open_upscaler(options.model, dtype, allowed, options.search, options.tile, options.window)
 
 
 def _upscale(options):
@@ -208,6 +224,17 @@ def _demo(options):
     print(f"bicubic      {figures['bicubic_psnr_y']:.2f} dB PSNR, {figures['bicubic_ssim_y']:.4f} SSIM on Y")
     print(f"C2-Matching  {figures['psnr_y']:.2f} dB PSNR, {figures['ssim_y']:.4f} SSIM on Y")
     print(f"pictures: {', '.join(f'{options.output}/{name}.png' for name in ('lr', 'ref', 'bicubic', 'sr', 'comparison'))}")
+    return 0
+
+
+def _serve(options):
+    try:
+        from c2m_tf.server import Limits, run_server
+    except ImportError as error:
+        raise ImportError(f"{one_line(error)}; serving needs: pip install 'c2m-tf[serve]'") from error
+
+    limits = Limits(**{name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, *_ in _SERVE_LIMITS})
+    run_server(_upscaler(options), options.model, limits, options.host, options.port)
     return 0
 
 

@@ -18,7 +18,7 @@ from c2m_tf.groups import Group
 from c2m_tf.sheets import Panel, sheet
 
 if TYPE_CHECKING:
-    from c2m_tf.upscaler import Upscaler
+    from c2m_tf.tiled import TiledUpscaler
 
 PROTOCOLS = ("plain", "paper")
 FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "bicubic_ssim_y")
@@ -35,11 +35,11 @@ class Result(NamedTuple):
     reference: np.ndarray
 
 
-def evaluate_group(upscaler: "Upscaler", group: Group, protocol: str = "plain") -> Result:
+def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "plain") -> Result:
     """Downsamples a group's HR photo, upscales it again with the group's references and compares.
 
     Args:
-        upscaler: `upscaler.Upscaler`.
+        upscaler: `tiled.TiledUpscaler`.
         group: Group; with no references, the LR photo is its own.
         protocol: "plain" or "paper", see the module.
 

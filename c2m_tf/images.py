@@ -48,6 +48,14 @@ class ImageError(ValueError):
     """A photo that cannot be read or written; the message says what came, what is wanted and how to fix it."""
 
 
+class UnknownFormatError(ImageError):
+    """Bytes that are no photo of a format that is read."""
+
+
+class TooLargeError(ImageError):
+    """A photo of more pixels than allowed."""
+
+
 class Photo(NamedTuple):
     """A photo as the networks take it.
 
@@ -84,24 +92,45 @@ def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     try:
         if path.stat().st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes)")
+        with path.open("rb") as file:
+            return decode(file, path, max_pixels)
+    except PermissionError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def decode(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Reads a photo from an open file.
+
+    Args:
+        file: binary, at its start.
+        name: what errors call it.
+        max_pixels: refuse larger photos, before decoding.
+
+    Returns:
+        Photo.
+
+    Raises:
+        UnknownFormatError: not one of the formats.
+        TooLargeError: more pixels than allowed.
+        ImageError: damaged or truncated. The two above are ImageErrors too.
+    """
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; errors still raise
-            with Image.open(path, formats=FORMATS) as image:
-                _check_size(path, image.size, max_pixels)
-                return _photo(path, image)
+            with Image.open(file, formats=FORMATS) as image:
+                _check_size(name, image.size, max_pixels)
+                return _photo(name, image)
     except ImageError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{path} is not a PNG, JPEG, WebP, BMP or TIFF photo") from error
+        raise UnknownFormatError(f"{name} is not a PNG, JPEG, WebP, BMP or TIFF photo") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path} is too large: the limit is {max_pixels:,} pixels") from error
-    except PermissionError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+        raise TooLargeError(f"{name} is too large: the limit is {max_pixels:,} pixels") from error
     except MemoryError as error:
-        raise ImageError(f"{path} does not fit into memory") from error
+        raise ImageError(f"{name} does not fit into memory") from error
     except _DECODER_ERRORS as error:
         reason = str(error).strip() or type(error).__name__
-        raise ImageError(f"{path} is damaged or truncated: {reason}") from error
+        raise ImageError(f"{name} is damaged or truncated: {reason}") from error
 
 
 def write(
@@ -125,16 +154,27 @@ def write(
     """
     path = Path(path)
     check_suffix(path, alpha is not None)
+    write_atomically(path, lambda file: encode(file, SUFFIXES[path.suffix.lower()], rgb, alpha, gray, icc_profile))
+
+
+def encode(
+    file: BinaryIO,
+    file_format: str,
+    rgb: np.ndarray,
+    alpha: np.ndarray | None = None,
+    gray: bool = False,
+    icc_profile: bytes | None = None,
+) -> None:
+    """Writes a photo of one of `FORMATS` to an open binary file; other arguments as of `write`."""
     image = Image.fromarray(as_uint8(rgb))
     if gray:
         image = image.convert("L")
     if alpha is not None:
         image.putalpha(Image.fromarray(as_uint8(alpha)))
     options = {"icc_profile": icc_profile} if icc_profile else {}
-    file_format = SUFFIXES[path.suffix.lower()]
     if file_format in ("JPEG", "WEBP"):
         options["quality"] = 95
-    write_atomically(path, lambda file: image.save(file, file_format, **options))
+    image.save(file, file_format, **options)
 
 
 def write_atomically(path: str | os.PathLike, save: Callable[[BinaryIO], object]) -> None:
@@ -234,13 +274,13 @@ def crop_to_multiple(photo: np.ndarray, multiple: int = SCALE) -> np.ndarray:
     return photo[:height, :width]
 
 
-def _check_size(path, size, max_pixels):
+def _check_size(name, size, max_pixels):
     width, height = size
     if width * height > max_pixels:
-        raise ImageError(f"{path} has {width}x{height} pixels, more than the limit of {max_pixels:,}")
+        raise TooLargeError(f"{name} has {width}x{height} pixels, more than the limit of {max_pixels:,}")
 
 
-def _photo(path, image):
+def _photo(name, image):
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     profile = image.info.get("icc_profile")
@@ -248,7 +288,7 @@ def _photo(path, image):
         values = np.asarray(image).astype(np.float32) / np.float32(65535.0)
         return Photo(np.repeat(values[..., None], 3, axis=2), None, True, profile)
     if image.mode in ("I", "F"):
-        raise ImageError(f"{path} has 32 bits a pixel, whose range is unknown; convert it to 8 or 16 bits")
+        raise ImageError(f"{name} has 32 bits a pixel, whose range is unknown; convert it to 8 or 16 bits")
     gray = image.mode in ("1", "L", "LA", "La")
     transparent = image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info
     if image.mode not in ("1", "L", "LA", "La", "RGB", "RGBA", "RGBa", "P", "PA"):

@@ -36,6 +36,7 @@ class C2Matching(keras.Model):
     Args:
         variant: "full" (8,865,547 parameters in the restoration network), "light" (4,825,395), or "light-integer" (4,576,275),
             which is not published: light without residual offsets.
+        parts: the four networks by name, for those who make them in another way; None for new ones.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
     Call arguments:
@@ -49,19 +50,28 @@ class C2Matching(keras.Model):
         sr = model.predict({"lr": lr[None], "ref": ref[None]})[0]
     """
 
-    def __init__(self, variant: str = "full", name: str = "c2_matching", **kwargs: Any) -> None:
+    def __init__(
+        self, variant: str = "full", name: str = "c2_matching", parts: dict[str, keras.Model] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(name=name, autocast=False, **kwargs)
         self.variant = variant
         aggregates_small = variant_named(variant).aggregates_small
         self.levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
-        dtype = self.dtype_policy
-        self.extractor_lr = contrastive_extractor("extractor_lr", dtype)
-        self.extractor_ref = contrastive_extractor("extractor_ref", dtype)
+        parts = self._new_parts() if parts is None else parts
+        self.extractor_lr, self.extractor_ref = parts["extractor_lr"], parts["extractor_ref"]
         # The best match is a hard choice and passes no gradient on; extractors learn by their own losses.
         self.extractor_lr.trainable = self.extractor_ref.trainable = False
-        self.reference_encoder = reference_encoder(self.levels, "reference_encoder", dtype)
-        self.restoration = restoration_network(variant, "restoration", dtype)
+        self.reference_encoder, self.restoration = parts["reference_encoder"], parts["restoration"]
         self.built = True
+
+    def _new_parts(self):
+        dtype = self.dtype_policy
+        return {
+            "extractor_lr": contrastive_extractor("extractor_lr", dtype),
+            "extractor_ref": contrastive_extractor("extractor_ref", dtype),
+            "reference_encoder": reference_encoder(self.levels, "reference_encoder", dtype),
+            "restoration": restoration_network(self.variant, "restoration", dtype),
+        }
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         reference = self.encode_reference(inputs["ref"])

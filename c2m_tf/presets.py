@@ -10,6 +10,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from c2m_tf.aggregation import DEFORMABLE_GROUPS
+from c2m_tf.deform_conv import TAPS
 from c2m_tf.images import write_atomically
 from c2m_tf.model import C2Matching
 
@@ -36,6 +38,11 @@ PRESETS = {
         6_048_627,
         "Light network, trained on from `light` by perceptual and adversarial loss: sharper to look at, 0.4 dB less PSNR.",
     ),
+    "light-integer": Preset(
+        "light-integer",
+        5_799_507,
+        "The weights of `light` without residual offsets: faster, most of all on phones, at 0.002 dB less.",
+    ),
 }
 
 
@@ -43,11 +50,31 @@ def load_preset(name: str, dtype: str = "float32") -> C2Matching:
     """C2Matching with the weights of a preset; see `C2Matching.from_preset`."""
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
+    if name == "light-integer":
+        return without_residual_offsets(load_preset("light", dtype))
     model = C2Matching(PRESETS[name].variant, dtype=dtype)
     with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:
         for key, variable in _named_variables(model):
             variable.assign(arrays[key].astype(np.float32))
     return model
+
+
+def without_residual_offsets(model: C2Matching) -> C2Matching:
+    """The light-integer model that a light one becomes when its residual offsets are dropped; all other weights are kept.
+
+    Args:
+        model: C2Matching of variant "light".
+
+    Returns:
+        C2Matching of variant "light-integer", of the same dtype policy.
+    """
+    integer = C2Matching("light-integer", dtype=model.dtype_policy)
+    weights = []
+    for variable, value in zip(integer.variables, model.get_weights(), strict=True):
+        # Masks are the last channels of the convolution that gives offsets and masks.
+        weights.append(value if variable.shape == value.shape else value[..., -DEFORMABLE_GROUPS * TAPS :])
+    integer.set_weights(weights)
+    return integer
 
 
 def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matching:

@@ -37,11 +37,8 @@ class PhoneNetwork(C2Matching):
     def __init__(self, network: C2Matching, quantized: bool = False) -> None:
         if not network.variant.startswith("light"):
             raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
-        super().__init__(network.variant, name="phone_network")
-        for part in PARTS:
-            delattr(self, part)
-            setattr(self, part, _clone(getattr(network, part), quantized))
-        self.extractor_lr.trainable = self.extractor_ref.trainable = False
+        parts = {name: _clone(getattr(network, name), quantized) for name in PARTS}
+        super().__init__(network.variant, name="phone_network", parts=parts)
 
     def ranges(self) -> Iterator[ActivationRange]:
         """All layers that round activations."""

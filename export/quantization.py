@@ -32,6 +32,7 @@ from training.restoration import RestorationTrainer
 from training.runs import Run
 
 CALIBRATION_PATCHES = 48
+INT8_STEPS = 127
 _CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels a side
 _WEIGHTS = "quantized.npz"
 _PRESETS = Path(__file__).parent / "weights"
@@ -124,11 +125,11 @@ def calibrate(network: PhoneNetwork, photos: Sequence[Any], seed: int = 0) -> No
 
 
 def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
-    """Writes the weights and ranges of a quantized network to an .npz file, kernels in half precision."""
-    arrays = {}
-    for name, variable in _named_variables(network):
-        value = keras.ops.convert_to_numpy(variable)
-        arrays[name] = value.astype(np.float16) if name.endswith("kernel") else value
+    """Writes weights and ranges of a quantized network to an .npz file, kernels as the int8 numbers that they round to."""
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _named_variables(network)}
+    for name in [name for name in arrays if name.endswith("kernel")]:
+        step = arrays[_limit_of(name, arrays)] / INT8_STEPS
+        arrays[name] = np.round(arrays[name] / step).clip(-INT8_STEPS, INT8_STEPS).astype(np.int8)
     write_atomically(path, lambda file: np.savez_compressed(file, variant=network.variant, **arrays))
 
 
@@ -142,7 +143,8 @@ def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
         with np.load(path, allow_pickle=False) as arrays:
             network = PhoneNetwork(C2Matching(str(arrays["variant"])), quantized=True)
             for name, variable in _named_variables(network):
-                variable.assign(arrays[name].astype(np.float32))
+                value = arrays[name]
+                variable.assign(value * (arrays[_limit_of(name, arrays)] / INT8_STEPS) if value.dtype == np.int8 else value)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} holds no quantized network: {error}") from error
     return network
@@ -185,3 +187,9 @@ def _named_variables(network):
     for part in PARTS:
         for variable in getattr(network, part).variables:
             yield f"{part}/{variable.path.removeprefix(part + '/')}", variable
+
+
+def _limit_of(kernel, names):
+    """The name of a kernel's range: in the same layer, or one further out, where the deformable convolution has it."""
+    layer = kernel.removesuffix("/kernel")
+    return f"{layer}/limit" if f"{layer}/limit" in names else f"{layer.rsplit('/', 1)[0]}/limit"

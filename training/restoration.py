@@ -9,8 +9,7 @@ from typing import Any
 import keras
 
 from c2m_tf import losses
-from c2m_tf.aggregation import DEFORMABLE_GROUPS, DynamicAggregation
-from c2m_tf.deform_conv import TAPS
+from c2m_tf.aggregation import DynamicAggregation
 from c2m_tf.model import C2Matching
 from c2m_tf.tensors import Tensor
 
@@ -39,22 +38,3 @@ class RestorationTrainer(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
         del x, sample_weight, training
         return losses.l1_loss(y, y_pred)
-
-
-def without_residual_offsets(network: C2Matching) -> C2Matching:
-    """The light-integer network that a light one becomes when its residual offsets are dropped; masks and all else are kept.
-
-    Args:
-        network: C2Matching of variant "light".
-
-    Returns:
-        C2Matching of variant "light-integer", of the same dtype policy.
-    """
-    integer = C2Matching("light-integer", dtype=network.dtype_policy)
-    masks = DEFORMABLE_GROUPS * TAPS
-    weights = []
-    for variable, value in zip(integer.variables, network.get_weights(), strict=True):
-        # Masks are the last channels of the convolution that gives offsets and masks.
-        weights.append(value if variable.shape == value.shape else value[..., -masks:])
-    integer.set_weights(weights)
-    return integer

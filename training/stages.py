@@ -16,7 +16,7 @@ from training.config import ConfigError, rooted
 from training.fitting import fit_run
 from training.matching import Extractors, StudentTrainer, TeacherTrainer
 from training.optimizers import GroupedAdam, Schedule
-from training.restoration import RestorationTrainer, without_residual_offsets
+from training.restoration import RestorationTrainer
 from training.runs import Run
 from training.validation import MatchingValidation, PairsValidation
 
@@ -206,8 +206,6 @@ def _network(config):
         if config.extractors is not None:
             raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
         network = load_model(config.start, config.precision)
-        if (network.variant, config.variant) == ("light", "light-integer"):
-            network = without_residual_offsets(network)
         if network.variant != config.variant:
             raise ConfigError(f"start {config.start} is a {network.variant} model, but variant is {config.variant}")
         return network
