@@ -62,7 +62,7 @@ def _parser():
         metavar="FOLDER",
         help="training photos: input/ and ref/, or pairs160.npz and img/, or photos alone",
     )
-    quantize.add_argument("--iterations", type=int, default=300, metavar="N", help="of training (default: 300)")
+    quantize.add_argument("--iterations", type=int, default=100, metavar="N", help="of training (default: 100)")
     quantize.add_argument("--post-training", action="store_true", help="calibrate only, do not train")
     quantize.add_argument("--run", metavar="DIR", help="run folder, to resume from (default: the output's name without suffix)")
     _add_phone_arguments(quantize)

@@ -31,7 +31,6 @@ from training.optimizers import GroupedAdam, Schedule
 from training.restoration import RestorationTrainer
 from training.runs import Run
 
-CALIBRATION_PATCHES = 48
 INT8_STEPS = 127
 _CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels a side
 _WEIGHTS = "quantized.npz"
@@ -46,6 +45,7 @@ class QuantizationConfig:
         model: preset or .keras file of a light network, trained.
         data: folders of training photos (`c2m_tf.sources.source_of`).
         iterations: 0 for calibration alone, post-training quantization.
+        calibration_patches: training patches that ranges are taken from.
         batch_size, lr_size, ref_size: patches a batch, and their sides in pixels.
         learning_rate: of Adam, falling to 0 by a cosine.
         average: momentum of the average of weights that is the result.
@@ -55,7 +55,8 @@ class QuantizationConfig:
 
     model: str
     data: tuple[str, ...]
-    iterations: int = 300
+    iterations: int = 100
+    calibration_patches: int = 48
     batch_size: int = 4
     lr_size: int = 24
     ref_size: int = 120
@@ -87,7 +88,7 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
     run = Run(folder, "quantization", config)
     weights = run.folder / _WEIGHTS
     if not run.state.exists():
-        calibrate(network, photos, config.seed)
+        calibrate(network, photos, config.calibration_patches, config.seed)
         save_quantized(network, weights)
     if config.iterations:
         trainer = RestorationTrainer(network, learns_encoder=True)
@@ -107,19 +108,20 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
     return load_quantized(weights)
 
 
-def calibrate(network: PhoneNetwork, photos: Sequence[Any], seed: int = 0) -> None:
+def calibrate(network: PhoneNetwork, photos: Sequence[Any], patches: int, seed: int = 0) -> None:
     """Finds the ranges of all activations and kernels of a quantized network.
 
     Args:
         network: PhoneNetwork, quantized.
         photos: sources, drawn from evenly.
+        patches: how many are looked at.
         seed: of the patches; the same seed gives the same ranges.
     """
     network.fit_kernel_limits()
-    patches = {"lr_size": _CALIBRATION_LR, "ref_size": _CALIBRATION_REF}
-    batches = ReferencePairs(photos, [1.0] * len(photos), 1, CALIBRATION_PATCHES, seed=seed, **patches)
+    sizes = {"lr_size": _CALIBRATION_LR, "ref_size": _CALIBRATION_REF}
+    batches = ReferencePairs(photos, [1.0] * len(photos), 1, patches, seed=seed, **sizes)
     with _observing(network):
-        for index in track(range(CALIBRATION_PATCHES), "calibration", console=Console(stderr=True)):
+        for index in track(range(patches), "calibration", console=Console(stderr=True)):
             inputs, _ = batches[index]
             network(inputs)
 
