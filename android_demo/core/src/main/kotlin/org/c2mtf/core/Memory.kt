@@ -1,0 +1,20 @@
+package org.c2mtf.core
+
+/** Bytes of a pixel as a number 0xAARRGGBB. */
+private const val PIXEL_BYTES = 4L
+private const val FLOAT_BYTES = 4L
+
+/** What the runtime needs beside the photos, with the model's own tensors; an upper bound of what was measured for tiles of 64. */
+private const val RUNTIME_BYTES = 600L * 1024 * 1024
+
+/**
+ * Bytes that upscaling needs at its peak: the photos, the result, one band of it as numbers, and the runtime. [spec] says how large
+ * tiles are.
+ */
+fun memoryNeeded(lr: Size, references: List<Size>, spec: ModelSpec): Long {
+    val lrPixels = lr.height.toLong() * lr.width
+    val referencePixels = references.sumOf { it.height.toLong() * it.width }
+    val bandPixels = SCALE.toLong() * minOf(spec.tile, lr.height) * SCALE * lr.width
+    return RUNTIME_BYTES + PIXEL_BYTES * (lrPixels + referencePixels + SCALE * SCALE * lrPixels) +
+        (CHANNELS * FLOAT_BYTES + PIXEL_BYTES) * bandPixels
+}

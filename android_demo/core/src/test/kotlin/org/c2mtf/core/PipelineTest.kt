@@ -1,0 +1,107 @@
+package org.c2mtf.core
+
+import java.util.concurrent.CancellationException
+import org.junit.Assert.assertArrayEquals
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Test
+
+/** Enlarges by repeating pixels, and finds everything in the middle of the reference. */
+private class Repeating : SrModel {
+    override val spec = ModelSpec("file", "light", "float32", 4, 20, 80, 12, 48)
+    val windows = mutableListOf<FloatArray>()
+
+    override fun locate(lrThumb: FloatArray, refThumb: FloatArray): Located {
+        val count = (spec.lrThumb - 2) * (spec.lrThumb - 2)
+        return Located(IntArray(2 * count) { 4 }, FloatArray(count) { 1f })
+    }
+
+    override fun upscale(lrTile: FloatArray, refWindow: FloatArray): FloatArray {
+        windows.add(refWindow)
+        val side = 4 * spec.tile
+        return FloatArray(side * side * 3) {
+            val pixel = it / 3
+            lrTile[((pixel / side / 4) * spec.tile + pixel % side / 4) * 3 + it % 3]
+        }
+    }
+
+    override fun close() = Unit
+}
+
+private fun noise(height: Int, width: Int, seed: Int): Photo {
+    val random = java.util.Random(seed.toLong())
+    return Photo(width, height, IntArray(height * width) { OPAQUE or random.nextInt(1 shl 24) })
+}
+
+class PipelineTest {
+    private val model = Repeating()
+    private val pipeline = Pipeline(model)
+
+    private fun upscaled(lr: Photo, references: List<Photo>, told: MutableList<String> = mutableListOf()): IntArray {
+        val pixels = IntArray(16 * lr.pixels.size)
+        var next = 0
+        val sink = { first: Int, rows: IntArray ->
+            assertEquals(next, first)
+            next += rows.size / (4 * lr.width)
+            rows.copyInto(pixels, first * 4 * lr.width)
+            Unit
+        }
+        pipeline.upscale(lr, references, sink, { done, total -> told.add("$done/$total") })
+        assertEquals(4 * lr.height, next)
+        return pixels
+    }
+
+    @Test
+    fun tilesJoinToTheWholeWithoutSeams() {
+        for ((height, width) in listOf(3 to 3, 5 to 40, 20 to 20, 33 to 47)) {
+            val lr = noise(height, width, height)
+            val wanted = IntArray(16 * height * width) { lr.pixels[it / (4 * width) / 4 * width + it % (4 * width) / 4] }
+            assertArrayEquals(wanted, upscaled(lr, listOf(noise(100, 90, 1))))
+        }
+    }
+
+    @Test
+    fun windowsLieInsideTheReferenceAndProgressCountsTiles() {
+        val told = mutableListOf<String>()
+        val reference = noise(200, 400, 2)
+        upscaled(noise(24, 40, 3), listOf(reference), told)
+        assertEquals(model.windows.size, told.size)
+        assertEquals("${told.size}/${told.size}", told.last())
+        val whole = reference.pixels.toSet()
+        val corner = model.windows.first().take(3).map { (it * 255f).toInt() }
+        assertTrue((OPAQUE or (corner[0] shl 16) or (corner[1] shl 8) or corner[2]) in whole)
+    }
+
+    @Test
+    fun aReferenceThatIsSmallerThanTheWindowIsExtended() {
+        assertEquals(16 * 30 * 22, upscaled(noise(30, 22, 4), listOf(noise(12, 13, 5))).size)
+    }
+
+    @Test
+    fun cancellingStopsBeforeTheNextTile() {
+        var asked = 0
+        assertThrows(CancellationException::class.java) {
+            pipeline.upscale(noise(60, 60, 6), listOf(noise(90, 90, 7)), { _, _ -> }, cancelled = { ++asked > 3 })
+        }
+        assertEquals(2, model.windows.size)
+    }
+
+    @Test
+    fun photosThatAreTooSmallAreRefusedInWords() {
+        val good = noise(20, 20, 8)
+        fun refusal(lr: Photo, references: List<Photo>) =
+            assertThrows(IllegalArgumentException::class.java) { upscaled(lr, references) }.message
+        assertEquals("no reference; at least one is needed", refusal(good, listOf()))
+        assertEquals("the photo has 9x2 pixels; at least 3x3 are needed", refusal(noise(2, 9, 9), listOf(good)))
+        assertEquals("the reference has 11x20 pixels; at least 12x12 are needed", refusal(good, listOf(noise(20, 11, 9))))
+    }
+
+    @Test
+    fun memoryGrowsWithPhotos() {
+        val reference = Size(3000, 4000)
+        val small = memoryNeeded(Size(100, 100), listOf(reference), model.spec)
+        val large = memoryNeeded(Size(1000, 1000), listOf(reference), model.spec)
+        assertTrue(large - small > 16L * 4 * 990_000)
+    }
+}
