@@ -3,16 +3,20 @@ PYTHON ?= python3
 VENV ?= .venv/$(notdir $(PYTHON))
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow-test lint format clean
+.PHONY: demo test slow-test android lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/c2m-tf demo --output demo_output
 
-test: lint
-	$(BIN)/python -m pytest -m "not slow"
+test: lint android
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadscope
 
 slow-test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# The app's sources, as far as this machine has what that takes; says what it leaves out.
+android: $(VENV)/installed
+	PYTHON=$(BIN)/python android_demo/ci/check.sh
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -29,4 +33,4 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv demo_output
+	rm -rf .venv demo_output android_demo/ci/.tools android_demo/ci/.build

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.lite.tools import flatbuffer_utils
 
 from c2m_tf.images import SCALE, write_atomically
 from c2m_tf.model import C2Matching
@@ -100,7 +101,16 @@ def _converted(network, precision, tile, window):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        return converter.convert()
+        return _without_names(converter.convert())
+
+
+def _without_names(content):
+    """The file without the names of its tensors, which nothing needs (signatures have their own), some 2 % smaller."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            tensor.name = b""
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _photos(**sides):
