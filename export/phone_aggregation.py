@@ -7,7 +7,7 @@ What costs time on a phone is not arithmetic but moving rows about and running o
 - brings masks and weights to the width of what they multiply by a 1x1 convolution with ones, and leaves summing the corners to
   the product with the kernel, so that everything after the gathering can run in int8;
 - goes by strips of rows, which keeps tensors in the cache; they are written out one after the other, for `ops.map` would
-  leave its whole result in the file as a constant of zeros.
+  leave its whole result in the file as a constant of zeros, and each waits for the one before it (`order.after`).
 
 Sampling positions, and their fractions, stay float32: rounded to 256 values they would ruin the picture.
 """
@@ -22,6 +22,7 @@ from c2m_tf.aggregation import DEFORMABLE_GROUPS, LEAKY_SLOPE, DynamicAggregatio
 from c2m_tf.deform_conv import TAPS
 from c2m_tf.matching import pre_offsets
 from export.fake_quantization import ActivationRange, QuantizedConv2D, rounded_kernel
+from export.order import after
 
 ROWS_IN_STRIP = 16
 _POINTS = DEFORMABLE_GROUPS * TAPS
@@ -122,8 +123,8 @@ class PhoneAggregation(DynamicAggregation):
         ones = self._mask_to_channels()
         mask = ops.reshape(mask, (1, batch * height, width, _POINTS))
 
-        def strip(rows):
-            sampled = tf.gather(table, index[rows])
+        def strip(rows, previous):
+            sampled = tf.gather(table, after(index[rows], previous))
             sampled = ops.reshape(sampled, (1, -1, width, TAPS * channels))
             return self._product(sampled, self._spread(mask[:, rows], ones), kernel)
 
@@ -150,9 +151,10 @@ class PhoneAggregation(DynamicAggregation):
             whole = ops.minimum(ops.floor(position), last)
             return whole, position - whole
 
-        def strip(rows):
-            top, lower = axis(y0[rows], offsets[rows, :, :DEFORMABLE_GROUPS], last_y)
-            left, right = axis(x0[rows], offsets[rows, :, DEFORMABLE_GROUPS:], last_x)
+        def strip(rows, previous):
+            shift = after(offsets[rows], previous)
+            top, lower = axis(y0[rows], shift[:, :, :DEFORMABLE_GROUPS], last_y)
+            left, right = axis(x0[rows], shift[:, :, DEFORMABLE_GROUPS:], last_x)
             pixel = ops.cast(top * pitch + left + image[rows], "int32")
             index = pixel * DEFORMABLE_GROUPS + group.astype(np.int32)
             lower = mask[rows] * lower
@@ -213,8 +215,10 @@ def _corner_table(reference):
 
 
 def _by_strips(strip, height, rows):
-    """strip(slice of rows) -> [1,rows,w,C], over all of them."""
+    """strip(slice of rows, strip before it or None) -> [1,rows,w,C], over all of them."""
     if rows is None:
-        return strip(slice(0, height))
-    strips = [strip(slice(start, min(start + rows, height))) for start in range(0, height, rows)]
-    return ops.concatenate(strips, axis=1)
+        return strip(slice(0, height), None)
+    strips = [None]
+    for start in range(0, height, rows):
+        strips.append(strip(slice(start, min(start + rows, height)), strips[-1]))
+    return ops.concatenate(strips[1:], axis=1)

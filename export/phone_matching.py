@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from c2m_tf.grid import PATCH
 from c2m_tf.matching import unit
+from export.order import after
 
-BLOCK_BYTES = 48 * 2**20  # of one block's correlations; about three such are alive at once
+BLOCK_BYTES = 48 * 2**20  # of one block's correlations; about four such are alive at once
 _INVALID = -100.0  # a correlation with a cell that must not be matched; patch scores lie within [-9, 9]
 
 
@@ -44,7 +45,7 @@ def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
     for first in range(0, height - PATCH + 1, block):
         count = min(block, height - PATCH + 1 - first)
         lr_rows = tf.transpose(query[first : first + count + PATCH - 1], (1, 0, 2))  # [w,rows,C+1]
-        lr_rows = tf.reshape(lr_rows, (1, -1, channels + 1))
+        lr_rows = after(tf.reshape(lr_rows, (1, -1, channels + 1)), scores[-1] if scores else None)
         correlation = tf.matmul(reference, lr_rows, transpose_b=True)  # [1,cells,w*rows]
         place, score = _best(_patch_scores(correlation, width, count, pitch, rows), pitch)
         places.append(place)

@@ -5,7 +5,7 @@ private const val PIXEL_BYTES = 4L
 private const val FLOAT_BYTES = 4L
 
 /** What the runtime needs beside the photos, with the model's own tensors; an upper bound of what was measured for tiles of 64. */
-private const val RUNTIME_BYTES = 600L * 1024 * 1024
+private const val RUNTIME_BYTES = 1200L * 1024 * 1024
 
 /**
  * Bytes that upscaling needs at its peak: the photos, the result, one band of it as numbers, and the runtime. [spec] says how large
