@@ -25,6 +25,7 @@ ROWS = {
     "full bfloat16": ("full", "mixed_bfloat16"),
     "light float32": ("light", "float32"),
     "light bfloat16": ("light", "mixed_bfloat16"),
+    "light-integer float32": ("light-integer", "float32"),
 }
 MEMORY_SIZES = (((41, 62), (166, 250)), ((83, 125), (332, 500)), ((83, 125), (664, 1000)), ((166, 250), (664, 1000)))
 
@@ -46,6 +47,10 @@ def golden_model(variant: str, dtype: str) -> object:
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from conftest import golden_model as build
 
+    if variant == "light-integer":
+        from c2m_tf.presets import without_residual_offsets
+
+        return without_residual_offsets(build("light", dtype))
     return build(variant, dtype)
 
 
@@ -114,6 +119,7 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS), metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--memory", action="store_true", help="peak memory over sizes instead of times")
     parser.add_argument("--worker", choices=tuple(ROWS), help="serve the other side of this script")
     parser.add_argument("--peak", nargs=2, help="upscale once and print this process's peak memory")
@@ -125,38 +131,38 @@ def main() -> None:
     elif options.memory:
         memory_table()
     else:
-        time_table(options.rounds)
+        time_table(options.rounds, options.rows)
 
 
 def memory_table() -> None:
     """Prints peak memory over sizes."""
-    print(f"{'network':<16}{'LR':>10}{'reference':>12}{'MiB':>7}")
+    print(f"{'network':<24}{'LR':>10}{'reference':>12}{'MiB':>7}")
     for row in ROWS:
         for number, (lr, ref) in enumerate(MEMORY_SIZES):
-            print(f"{row:<16}{f'{lr[1]}x{lr[0]}':>10}{f'{ref[1]}x{ref[0]}':>12}{peak(row, number):>7.0f}", flush=True)
+            print(f"{row:<24}{f'{lr[1]}x{lr[0]}':>10}{f'{ref[1]}x{ref[0]}':>12}{peak(row, number):>7.0f}", flush=True)
     print(machine())
 
 
-def time_table(rounds: int) -> None:
-    """Prints seconds by part, PyTorch's row included if it is installed."""
-    workers = [Worker(row, [__file__, "--worker", row]) for row in ROWS]
+def time_table(rounds: int, rows: list[str]) -> None:
+    """Prints seconds by part, PyTorch's rows included if it is installed."""
+    workers = [Worker(row, [__file__, "--worker", row]) for row in rows]
     baselines = {}
     with tempfile.TemporaryDirectory() as folder:
         if importlib.util.find_spec("torch"):
             file = Path(folder) / "photos.npz"
             np.savez(file, **photos(LR_SIZE, (LR_SIZE[0] * SCALE, LR_SIZE[1] * SCALE)))
             script = str(Path(__file__).parent / "pytorch_baseline.py")
-            for variant in ("full", "light"):
+            for variant in sorted({row.split()[0].removesuffix("-integer") for row in rows}):
                 command = [script, "--worker", variant, "--photos", str(file)]
                 baselines[variant] = Worker(f"{variant} PyTorch", command)
         run_in_turn([*workers, *baselines.values()], rounds)
-    print(f"{'network':<16}" + "".join(f"{part:>13}" for part in PARTS) + f"{'PyTorch/this':>14}{'MiB':>7}")
+    print(f"{'network':<24}" + "".join(f"{part:>13}" for part in PARTS) + f"{'PyTorch/this':>14}{'MiB':>7}")
     for worker in [*workers, *baselines.values()]:
         cells = [f"{worker.median(part):>13.2f}" if part in worker.rounds[0] else f"{'':>13}" for part in PARTS]
-        baseline = baselines.get(worker.name.split()[0])
+        baseline = baselines.get(worker.name.split()[0].removesuffix("-integer"))
         ratio = baseline.median("whole") / worker.median("whole") if baseline else float("nan")
-        memory = f"{peak(worker.name, 1):>7.0f}" if worker.name in ROWS else ""
-        print(f"{worker.name:<16}{''.join(cells)}{ratio:>14.2f}{memory}")
+        memory = f"{peak(worker.name, 1):>7.0f}" if worker in workers else ""
+        print(f"{worker.name:<24}{''.join(cells)}{ratio:>14.2f}{memory}")
         worker.stop()
     print(f"seconds, median of {rounds} rounds; aggregation is part of restoration; {machine()}")
 

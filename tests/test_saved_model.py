@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from c2m_tf.cli import main as c2m_tf
+from c2m_tf.upscalers import open_upscaler
 from export.__main__ import main
 from export.saved_model import export_saved_model
 
@@ -112,6 +114,7 @@ def answer(light, tmp_path_factory):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=work)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.split("ANSWER", 1)[1])
+    found["folder"], found["photos"] = work / "model", (lr, ref)
     found["sr"] = np.rint(sr[0] * 255)
     found["png"] = np.asarray(Image.open(work / "out.png")).astype(float)
     found["from_jpeg"] = np.asarray(Image.open(work / "out_jpeg.png"))
@@ -158,6 +161,33 @@ def test_wrong_files_are_invalid_arguments(answer, name, words):
 )
 def test_wrong_arrays_are_refused(answer, name, words):
     assert words in answer["wrong"][name]
+
+
+def test_the_command_line_takes_the_folder(answer, tmp_path, capsys):
+    for name, photo in zip(("lr.png", "ref.png"), answer["photos"], strict=True):
+        (tmp_path / name).write_bytes(encoded(photo))
+    arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/sr.png"]
+    arguments += ["--model", str(answer["folder"])]
+    assert c2m_tf(arguments) == 0
+    assert np.abs(np.asarray(Image.open(tmp_path / "sr.png")) - answer["sr"]).max() <= 1
+    assert c2m_tf([*arguments, "--search", "window"]) == 2
+    assert "was exported with its own search; leave --search out" in capsys.readouterr().err
+    assert c2m_tf([*arguments, "--matches", f"{tmp_path}/map.png"]) == 2
+    assert "a SavedModel does not tell its matches" in capsys.readouterr().err
+
+
+def test_a_saved_model_refuses_in_words(answer, tmp_path):
+    upscaler = open_upscaler(answer["folder"] / "1")
+    lr, ref = answer["photos"]
+    with pytest.raises(ValueError, match="takes one reference, here are 2"):
+        upscaler.upscale(lr, [ref, ref])
+    with pytest.raises(ValueError, match="lr is too large, the limit is 65536 pixels"):
+        upscaler.upscale(np.zeros((300, 300, 3), np.uint8), ref)
+    with pytest.raises(ValueError, match="holds no SavedModel; make one by python -m export saved-model"):
+        open_upscaler(tmp_path)
+    (tmp_path / "saved_model.pb").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="cannot be loaded as a SavedModel"):
+        open_upscaler(tmp_path)
 
 
 def test_versions_count_up_and_faults_leave_nothing(tmp_path, capsys):
