@@ -50,7 +50,7 @@ java -ea -cp "$BUILD/core.jar:$BUILD/tests.jar:core/src/test/resources:$KOTLIN/l
 echo "android_demo: unit tests passed"
 
 android_jar=${ANDROID_JAR:-}
-for found in /usr/lib/android-sdk/platforms/android-*/android.jar; do
+for found in $TOOLS/android.jar /usr/lib/android-sdk/platforms/android-*/android.jar; do
     [ -n "$android_jar" ] || [ ! -e "$found" ] || android_jar=$found
 done
 if command -v aapt2 >/dev/null && [ -e $FRAMEWORK ] && [ -n "$android_jar" ]; then
@@ -75,6 +75,6 @@ library = found and pathlib.Path(found.origin).with_name("libLiteRt.so")
 print(library if library and library.exists() else "")')
 [ -n "$library" ] || skip "ai_edge_litert is not installed, so the pipeline was not run over the model"
 kotlinc -cp "$BUILD/core.jar:$JARS/jna.jar" -d $BUILD/jvm.jar ci/jvm
-(cd .. && "$PYTHON" android_demo/ci/same_picture.py "$library" \
+(cd .. && PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 "$PYTHON" android_demo/ci/same_picture.py "$library" \
     "android_demo/$BUILD/core.jar:android_demo/$BUILD/jvm.jar:android_demo/$KOTLIN/lib/kotlin-stdlib.jar:$JARS/jna.jar" \
     "android_demo/$BUILD")

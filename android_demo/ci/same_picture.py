@@ -22,10 +22,10 @@ MODEL = "c2m_light-integer_int8.tflite"
 
 
 def photos(folder: Path) -> tuple[Path, Path]:
-    """Paths of an LR photo of four tiles, and of its reference."""
+    """Paths of an LR photo of two tiles, and of its reference."""
     hr = images.crop_to_multiple(skimage.data.coffee())
     lr, ref = folder / "lr.png", folder / "ref.png"
-    images.write(lr, images.downsample(hr)[10:90, 20:128])
+    images.write(lr, images.downsample(hr)[10:90, 20:84])
     images.write(ref, other_view(hr))
     return lr, ref
 
