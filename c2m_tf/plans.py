@@ -20,10 +20,11 @@ _EXACT_PAIRS = 2**32
 _EXACT_REF_PIXELS = 1_250_000
 
 # Peak bytes, an upper fit to measurements (benchmarks/scaling.py): framework and weights, a pixel that is restored at a time,
-# a reference pixel that is encoded at a time, a result's pixel, a given photo's pixel.
+# a reference pixel that is encoded at a time (exact search keeps all features, and joins them), a result's pixel, a given
+# photo's pixel.
 _FIXED_BYTES = 1000 * 2**20
 _BYTES_PER_RESTORED_PIXEL = 3400
-_BYTES_PER_ENCODED_PIXEL = 1700
+_BYTES_PER_ENCODED_PIXEL = {"exact": 1700, "window": 900}
 _BYTES_PER_RESULT_PIXEL = 32
 _BYTES_PER_GIVEN_PIXEL = 16
 
@@ -62,7 +63,7 @@ def make_plan(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], sear
     memory = (
         _FIXED_BYTES
         + restored * _BYTES_PER_RESTORED_PIXEL
-        + encoded * _BYTES_PER_ENCODED_PIXEL
+        + encoded * _BYTES_PER_ENCODED_PIXEL[search]
         + lr_pixels * SCALE**2 * _BYTES_PER_RESULT_PIXEL
         + sum(ref_pixels) * _BYTES_PER_GIVEN_PIXEL
     )

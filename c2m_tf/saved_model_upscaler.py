@@ -4,6 +4,7 @@ The only file of the package that imports TensorFlow itself, because a SavedMode
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -55,9 +56,15 @@ class SavedModelUpscaler(TiledUpscaler):
             try:
                 return self._loaded.signatures["upscale"](**inputs)["sr"].numpy()[0]
             except self._errors as error:
-                raise ValueError(str(error.message).split("\n")[0]) from error
+                raise ValueError(_sentence(error.message)) from error
 
         return restore
+
+
+def _sentence(message):
+    """What the graph's own check says, out of all that TensorFlow puts around it."""
+    found = re.search(r"assertion failed: \[(.*?)\]", message)
+    return found[1] if found else " ".join(message.split())
 
 
 def _newest(folder):
