@@ -6,6 +6,9 @@
 `locate` of the file matches small versions of the photos, from which `windows` chooses a window of the reference for each tile;
 `upscale` restores the tile from it. What is smaller than the file's sizes is extended by its last row and column; matches that
 fall into an extension do not count.
+
+The runtime keeps what a signature needs until the interpreter goes, so each signature gets one of its own for as long as it is
+used: memory is that of the larger one.
 """
 
 import os
@@ -49,6 +52,7 @@ class TFLiteUpscaler(TiledUpscaler):
     def __init__(self, path: str | os.PathLike, max_memory: int | None = None, threads: int = THREADS) -> None:
         super().__init__(max_memory)
         self.path = Path(path)
+        self._threads = threads
         interpreter = _interpreter(self.path, threads)
         known = interpreter.get_signature_list()
         sizes = {}
@@ -57,10 +61,8 @@ class TFLiteUpscaler(TiledUpscaler):
                 raise ValueError(
                     f"{path} has no signature {signature}({', '.join(inputs)}); make one by python -m export tflite"
                 )
-            runner = interpreter.get_signature_runner(signature)
-            details = runner.get_input_details()
+            details = interpreter.get_signature_runner(signature).get_input_details()
             sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
-            setattr(self, f"_run_{signature}", runner)
         self.tile, self.window = sizes["upscale"]
         self._lr_thumb, self._ref_thumb = sizes["locate"]
 
@@ -83,6 +85,7 @@ class TFLiteUpscaler(TiledUpscaler):
 
     def _restorer(self, lr: np.ndarray, reference: Reference, plan: Plan) -> Callable[[Tile], np.ndarray]:
         coarse = self._coarse_matches(lr, reference)
+        upscale = self._runner("upscale")
 
         def restore(tile):
             window = coarse.window(tile, self.window).of(reference.photos)
@@ -90,9 +93,13 @@ class TFLiteUpscaler(TiledUpscaler):
                 "lr_tile": _extended(as_float(lr[tile.rows, tile.columns]), self.tile),
                 "ref_window": _extended(as_float(window), self.window),
             }
-            return self._run_upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
+            return upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
 
         return restore
+
+    def _runner(self, signature):
+        """A function that runs a signature, in an interpreter of its own that goes with it."""
+        return _interpreter(self.path, self._threads).get_signature_runner(signature)
 
     def _coarse_matches(self, lr, reference):
         factor = max(1.0, max(lr.shape[:2]) / self._lr_thumb)
@@ -106,8 +113,9 @@ class TFLiteUpscaler(TiledUpscaler):
         lr_thumb = _extended(lr, self._lr_thumb)
         best_number = np.zeros((height, width), int)
         best_match, best_score = np.zeros((height, width, 2), int), np.full((height, width), -2.0, np.float32)
+        locate = self._runner("locate")
         for number, ref in enumerate(refs):
-            found = self._run_locate(lr_thumb=lr_thumb, ref_thumb=_extended(ref, self._ref_thumb))
+            found = locate(lr_thumb=lr_thumb, ref_thumb=_extended(ref, self._ref_thumb))
             match, score = found["matches"][0, :height, :width], found["score"][0, :height, :width]
             last = np.array(ref.shape[:2]) // FEATURE_STRIDE - PATCH
             score = np.where((match <= last).all(axis=-1), score, -1.0)
