@@ -5,8 +5,8 @@
     python -m export tflite --precision int8 -o int8.tflite
     python benchmarks/tflite.py --pairs FOLDER float32.tflite post.tflite int8.tflite
 
-PSNR and SSIM are those of `c2m-tf evaluate --model FILE.tflite`. Times are medians of calls asked for in turn, each signature of
-each file in a process of its own in which nothing but the runtime is loaded; memory is the larger peak of a file's processes.
+PSNR and SSIM are those of `c2m-tf evaluate --model FILE.tflite`. Times are medians of calls asked for in turn, each signature
+of each file in a process of its own in which nothing but the runtime is loaded; memory is the larger peak of the two.
 """
 
 import argparse
