@@ -10,6 +10,7 @@ from c2m_tf.matching import bordered, flow_from_matches, match
 from c2m_tf.presets import without_residual_offsets
 from export import phone_matching
 from export.fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
+from export.order import after
 from export.phone_aggregation import PhoneAggregation
 from export.phone_network import PhoneNetwork
 
@@ -80,6 +81,18 @@ def test_aggregation_for_phones_equals_aggregation(rng, residual_offsets):
     wanted = layer(x, reference, flow, context)
     for training in (False, True):
         np.testing.assert_allclose(phone(x, reference, flow, context, training=training), wanted, rtol=1e-3, atol=1e-2)
+
+
+@given(previous=st.floats(-1e30, 1e30, width=32), seed=st.integers(0, 2**31))
+@settings(max_examples=30, deadline=None)
+def test_what_waits_is_not_changed(previous, seed):
+    random = np.random.default_rng(seed)
+    floats = random.uniform(-1000, 1000, (3, 4)).astype(np.float32)
+    numbers = random.integers(0, 2**31, (3, 4)).astype(np.int32)
+    before = np.full((1, 2, 2, 1), previous, np.float32)
+    np.testing.assert_array_equal(after(floats, before), floats)
+    np.testing.assert_array_equal(after(numbers, before), numbers)
+    assert after(floats, None) is floats
 
 
 @given(low=st.floats(-8, 0), high=st.floats(0.1, 8), seed=st.integers(0, 2**31))
