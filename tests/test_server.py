@@ -160,13 +160,13 @@ class Held(Upscaler):
 
     def upscale(self, lr, refs, progress=None):
         progress(1, 2)
-        self.free.wait(10)
+        self.free.wait(60)
         progress(2, 2)
         return np.zeros((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
