@@ -53,7 +53,7 @@ class UnknownFormatError(ImageError):
 
 
 class TooLargeError(ImageError):
-    """A photo of more pixels than allowed."""
+    """A photo of more pixels than allowed, or that needs more memory."""
 
 
 class Photo(NamedTuple):

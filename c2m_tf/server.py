@@ -117,12 +117,6 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
         def work(told: Callable[[int, int], None]) -> bytes:
             photo = images.decode(lr.file, "lr", limits.max_lr_pixels)
             reference = upscaler.encode_reference([images.decode(file.file, "ref", limits.max_ref_pixels).rgb for file in ref])
-            needed = upscaler.estimated_memory(photo.rgb.shape, [one.shape for one in reference.photos])
-            if needed > upscaler.max_memory:
-                raise images.TooLargeError(
-                    f"these photos need about {needed / 2**30:.1f} GiB, allowed are {upscaler.max_memory / 2**30:.1f} GiB; "
-                    f"send smaller ones"
-                )
             with seconds.time():
                 result = upscale_photo(upscaler, photo, reference, told)
             encoded = io.BytesIO()

@@ -101,8 +101,8 @@ class TiledUpscaler(ABC):
             float32 [4h,4w,3] in [0, 1].
 
         Raises:
-            ValueError: wrong shape, type, value range or size, or more memory needed than allowed; `images.ImageError` if a
-                file cannot be read.
+            ValueError: wrong shape, type, value range or size; `images.ImageError` if a file cannot be read,
+                `images.TooLargeError` if more memory is needed than allowed.
         """
         lr, reference, plan = self._checked_inputs(lr, refs)
         canvas = Canvas(*lr.shape[:2], plan.tile, SCALE)
@@ -124,7 +124,7 @@ class TiledUpscaler(ABC):
         reference = refs if isinstance(refs, Reference) else self.encode_reference(refs)
         plan = self.plan(lr.shape, [photo.shape for photo in reference.photos])
         if plan.memory > self.max_memory:
-            raise ValueError(
+            raise images.TooLargeError(
                 f"upscaling a {lr.shape[1]}x{lr.shape[0]} photo with {_sizes(reference.photos)} needs about "
                 f"{plan.memory / 2**30:.1f} GiB, allowed are {self.max_memory / 2**30:.1f} GiB; use smaller photos or "
                 f"allow more (--max-memory)"
