@@ -40,10 +40,10 @@ def by_patches(first: object, second: object, block: int = 1024) -> object:
 
 
 def by_shifted_sums(first: object, second: object) -> object:
-    """The same index by `c2m_tf.matching.match`."""
+    """The same index by `c2m_tf.network.matching.match`."""
     from keras import ops
 
-    from c2m_tf.matching import match
+    from c2m_tf.network.matching import match
 
     matches, _ = match(first, second)
     return ops.reshape(matches[0, ..., 0] * (WIDTH - 2) + matches[0, ..., 1], (-1,))

@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from c2m_tf.export.fake_quantization import kernel_limit
+from c2m_tf.export.phone_aggregation import ROWS_IN_STRIP, PhoneAggregation
 from timing import THREADS, machine, seconds
 
-from c2m_tf.matching import pre_offsets
-from export.fake_quantization import kernel_limit
-from export.phone_aggregation import ROWS_IN_STRIP, PhoneAggregation
+from c2m_tf.network.matching import pre_offsets
 
 LEVELS = (("160x160x64", 4, 64), ("80x80x128", 2, 128))
 CELLS = 40

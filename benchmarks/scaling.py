@@ -30,8 +30,8 @@ def photo(width: int, height: int) -> np.ndarray:
 
 def work(size: str, model: str) -> None:
     """Upscales a photo of that size and prints one JSON object."""
-    from c2m_tf.presets import load_model
-    from c2m_tf.upscaler import Upscaler
+    from c2m_tf.upscaling.keras_upscaler import Upscaler
+    from c2m_tf.weights.presets import load_model
 
     width, height = (int(side) for side in size.split("x"))
     upscaler = Upscaler(load_model(model))

@@ -28,9 +28,9 @@ def work(path: str, signature: str, threads: int) -> None:
 
 def quality(path: str, pairs: str) -> dict[str, float]:
     """Mean PSNR and SSIM on Y over the groups of a folder."""
-    from c2m_tf.evaluation import evaluate_group
-    from c2m_tf.groups import find_groups
-    from c2m_tf.tflite_upscaler import TFLiteUpscaler
+    from c2m_tf.evaluation.groups import find_groups
+    from c2m_tf.evaluation.protocols import evaluate_group
+    from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
     upscaler = TFLiteUpscaler(path)
     figures = [evaluate_group(upscaler, group).figures for group in find_groups(pairs)]

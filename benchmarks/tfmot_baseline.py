@@ -166,9 +166,8 @@ def seed_ranges(model: Any, network: Any, keras: Any) -> None:
 def ours(folder: str, steps: int, float_steps: int) -> None:
     """This project's side, and the float network that both start from."""
     import keras
+    from c2m_tf.export.fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
     from keras import layers
-
-    from export.fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
 
     keras.utils.set_random_seed(0)
     shuffle, enlarge = own_layers(layers)

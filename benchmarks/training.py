@@ -50,10 +50,9 @@ def gradient_step(function: Callable, inputs: list, variables: list) -> Callable
 def matching_parts(stage: str, precision: str, data: object, rounds: int) -> dict[str, float]:
     """Seconds by part of a teacher or student step."""
     import tensorflow as tf
-
-    from c2m_tf import losses
-    from training.matching import Extractors, StudentTrainer, TeacherTrainer
-    from training.optimizers import GroupedAdam
+    from c2m_tf.training import losses
+    from c2m_tf.training.matching import Extractors, StudentTrainer, TeacherTrainer
+    from c2m_tf.training.optimizers import GroupedAdam
 
     extractors = Extractors(precision)
     trainer = TeacherTrainer(extractors) if stage == "teacher" else StudentTrainer(extractors, Extractors(precision))
@@ -75,15 +74,15 @@ def restoration_parts(stage: str, precision: str, data: object, rounds: int) -> 
     """Seconds by part of a restoration or adversarial step."""
     import keras
     import tensorflow as tf
+    from c2m_tf.training.adversarial import AdversarialTrainer
+    from c2m_tf.training.optimizers import GroupedAdam
+    from c2m_tf.training.restoration import RestorationTrainer
 
     from c2m_tf import C2Matching
-    from c2m_tf.aggregation import DynamicAggregation
-    from c2m_tf.discriminator import discriminator
-    from c2m_tf.features import perceptual_stem
-    from c2m_tf.matching import bordered, match
-    from training.adversarial import AdversarialTrainer
-    from training.optimizers import GroupedAdam
-    from training.restoration import RestorationTrainer
+    from c2m_tf.network.aggregation import DynamicAggregation
+    from c2m_tf.network.discriminator import discriminator
+    from c2m_tf.network.features import perceptual_stem
+    from c2m_tf.network.matching import bordered, match
 
     network = C2Matching.from_preset("light", precision)
     if stage == "adversarial":
@@ -133,8 +132,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
-    from c2m_tf.datasets import HomographyPairs, ReferencePairs
-    from c2m_tf.sources import SinglePhotos
+    from c2m_tf.training.datasets import HomographyPairs, ReferencePairs
+    from c2m_tf.training.sources import SinglePhotos
 
     photos = [SinglePhotos(options.photos)]
     print(f"{'stage':<20}{'precision':<16}{'patches/s':>10}  milliseconds a patch by part")

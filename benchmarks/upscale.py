@@ -1,7 +1,7 @@
 """Upscaling a 125x83 photo with a 500x332 reference: seconds by part, peak memory, and beside it PyTorch.
 
     python benchmarks/upscale.py              the table (PyTorch's row needs the extra torch)
-    python benchmarks/upscale.py --memory     peak memory over photo sizes, for the estimate in c2m_tf/upscaler.py
+    python benchmarks/upscale.py --memory     peak memory over photo sizes, for the estimate in c2m_tf/upscaling/plans.py
 
 Every row is a process of its own, 2 threads, asked in turn. Weights are the golden ones, which move every sampling point off
 the pixel grid, as trained weights do. Peak memory is the largest resident size of a process that upscales once.
@@ -32,8 +32,8 @@ MEMORY_SIZES = (((41, 62), (166, 250)), ((83, 125), (332, 500)), ((83, 125), (66
 
 def photos(lr_size: tuple[int, int], ref_size: tuple[int, int]) -> dict[str, np.ndarray]:
     """LR photo, its upsampling and a reference of these sizes, float32 [H,W,3]."""
-    from c2m_tf import images
-    from c2m_tf.demo import other_view
+    from c2m_tf.evaluation.demo import other_view
+    from c2m_tf.photos import images
 
     photo = skimage.data.coffee()
     hr = images.bicubic(photo, (lr_size[0] * SCALE, lr_size[1] * SCALE))
@@ -48,7 +48,7 @@ def golden_model(variant: str, dtype: str) -> object:
     from conftest import golden_model as build
 
     if variant == "light-integer":
-        from c2m_tf.presets import without_residual_offsets
+        from c2m_tf.weights.presets import without_residual_offsets
 
         return without_residual_offsets(build("light", dtype))
     return build(variant, dtype)
@@ -58,8 +58,8 @@ def work(row: str) -> None:
     """Serves as a worker: one whole upscaling, then each part alone."""
     import tensorflow as tf
 
-    from c2m_tf.matching import bordered, flow_from_matches, match
-    from c2m_tf.upsampling import bicubic_upsample
+    from c2m_tf.network.matching import bordered, flow_from_matches, match
+    from c2m_tf.network.upsampling import bicubic_upsample
 
     variant, dtype = ROWS[row]
     model = golden_model(variant, dtype)

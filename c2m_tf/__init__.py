@@ -14,11 +14,11 @@ __all__ = ["C2Matching", "Upscaler", "__version__"]
 def __getattr__(name: str) -> Any:
     # Loaded on first use, so that reading photos or `c2m-tf --help` need not wait for Keras and its backend.
     if name == "C2Matching":
-        from c2m_tf.model import C2Matching
+        from c2m_tf.network.model import C2Matching
 
         return C2Matching
     if name == "Upscaler":
-        from c2m_tf.upscaler import Upscaler
+        from c2m_tf.upscaling.keras_upscaler import Upscaler
 
         return Upscaler
     raise AttributeError(f"module 'c2m_tf' has no attribute {name!r}")

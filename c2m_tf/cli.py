@@ -136,7 +136,7 @@ def _add_model(command):
 
 
 def _upscaler(options):
-    from c2m_tf.upscalers import open_upscaler
+    from c2m_tf.upscaling.opening import open_upscaler
 
     allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
     dtype = _DTYPES.get(options.precision)
@@ -144,7 +144,8 @@ def _upscaler(options):
 
 
 def _upscale(options):
-    from c2m_tf import batch, images
+    from c2m_tf.photos import images
+    from c2m_tf.upscaling import batch
 
     jobs, problems = batch.plan(options.input, options.reference, options.output)
     single = not Path(options.input).is_dir()
@@ -178,8 +179,9 @@ def _upscale(options):
 
 def _evaluate(options):
     start_keras()
-    from c2m_tf import evaluation, images
-    from c2m_tf.groups import find_groups
+    from c2m_tf.evaluation import protocols
+    from c2m_tf.evaluation.groups import find_groups
+    from c2m_tf.photos import images
 
     groups = find_groups(options.pairs, options.references)
     if options.json is not None:
@@ -194,7 +196,7 @@ def _evaluate(options):
     results, problems = [], []
     for group in _progress(groups, "evaluating"):
         try:
-            result = evaluation.evaluate_group(upscaler, group, options.protocol)
+            result = protocols.evaluate_group(upscaler, group, options.protocol)
             if options.save_images is not None:
                 images.write(folder / f"{group.name}.png", result.sr)
             # Without a sheet to draw, photos need not be kept.
@@ -205,20 +207,20 @@ def _evaluate(options):
         print(f"c2m-tf: {problem}", file=sys.stderr)
     if not results:
         return 1
-    line = evaluation.protocol_line(options.protocol, options.references, options.model)
-    report = evaluation.summary([(result.name, result.figures) for result in results], line)
-    print("\n".join(evaluation.table(report)))
+    line = protocols.protocol_line(options.protocol, options.references, options.model)
+    report = protocols.summary([(result.name, result.figures) for result in results], line)
+    print("\n".join(protocols.table(report)))
     if options.json is not None:
         text = json.dumps(report, indent=2).encode()
         images.write_atomically(options.json, lambda file: file.write(text))
     if options.sheet is not None:
-        images.write(options.sheet, evaluation.extremes_sheet(results))
+        images.write(options.sheet, protocols.extremes_sheet(results))
     return 1 if problems else 0
 
 
 def _demo(options):
     start_keras()
-    from c2m_tf import demo
+    from c2m_tf.evaluation import demo
 
     figures = demo.run(_upscaler(options), options.output)
     print(f"bicubic      {figures['bicubic_psnr_y']:.2f} dB PSNR, {figures['bicubic_ssim_y']:.4f} SSIM on Y")
@@ -229,7 +231,7 @@ def _demo(options):
 
 def _serve(options):
     try:
-        from c2m_tf.server import Limits, run_server
+        from c2m_tf.server.app import Limits, run_server
     except ImportError as error:
         raise ImportError(f"{one_line(error)}; serving needs: pip install 'c2m-tf[serve]'") from error
 
@@ -240,7 +242,7 @@ def _serve(options):
 
 def _import_weights(options):
     start_keras()
-    from c2m_tf.importer import import_weights
+    from c2m_tf.weights.importer import import_weights
 
     for path, variant in import_weights(
         options.extractor, options.restoration, options.vgg, options.output, options.discriminator

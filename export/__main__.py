@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from c2m_tf.startup import one_line, start_keras
-from export.phone_sizes import PRECISIONS, check_arguments
+
+from .phone_sizes import PRECISIONS, check_arguments
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,9 +82,10 @@ def _add_phone_arguments(command):
 def _tflite(options):
     groups = _checked_phone_arguments(options, options.precision)
     start_keras()
-    from c2m_tf.presets import load_model
-    from export.phone_network import PhoneNetwork
-    from export.quantization import load_quantized, quantized_preset
+    from c2m_tf.weights.presets import load_model
+
+    from .phone_network import PhoneNetwork
+    from .quantization import load_quantized, quantized_preset
 
     if options.precision == "int8":
         network = load_quantized(quantized_preset(options.model))
@@ -97,9 +99,10 @@ def _quantize(options):
     if options.iterations <= 0:
         raise ValueError(f"--iterations {options.iterations} is no positive number; for none give --post-training")
     start_keras()
-    from export.quantization import QuantizationConfig, quantize
-    from training.fitting import RunStoppedError
-    from training.runs import RunFailedError
+    from c2m_tf.training.fitting import RunStoppedError
+    from c2m_tf.training.runs import RunFailedError
+
+    from .quantization import QuantizationConfig, quantize
 
     iterations = 0 if options.post_training else options.iterations
     config = QuantizationConfig(options.model, tuple(options.data), iterations)
@@ -116,20 +119,20 @@ def _quantize(options):
 
 def _checked_phone_arguments(options, precision):
     """Checks what can be checked before anything long starts; the groups to measure on, or None."""
-    from c2m_tf.groups import find_groups
+    from c2m_tf.evaluation.groups import find_groups
 
     check_arguments(options.output, precision, options.tile, options.window)
     return find_groups(options.pairs) if options.pairs else None
 
 
 def _write_tflite(options, network, precision, groups):
-    from export.tflite import export_tflite, write_description
+    from .tflite import export_tflite, write_description
 
     described = export_tflite(network, options.output, precision, options.tile, options.window)
     told = f"wrote {options.output}: {described['precision']}, tiles of {options.tile}, windows of {options.window}"
     if groups:
-        from c2m_tf.evaluation import evaluate_group
-        from c2m_tf.tflite_upscaler import TFLiteUpscaler
+        from c2m_tf.evaluation.protocols import evaluate_group
+        from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
         upscaler = TFLiteUpscaler(options.output)
         figures = [evaluate_group(upscaler, group).figures["psnr_y"] for group in groups]
@@ -145,8 +148,9 @@ def _saved_model(options):
         if getattr(options, name) <= 0:
             raise ValueError(f"--{name.replace('_', '-')} {getattr(options, name)} is no positive number of pixels")
     start_keras()
-    from c2m_tf.presets import load_model
-    from export.saved_model import export_saved_model
+    from c2m_tf.weights.presets import load_model
+
+    from .saved_model import export_saved_model
 
     path = export_saved_model(load_model(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels)
     print(f"wrote {path}")

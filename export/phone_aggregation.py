@@ -18,11 +18,12 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from c2m_tf.aggregation import DEFORMABLE_GROUPS, LEAKY_SLOPE, DynamicAggregation
-from c2m_tf.deform_conv import TAPS
-from c2m_tf.matching import pre_offsets
-from export.fake_quantization import ActivationRange, QuantizedConv2D, rounded_kernel
-from export.order import after
+from c2m_tf.network.aggregation import DEFORMABLE_GROUPS, LEAKY_SLOPE, DynamicAggregation
+from c2m_tf.network.deform_conv import TAPS
+from c2m_tf.network.matching import pre_offsets
+
+from .fake_quantization import ActivationRange, QuantizedConv2D, rounded_kernel
+from .order import after
 
 ROWS_IN_STRIP = 16
 _POINTS = DEFORMABLE_GROUPS * TAPS

@@ -1,4 +1,4 @@
-"""Matching (`c2m_tf.matching.match`) in the form that TFLite is quick at, for sizes known beforehand.
+"""Matching (`c2m_tf.network.matching.match`) in the form that TFLite is quick at, for sizes known beforehand.
 
 The same sums, laid out so that convolutions do them in one pass where slices and additions would take six:
 
@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from c2m_tf.grid import PATCH
-from c2m_tf.matching import unit
-from export.order import after
+from c2m_tf.network.grid import PATCH
+from c2m_tf.network.matching import unit
+
+from .order import after
 
 BLOCK_BYTES = 48 * 2**20  # of one block's correlations; about four such are alive at once
 _INVALID = -100.0  # a correlation with a cell that must not be matched; patch scores lie within [-9, 9]
 
 
 def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Best matching reference patch of each LR patch; result and ties as of `c2m_tf.matching.match`.
+    """Best matching reference patch of each LR patch; result and ties as of `c2m_tf.network.matching.match`.
 
     Args:
         lr_features: float [1,h,w,C]; h, w >= 3, static.

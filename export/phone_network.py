@@ -6,15 +6,16 @@ from typing import Any
 import keras
 from keras import layers
 
-from c2m_tf.aggregation import DynamicAggregation
-from c2m_tf.features import ImageNetNormalization
-from c2m_tf.matching import flow_from_matches
-from c2m_tf.model import C2Matching
-from c2m_tf.tensors import Tensor
-from c2m_tf.upsampling import bicubic_upsample
-from export.fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
-from export.phone_aggregation import PhoneAggregation
-from export.phone_matching import match
+from c2m_tf.network.aggregation import DynamicAggregation
+from c2m_tf.network.features import ImageNetNormalization
+from c2m_tf.network.matching import flow_from_matches
+from c2m_tf.network.model import C2Matching
+from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.upsampling import bicubic_upsample
+
+from .fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
+from .phone_aggregation import PhoneAggregation
+from .phone_matching import match
 
 PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
 _PIXELS = (0.0, 1.0)

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from c2m_tf.images import check_writable
-from c2m_tf.plans import check_sizes
+from c2m_tf.photos.images import check_writable
+from c2m_tf.upscaling.plans import check_sizes
 
 PRECISIONS = ("float32", "float16", "int8")
 TILE = 64

@@ -17,19 +17,20 @@ from typing import Any
 
 import keras
 import numpy as np
+from c2m_tf.training import sources
+from c2m_tf.training.datasets import ReferencePairs
+from c2m_tf.training.fitting import fit_run
+from c2m_tf.training.optimizers import GroupedAdam, Schedule
+from c2m_tf.training.restoration import RestorationTrainer
+from c2m_tf.training.runs import Run
 from rich.console import Console
 from rich.progress import track
 
-from c2m_tf import sources
-from c2m_tf.datasets import ReferencePairs
-from c2m_tf.images import write_atomically
-from c2m_tf.model import C2Matching
-from c2m_tf.presets import load_model
-from export.phone_network import PARTS, PhoneNetwork
-from training.fitting import fit_run
-from training.optimizers import GroupedAdam, Schedule
-from training.restoration import RestorationTrainer
-from training.runs import Run
+from c2m_tf.network.model import C2Matching
+from c2m_tf.photos.images import write_atomically
+from c2m_tf.weights.presets import load_model
+
+from .phone_network import PARTS, PhoneNetwork
 
 INT8_STEPS = 127
 _CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels a side
@@ -43,7 +44,7 @@ class QuantizationConfig:
 
     Attributes:
         model: preset or .keras file of a light network, trained.
-        data: folders of training photos (`c2m_tf.sources.source_of`).
+        data: folders of training photos (`c2m_tf.training.sources.source_of`).
         iterations: 0 for calibration alone, post-training quantization.
         calibration_patches: training patches that ranges are taken from.
         batch_size, lr_size, ref_size: patches a batch, and their sides in pixels.

@@ -3,7 +3,7 @@
     serving_default(lr_image: string [], ref_image: string []) -> sr_image: string []     PNG or JPEG in, PNG out
     upscale(lr: float32 [1,h,w,3], ref: float32 [1,H,W,3]) -> sr: float32 [1,4h,4w,3]     RGB in [0, 1], any size
 
-The search is exact and the photo is restored at once (`c2m_tf.upscaler` has windows and tiles), so the limits on pixels,
+The search is exact and the photo is restored at once (`c2m_tf.upscaling` has windows and tiles), so the limits on pixels,
 checked inside the graph before a photo is decoded, are what bounds memory.
 """
 
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from c2m_tf.images import make_folder
-from c2m_tf.model import C2Matching
-from c2m_tf.upscaler import LEAST_LR, LEAST_REF
-from export import photos
+from c2m_tf.network.model import C2Matching
+from c2m_tf.photos.images import make_folder
+from c2m_tf.upscaling.keras_upscaler import LEAST_LR, LEAST_REF
+
+from . import photos
 
 MAX_LR_PIXELS = 256 * 256
 MAX_REF_PIXELS = 1024 * 1024

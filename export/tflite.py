@@ -5,9 +5,9 @@
 
 All float32 in [0, 1]. `locate` takes small versions of the two photos, made smaller by one factor and padded to these sizes,
 and says which cell of 4x4 reference pixels shows the 3x3 neighbourhood of each LR pixel; `upscale` takes tiles and windows,
-which `c2m_tf.windows` chooses from those matches. Bicubic upsampling, matching and sampling are inside the graph. Sizes are
-fixed, because the converter cannot lower matching for sizes that it does not know. Beside the file stands a .json with what an
-app has to know.
+which `c2m_tf.upscaling.windows` chooses from those matches. Bicubic upsampling, matching and sampling are inside the graph.
+Sizes are fixed, because the converter cannot lower matching for sizes that it does not know. Beside the file stands a .json
+with what an app has to know.
 """
 
 import hashlib
@@ -19,10 +19,11 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
-from c2m_tf.images import SCALE, write_atomically
-from c2m_tf.model import C2Matching
-from export.phone_network import PhoneNetwork
-from export.phone_sizes import LR_THUMB, REF_THUMB, TILE, WINDOW, check_arguments
+from c2m_tf.network.model import C2Matching
+from c2m_tf.photos.images import SCALE, write_atomically
+
+from .phone_network import PhoneNetwork
+from .phone_sizes import LR_THUMB, REF_THUMB, TILE, WINDOW, check_arguments
 
 
 def export_tflite(

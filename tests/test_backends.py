@@ -12,11 +12,11 @@ import sys
 sys.modules["tensorflow"] = None  # any import of it now fails
 import importlib, pkgutil
 import c2m_tf
-for module in pkgutil.iter_modules(c2m_tf.__path__, "c2m_tf."):
+for module in pkgutil.walk_packages(c2m_tf.__path__, "c2m_tf."):
     importlib.import_module(module.name)
 import keras, numpy as np
 assert keras.backend.backend() == "jax"
-from conftest import golden, golden_model
+from golden_models import golden, golden_model
 arrays = golden("light")
 model = golden_model("light")
 sr = model.predict_on_batch({"lr": arrays["lr"][None], "ref": arrays["ref"][None]})

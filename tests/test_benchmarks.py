@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import golden
+from golden_models import golden
 
 # Last, so that the package `training` is not taken for the benchmark of that name.
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))

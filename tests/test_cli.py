@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2m_tf import images
 from c2m_tf.cli import main
+from c2m_tf.photos import images
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from hypothesis.extra import numpy as arrays_of
 from PIL import Image
 from skimage import data
 
-from c2m_tf import images
 from c2m_tf.cli import main
-from c2m_tf.upscaler import Upscaler
+from c2m_tf.photos import images
+from c2m_tf.upscaling.keras_upscaler import Upscaler
 
 ROOT = Path(__file__).parents[1]
 MUTATIONS = 300  # of each format
@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_the_old_result(tmp_path):
     before = (tmp_path / "old.png").read_bytes()
     script = (
         "import resource, signal, numpy as np\n"
-        "from c2m_tf import images\n"
+        "from c2m_tf.photos import images\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "photo = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)\n"

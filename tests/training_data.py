@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from c2m_tf import images
+from c2m_tf.photos import images
 
 # Names and widths of the VGG-19 convolutions that are stored.
 _CONVOLUTIONS = {

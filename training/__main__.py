@@ -8,7 +8,8 @@ import argparse
 import sys
 
 from c2m_tf.startup import one_line, start_keras
-from training.config import STAGES, read_config
+
+from .config import STAGES, read_config
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,9 +52,9 @@ def _parser():
 def _train(options):
     config = read_config(options.stage, options.config, options.settings)
     start_keras()
-    from training.fitting import RunStoppedError
-    from training.runs import RunFailedError
-    from training.stages import run_stage
+    from .fitting import RunStoppedError
+    from .runs import RunFailedError
+    from .stages import run_stage
 
     try:
         print(run_stage(options.stage, config, options.output))
@@ -68,7 +69,7 @@ def _train(options):
 
 def _plot(options):
     start_keras()
-    from training.plot import plot
+    from .plot import plot
 
     print(f"wrote {plot(options.run, options.output)}")
     return 0
@@ -76,8 +77,8 @@ def _plot(options):
 
 def _preset(options):
     start_keras()
-    from c2m_tf.images import check_writable
-    from c2m_tf.presets import load_model, save_preset
+    from c2m_tf.photos.images import check_writable
+    from c2m_tf.weights.presets import load_model, save_preset
 
     check_writable(options.output)
     if not options.output.endswith(".npz"):

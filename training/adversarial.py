@@ -10,18 +10,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from c2m_tf import losses
-from c2m_tf.model import C2Matching
-from training.restoration import RestorationTrainer
+from c2m_tf.network.model import C2Matching
+
+from . import losses
+from .restoration import RestorationTrainer
 
 
 class AdversarialTrainer(RestorationTrainer):
-    """Trains a C2Matching model against a critic. Batches are those of `c2m_tf.datasets.ReferencePairs`.
+    """Trains a C2Matching model against a critic. Batches are those of `c2m_tf.training.datasets.ReferencePairs`.
 
     Args:
         network: C2Matching.
-        critic: model of `c2m_tf.discriminator`.
-        perceptual: model of `c2m_tf.features.perceptual_stem`, with weights.
+        critic: model of `c2m_tf.network.discriminator`.
+        perceptual: model of `c2m_tf.network.features.perceptual_stem`, with weights.
         pixel_weight, perceptual_weight, adversarial_weight: of the three losses; by default the published ones.
         others: as of `RestorationTrainer`.
 

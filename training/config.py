@@ -28,7 +28,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, config=_STRICT)
 class SourceConfig:
-    """A folder of photos (see `c2m_tf.sources`) and how often it is drawn from, relative to the others."""
+    """A folder of photos (see `c2m_tf.training.sources`) and how often it is drawn from, relative to the others."""
 
     kind: Literal["cufed", "multiview", "single"]
     folder: str
@@ -38,7 +38,7 @@ class SourceConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class DataConfig:
-    """What batches are made of (see `c2m_tf.datasets`)."""
+    """What batches are made of (see `c2m_tf.training.datasets`)."""
 
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
     recolour: Share = 0.0  # share of references whose colours are changed

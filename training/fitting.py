@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from training.recorder import Recorder
-from training.runs import Run
+from .recorder import Recorder
+from .runs import Run
 
 
 class RunStoppedError(Exception):

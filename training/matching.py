@@ -9,9 +9,10 @@ from typing import Any
 
 import keras
 
-from c2m_tf import losses
-from c2m_tf.features import contrastive_extractor
-from c2m_tf.tensors import Tensor
+from c2m_tf.network.features import contrastive_extractor
+from c2m_tf.network.tensors import Tensor
+
+from . import losses
 
 
 class Extractors(keras.Model):
@@ -37,7 +38,7 @@ class Extractors(keras.Model):
 class TeacherTrainer(keras.Model):
     """Trains extractors on HR photos and their warps by the triplet loss.
 
-    Batches are those of `c2m_tf.datasets.HomographyPairs`.
+    Batches are those of `c2m_tf.training.datasets.HomographyPairs`.
 
     Args:
         extractors: `Extractors` to train.

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from c2m_tf.tensors import Tensor
+from c2m_tf.network.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable("c2m_tf.training")

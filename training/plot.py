@@ -4,8 +4,9 @@ import csv
 import os
 from pathlib import Path
 
-from c2m_tf.images import check_writable, write_atomically
-from training.runs import RunError
+from c2m_tf.photos.images import check_writable, write_atomically
+
+from .runs import RunError
 
 _NOT_CURVES = ("iteration", "seconds_per_iteration")
 

@@ -10,8 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from training.events import Events
-from training.runs import Run, RunFailedError
+from .events import Events
+from .runs import Run, RunFailedError
 
 
 class Recorder(keras.callbacks.Callback):

@@ -8,14 +8,15 @@ from typing import Any
 
 import keras
 
-from c2m_tf import losses
-from c2m_tf.aggregation import DynamicAggregation
-from c2m_tf.model import C2Matching
-from c2m_tf.tensors import Tensor
+from c2m_tf.network.aggregation import DynamicAggregation
+from c2m_tf.network.model import C2Matching
+from c2m_tf.network.tensors import Tensor
+
+from . import losses
 
 
 class RestorationTrainer(keras.Model):
-    """Trains a C2Matching model. Batches are those of `c2m_tf.datasets.ReferencePairs`.
+    """Trains a C2Matching model. Batches are those of `c2m_tf.training.datasets.ReferencePairs`.
 
     Args:
         network: C2Matching.

@@ -21,9 +21,10 @@ from typing import Any
 import keras
 import yaml
 
-from c2m_tf import images
-from c2m_tf.files import replacing
-from training.config import as_yaml
+from c2m_tf.photos import images
+from c2m_tf.photos.files import replacing
+
+from .config import as_yaml
 
 _PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
 _STATE = "state.weights.h5"

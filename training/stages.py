@@ -7,18 +7,20 @@ from typing import Any, NamedTuple
 
 import keras
 
-from c2m_tf import checkpoints, datasets, sources
-from c2m_tf.features import perceptual_stem
-from c2m_tf.model import C2Matching
-from c2m_tf.presets import load_model
-from c2m_tf.vgg_weights import read_vgg
-from training.config import ConfigError, rooted
-from training.fitting import fit_run
-from training.matching import Extractors, StudentTrainer, TeacherTrainer
-from training.optimizers import GroupedAdam, Schedule
-from training.restoration import RestorationTrainer
-from training.runs import Run
-from training.validation import MatchingValidation, PairsValidation
+from c2m_tf.network.features import perceptual_stem
+from c2m_tf.network.model import C2Matching
+from c2m_tf.weights import checkpoints
+from c2m_tf.weights.presets import load_model
+from c2m_tf.weights.vgg import read_vgg
+
+from . import datasets, sources
+from .config import ConfigError, rooted
+from .fitting import fit_run
+from .matching import Extractors, StudentTrainer, TeacherTrainer
+from .optimizers import GroupedAdam, Schedule
+from .restoration import RestorationTrainer
+from .runs import Run
+from .validation import MatchingValidation, PairsValidation
 
 
 class Parts(NamedTuple):
@@ -156,8 +158,9 @@ def _restoration(config):
 def _adversarial(config):
     if keras.backend.backend() != "tensorflow":
         raise ConfigError("adversarial training runs on TensorFlow; set KERAS_BACKEND=tensorflow")
-    from c2m_tf.discriminator import discriminator
-    from training.adversarial import AdversarialTrainer, PixelOnlyStart
+    from c2m_tf.network.discriminator import discriminator
+
+    from .adversarial import AdversarialTrainer, PixelOnlyStart
 
     perceptual = perceptual_stem(config.perceptual_layer)
     checkpoints.load_vgg_stem(perceptual, read_vgg(_vgg(config)))

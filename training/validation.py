@@ -6,17 +6,19 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from c2m_tf import evaluation, images
-from c2m_tf.grid import FEATURE_STRIDE
-from c2m_tf.groups import find_groups
-from c2m_tf.homography import WINDOW, draw_homography, warp
-from c2m_tf.losses import IMAGE_BORDER
-from c2m_tf.match_map import match_map
-from c2m_tf.matching import match
-from c2m_tf.model import C2Matching
-from c2m_tf.sheets import Panel, sheet
-from c2m_tf.upscaler import Upscaler
-from training.matching import Extractors
+from c2m_tf.evaluation import protocols
+from c2m_tf.evaluation.groups import find_groups
+from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network.matching import match
+from c2m_tf.network.model import C2Matching
+from c2m_tf.photos import images
+from c2m_tf.photos.match_map import match_map
+from c2m_tf.photos.sheets import Panel, sheet
+from c2m_tf.upscaling.keras_upscaler import Upscaler
+
+from .homography import WINDOW, draw_homography, warp
+from .losses import IMAGE_BORDER
+from .matching import Extractors
 
 _SEED = 0
 
@@ -42,8 +44,8 @@ class PairsValidation:
     def measure(self, network: C2Matching) -> tuple[dict[str, float], np.ndarray]:
         """Mean figures over the groups (PSNR in dB, SSIM, gain over bicubic in dB), and a sheet of the first group."""
         upscaler = Upscaler(network)
-        results = [evaluation.evaluate_group(upscaler, group) for group in self.groups]
-        mean = evaluation.summary([(result.name, result.figures) for result in results], "")["mean"]
+        results = [protocols.evaluate_group(upscaler, group) for group in self.groups]
+        mean = protocols.summary([(result.name, result.figures) for result in results], "")["mean"]
         figures = {
             "psnr_y": mean["psnr_y"],
             "ssim_y": mean["ssim_y"],

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from c2m_tf import images
-from c2m_tf.grid import FEATURE_STRIDE, PATCH
-from c2m_tf.tiles import Canvas
-from c2m_tf.windows import CoarseMatches
+from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
+from c2m_tf.photos import images
+from c2m_tf.upscaling.tiles import Canvas
+from c2m_tf.upscaling.windows import CoarseMatches
 
 FOLDER = Path(__file__).parents[1] / "core/src/test/resources/golden"
 

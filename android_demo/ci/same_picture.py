@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import skimage
+from c2m_tf.export.__main__ import main as export
 
-from c2m_tf import images
 from c2m_tf.cli import main as c2m_tf
-from c2m_tf.demo import other_view
-from export.__main__ import main as export
+from c2m_tf.evaluation.demo import other_view
+from c2m_tf.photos import images
 
 MODEL = "c2m_light-integer_int8.tflite"
 

@@ -1,0 +1,56 @@
+"""A demonstration without any photo of one's own.
+
+Takes a photo that ships with scikit-image, downsamples it, and makes a reference of it: seen from another side, in other
+colours, its texture sharp. That is easier than a real reference; `c2m-tf evaluate` measures on real ones.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import skimage
+from skimage.transform import warp
+
+from c2m_tf.evaluation.protocols import compare
+from c2m_tf.photos import images
+from c2m_tf.upscaling.batch import comparison_sheet
+
+if TYPE_CHECKING:
+    from c2m_tf.upscaling.keras_upscaler import Upscaler
+
+# Homography from the reference to the photo, both as shares of width and height: turned, tilted and a little nearer.
+_VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
+
+
+def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, float]:
+    """Writes lr.png, ref.png, bicubic.png, sr.png and comparison.png into `folder`.
+
+    Args:
+        upscaler: `upscaler.Upscaler`.
+        folder: made if missing.
+
+    Returns:
+        Figures of the SR photo and of bicubic, see `evaluation.FIGURES`.
+
+    Raises:
+        images.ImageError: the folder cannot be made or written.
+    """
+    folder = images.make_folder(folder)
+    hr = images.crop_to_multiple(skimage.data.coffee())
+    reference = other_view(hr)
+    lr = images.downsample(hr)
+    bicubic = images.upsample(lr)
+    sr = images.as_uint8(upscaler.upscale(lr, reference))
+    photos = {"lr": lr, "ref": reference, "bicubic": bicubic, "sr": sr}
+    photos["comparison"] = comparison_sheet(bicubic, sr, reference, hr)
+    for name, pixels in photos.items():
+        images.write(folder / f"{name}.png", pixels)
+    return compare(hr, sr, bicubic)
+
+
+def other_view(photo: np.ndarray) -> np.ndarray:
+    """The photo from another side and in warmer, darker colours: uint8 [H,W,3] of the same size."""
+    height, width = photo.shape[:2]
+    to_pixels = np.diag([width, height, 1.0])
+    turned = warp(photo, to_pixels @ _VIEW @ np.linalg.inv(to_pixels), order=3, mode="reflect")
+    return images.as_uint8(turned**1.15 * np.array([1.0, 0.95, 0.88]))

@@ -1,0 +1,110 @@
+"""Folders of HR photos and their references, as the field's test sets lay them out.
+
+CUFED5       NNN_0.png is the HR photo of group NNN; NNN_1.png, NNN_2.png, ... are its references, best first
+WR-SR        input/NAME.png is the HR photo, ref/NAME.png or ref/NAME_ref.png its reference
+Sun80        input/NAME.png is the HR photo, the photos in ref/NAME/ are its references, in order of their names
+Urban100     NAME.png are HR photos without references; the LR photo serves as its own
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from c2m_tf.photos.images import SUFFIXES
+
+REFERENCES = ("1", "all", "none", "shuffled")
+
+
+class Group(NamedTuple):
+    """An HR photo and its references, best first."""
+
+    name: str
+    hr: Path
+    references: list[Path]
+
+
+def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]:
+    """Groups of a folder in order of their names, with the references that an evaluation is to use.
+
+    Args:
+        folder: laid out in one of the ways above.
+        references: one of `REFERENCES`: "1" the first, "all" all of them, "none" no reference at all (the LR photo then
+            serves as its own; the only choice for photos without references), "shuffled" the first reference of the
+            next group, which shows something else.
+
+    Raises:
+        ValueError: no folder, no group in it, groups without an HR photo or without a reference (all are named), unknown
+            references, or a single group to shuffle.
+    """
+    if references not in REFERENCES:
+        raise ValueError(f"unknown references {references!r}; choose one of {', '.join(REFERENCES)}")
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder; give one with pairs NNN_0.png (HR), NNN_1.png (reference)")
+    if (folder / "input").is_dir() and (folder / "ref").is_dir():
+        groups = _two_folders(folder / "input", folder / "ref")
+    else:
+        groups, lacking = _numbered(folder)
+        if not groups and references == "none":
+            groups = [Group(path.stem, path, []) for path in _photos(folder)]
+        elif lacking:
+            raise ValueError(f"{folder}: {', '.join(lacking)} lacks its HR photo _0 or a reference _1")
+    if not groups:
+        raise ValueError(
+            f"{folder} holds no pairs; wanted are NNN_0.png (HR) and NNN_1.png (reference), or folders input and ref; "
+            f"--references none takes photos without references"
+        )
+    return _lent(groups, references)
+
+
+def _lent(groups, references):
+    if references == "shuffled":
+        if len(groups) < 2:
+            raise ValueError("references can be shuffled between two groups or more; this folder has one")
+        lent = [group.references[:1] for group in [*groups[1:], groups[0]]]
+    else:
+        count = {"1": 1, "all": None, "none": 0}[references]
+        lent = [group.references[:count] for group in groups]
+    return [group._replace(references=chosen) for group, chosen in zip(groups, lent, strict=True)]
+
+
+def _numbered(folder):
+    """Groups of photos named NNN_0, NNN_1, ..., and the names of those that lack their HR photo or a reference."""
+    members = {}
+    for path in _photos(folder):
+        found = re.fullmatch(r"(.+)_(\d+)", path.stem)
+        if found:
+            name, position = found[1], int(found[2])
+            if position in members.setdefault(name, {}):
+                raise ValueError(f"{members[name][position].name} and {path.name} have one name; keep one of them")
+            members[name][position] = path
+    lacking = [name for name, paths in members.items() if 0 not in paths or len(paths) < 2]
+    groups = [
+        Group(name, paths[0], [path for position, path in sorted(paths.items()) if position > 0])
+        for name, paths in sorted(members.items())
+        if name not in lacking
+    ]
+    return groups, lacking
+
+
+def _two_folders(inputs, references):
+    """Groups of folders input and ref."""
+    groups = []
+    for path in _photos(inputs):
+        own = references / path.stem
+        if own.is_dir():
+            found = _photos(own)
+        else:
+            found = [other for other in _photos(references) if other.stem in (path.stem, f"{path.stem}_ref")]
+        groups.append(Group(path.stem, path, found))
+    lacking = [group.name for group in groups if not group.references]
+    if lacking:
+        raise ValueError(
+            f"{references}: no reference for {', '.join(lacking)}; wanted is NAME.png, NAME_ref.png or folder NAME"
+        )
+    return groups
+
+
+def _photos(folder):
+    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]

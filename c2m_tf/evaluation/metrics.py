@@ -1,0 +1,136 @@
+"""PSNR and SSIM as super-resolution papers count them: functions on 8-bit photos, and keras.metrics for training.
+
+    Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255   for R, G, B in 0..255; not rounded
+    PSNR = 10 log10(255^2 / mean squared difference)
+    SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, mean over the valid area
+
+Papers crop a border of 4 px (the scale) first. Sources: the released evaluation code of C2-Matching; for SSIM Wang et al.
+(2004).
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from skimage.metrics import structural_similarity
+
+from c2m_tf.network.tensors import Tensor
+
+BORDER = 4
+_LUMA = (65.481, 128.553, 24.966)
+_WINDOW, _SIGMA = 11, 1.5
+
+
+def luma(rgb: np.ndarray) -> np.ndarray:
+    """ITU-R BT.601 luma of uint8 RGB: float64 [H,W], 16..235."""
+    return rgb.astype(np.float64) @ (np.array(_LUMA) / 255.0) + 16.0
+
+
+def psnr(first: np.ndarray, second: np.ndarray, border: int = BORDER) -> float:
+    """Peak signal-to-noise ratio in dB of two photos of equal shape on the scale 0..255.
+
+    Args:
+        first, second: [H,W] or [H,W,3].
+        border: pixels to leave out on each side.
+
+    Returns:
+        float; infinite if they are equal.
+
+    Raises:
+        ValueError: different shapes, or nothing left inside the border.
+    """
+    first, second = _inside(first, second, border, 1)
+    error = np.mean(np.square(first - second))
+    return float("inf") if error == 0 else float(10.0 * np.log10(255.0**2 / error))
+
+
+def ssim(first: np.ndarray, second: np.ndarray, border: int = BORDER) -> float:
+    """Structural similarity of two one-channel photos [H,W] on the scale 0..255; arguments and errors as `psnr`."""
+    first, second = _inside(first, second, border, _WINDOW)
+    return float(
+        structural_similarity(first, second, gaussian_weights=True, sigma=_SIGMA, use_sample_covariance=False, data_range=255.0)
+    )
+
+
+def _inside(first, second, border, least):
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"photos to compare have shapes {first.shape} and {second.shape}; they must be equal")
+    if min(first.shape[:2]) < 2 * border + least:
+        raise ValueError(f"a photo of {first.shape[:2]} is too small to compare within a border of {border} px")
+    inner = slice(border, -border or None)
+    return first[inner, inner], second[inner, inner]
+
+
+class _MeanOverPhotos(keras.metrics.Metric):
+    """Mean of a figure that `_of_photos(hr_luma, sr_luma)` gives for each photo."""
+
+    def __init__(self, name, border=BORDER, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.border = border
+        self.total = self.add_weight(name="total", initializer="zeros")
+        self.count = self.add_weight(name="count", initializer="zeros")
+
+    def update_state(self, hr: Tensor, sr: Tensor, sample_weight: Tensor | None = None) -> None:
+        """Adds a batch; hr and sr are float [B,H,W,3] in [0, 1], rounded to 8 bits here. Weights are not supported."""
+        if sample_weight is not None:
+            raise ValueError(f"{self.name} counts every photo once; sample weights are not supported")
+        values = self._of_photos(self._luma(hr), self._luma(sr))
+        self.total.assign_add(ops.sum(values))
+        self.count.assign_add(ops.cast(ops.shape(values)[0], "float32"))
+
+    def result(self) -> Tensor:
+        """Mean over all photos so far; 0 before the first."""
+        return ops.divide_no_nan(self.total, self.count)
+
+    def _luma(self, rgb):
+        eight_bits = ops.round(ops.clip(ops.cast(rgb, "float32"), 0.0, 1.0) * 255.0)
+        eight_bits = eight_bits[:, self.border : -self.border or None, self.border : -self.border or None]
+        return ops.sum(eight_bits * (np.float32(_LUMA) / np.float32(255.0)), axis=-1) + 16.0
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "border": self.border}
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class PSNR(_MeanOverPhotos):
+    """Mean PSNR on Y in dB; a perfect photo counts as 100 dB."""
+
+    def __init__(self, name="psnr_y", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def _of_photos(self, hr, sr):
+        error = ops.mean(ops.square(hr - sr), axis=(1, 2))
+        return 10.0 * ops.log10(255.0**2 / ops.maximum(error, 255.0**2 * 1e-10))
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class SSIM(_MeanOverPhotos):
+    """Mean SSIM on Y."""
+
+    def __init__(self, name="ssim_y", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def _of_photos(self, hr, sr):
+        # Moments about 128 keep the squares small, which float32 needs; SSIM's covariances do not depend on the shift.
+        hr, sr = hr[..., None] - 128.0, sr[..., None] - 128.0
+        mean_hr, mean_sr = _blur(hr), _blur(sr)
+        variance_hr = _blur(hr * hr) - mean_hr**2
+        variance_sr = _blur(sr * sr) - mean_sr**2
+        covariance = _blur(hr * sr) - mean_hr * mean_sr
+        mean_hr, mean_sr = mean_hr + 128.0, mean_sr + 128.0
+        c1, c2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
+        luminance = (2 * mean_hr * mean_sr + c1) / (mean_hr**2 + mean_sr**2 + c1)
+        structure = (2 * covariance + c2) / (variance_hr + variance_sr + c2)
+        return ops.mean(luminance * structure, axis=(1, 2, 3))
+
+
+def _blur(values):
+    """Gaussian window over the valid area of [B,H,W,1]."""
+    distance = np.arange(_WINDOW) - _WINDOW // 2
+    weights = np.exp(-(distance**2) / (2 * _SIGMA**2))
+    weights = np.float32(weights / weights.sum())
+    for shape in ((_WINDOW, 1, 1, 1), (1, _WINDOW, 1, 1)):
+        values = ops.conv(values, ops.convert_to_tensor(weights.reshape(shape)), padding="valid")
+    return values

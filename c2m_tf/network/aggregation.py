@@ -1,0 +1,115 @@
+"""Dynamic aggregation: the reference's texture, carried to where the LR photo needs it.
+
+At one level (stride 4, 2 or 1) the flow found by matching says roughly where to look; two convolutions over the LR branch's
+feature and the reference's feature add learned residuals and masks; a deformable convolution samples the reference there.
+
+    offset features = LeakyReLU(conv(LeakyReLU(conv([x, reference]))))
+    dy, dx, mask    = conv(offset features), blocks of 72 = 8 groups x 9 taps each; mask through a sigmoid
+    output          = LeakyReLU(ModulatedDeformConv2D(reference, [dy | dx] + pre-offset, mask))
+
+Note that the convolutions see the reference where it lies, not where it is matched to; the published network does so.
+
+Source: C2-Matching (CVPR 2021), section 3.3.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from c2m_tf.network.deform_conv import TAPS, ModulatedDeformConv2D
+from c2m_tf.network.matching import pre_offsets
+from c2m_tf.network.tensors import Tensor
+
+LEAKY_SLOPE = 0.1
+DEFORMABLE_GROUPS = 8
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class DynamicAggregation(layers.Layer):
+    """One level of dynamic aggregation.
+
+    Args:
+        channels: channels of the reference's feature at this level, and of the output.
+        scale: pixels of this level in a cell of the flow: 1, 2 or 4.
+        residual_offsets: False leaves the residual offsets out: every tap samples one pixel, and only masks are learnt.
+
+    Call arguments:
+        x: [B, scale*h, scale*w, 64], the LR branch's feature.
+        reference: [B,H,W,channels], the reference's feature; any H, W.
+        flow: float32 [B,h+2,w+2,2], (dy, dx) in cells, with a border as `matching.pre_offsets` wants it.
+        context: [B, scale*h, scale*w, channels], the reference's feature at x's own place, zeros where there is none.
+        training: passed on to the deformable convolution.
+
+    Returns:
+        [B, scale*h, scale*w, channels].
+
+    Offsets and masks can be kept at the values that training starts from (`learns_offsets = False`, before the model
+    is first called): the three convolutions are then left out and do not train, and a training step costs a third.
+    """
+
+    def __init__(self, channels: int, scale: int, residual_offsets: bool = True, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.channels = channels
+        self.scale = scale
+        self.residual_offsets = residual_offsets
+        self._learns_offsets = True
+        name, dtype = self.name, self.dtype_policy
+        normal = keras.initializers.RandomNormal(stddev=0.02)
+        common = {"padding": "same", "dtype": dtype}
+        self.offset_conv1 = layers.Conv2D(channels, 3, kernel_initializer=normal, name=f"{name}_offset_conv1", **common)
+        self.offset_conv2 = layers.Conv2D(channels, 3, kernel_initializer=normal.clone(), name=f"{name}_offset_conv2", **common)
+        self.offset_mask = layers.Conv2D(
+            (3 if residual_offsets else 1) * DEFORMABLE_GROUPS * TAPS,
+            3,
+            kernel_initializer="zeros",
+            name=f"{name}_dyn_agg_conv_offset_mask",
+            **common,
+        )
+        self.deform_conv = ModulatedDeformConv2D(channels, DEFORMABLE_GROUPS, name=f"{name}_dyn_agg", dtype=dtype)
+
+    @property
+    def learns_offsets(self) -> bool:
+        """Whether residual offsets and masks come from the convolutions; if not, they are 0 and 0.5."""
+        return self._learns_offsets
+
+    @learns_offsets.setter
+    def learns_offsets(self, value: bool) -> None:
+        self._learns_offsets = value
+        for layer in (self.offset_conv1, self.offset_conv2, self.offset_mask):
+            layer.trainable = value
+
+    def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> None:
+        reference_shape = (*x_shape[:3], self.channels)
+        points = DEFORMABLE_GROUPS * TAPS
+        self.offset_conv1.build((*x_shape[:3], x_shape[-1] + self.channels))
+        self.offset_conv2.build(reference_shape)
+        self.offset_mask.build(reference_shape)
+        self.deform_conv.build(reference_shape, (*x_shape[:3], 2 * points), (*x_shape[:3], points))
+
+    def call(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool = False) -> Tensor:
+        flow = pre_offsets(flow, self.scale)
+        if not self.learns_offsets:
+            return ops.leaky_relu(self.deform_conv.call_at_pixels(reference, flow, training=training), LEAKY_SLOPE)
+        features = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(context, self.compute_dtype)], axis=-1)
+        features = ops.leaky_relu(self.offset_conv1(features), LEAKY_SLOPE)
+        features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)
+        raw = self.offset_mask(features)
+        mask = ops.sigmoid(raw[..., -DEFORMABLE_GROUPS * TAPS :])
+        if self.residual_offsets:
+            offsets = ops.cast(raw[..., : -DEFORMABLE_GROUPS * TAPS], "float32")
+            output = self.deform_conv(reference, offsets, mask, flow, training=training)
+        else:
+            output = self.deform_conv.call_at_pixels(reference, flow, mask, training=training)
+        return ops.leaky_relu(output, LEAKY_SLOPE)
+
+    def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> tuple:
+        return (*x_shape[:3], self.channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "scale": self.scale,
+            "residual_offsets": self.residual_offsets,
+        }

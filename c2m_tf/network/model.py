@@ -1,0 +1,230 @@
+"""C2Matching: the whole system as one keras.Model.
+
+    lr -> bicubic 4x -> extractor_lr  \\
+                                        matching -> flow \\
+    ref -------------> extractor_ref  /                    restoration -> sr
+    ref -------------> reference_encoder -----------------/
+
+Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Several references
+are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from c2m_tf.network.features import contrastive_extractor, reference_encoder
+from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network.matching import bordered, flow_from_matches, match
+from c2m_tf.network.restoration import restoration_network, variant_named
+from c2m_tf.network.sizes import larger, round_up
+from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.upsampling import bicubic_upsample
+
+# Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
+ATLAS_GAP = 4
+# Pixels a side that a cell has at each level.
+_PIXELS_IN_CELL = {"relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class C2Matching(keras.Model):
+    """Reference-based 4x super-resolution (Jiang et al., CVPR 2021).
+
+    Args:
+        variant: "full" (8,865,547 parameters in the restoration network), "light" (4,825,395), or "light-integer" (4,576,275),
+            which is not published: light without residual offsets.
+        parts: the four networks by name, for those who make them in another way; None for new ones.
+        dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
+
+    Call arguments:
+        inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1].
+
+    Returns:
+        float32 [B,4h,4w,3], not clamped to [0, 1].
+
+    Example:
+        model = C2Matching.from_preset("light")
+        sr = model.predict({"lr": lr[None], "ref": ref[None]})[0]
+    """
+
+    def __init__(
+        self, variant: str = "full", name: str = "c2_matching", parts: dict[str, keras.Model] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(name=name, autocast=False, **kwargs)
+        self.variant = variant
+        aggregates_small = variant_named(variant).aggregates_small
+        self.levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
+        parts = self._new_parts() if parts is None else parts
+        self.extractor_lr, self.extractor_ref = parts["extractor_lr"], parts["extractor_ref"]
+        # The best match is a hard choice and passes no gradient on; extractors learn by their own losses.
+        self.extractor_lr.trainable = self.extractor_ref.trainable = False
+        self.reference_encoder, self.restoration = parts["reference_encoder"], parts["restoration"]
+        self.built = True
+
+    def _new_parts(self):
+        dtype = self.dtype_policy
+        return {
+            "extractor_lr": contrastive_extractor("extractor_lr", dtype),
+            "extractor_ref": contrastive_extractor("extractor_ref", dtype),
+            "reference_encoder": reference_encoder(self.levels, "reference_encoder", dtype),
+            "restoration": restoration_network(self.variant, "restoration", dtype),
+        }
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
+        reference = self.encode_reference(inputs["ref"])
+        flow, _ = self.find_flow(inputs["lr"], reference)
+        return self.restore(inputs["lr"], flow, reference, training=training)
+
+    def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
+        """Everything that is computed of the reference alone; use it for as many LR photos as you like.
+
+        Args:
+            references: [B,H,W,3] in [0, 1], or a list of such, of any sizes.
+
+        Returns:
+            Dict of tensors over the atlas's grid of Y x X cells: "matching" [B,Y,X,256], "candidates" [Y,X] (1 where a
+            cell shows a reference), "relu1_1" [B,4Y,4X,64], "relu2_1" [B,2Y,2X,128], and for the full variant
+            "relu3_1" [B,Y,X,256].
+        """
+        if not isinstance(references, (list, tuple)):
+            return self._encode_one(references)
+        encoded = [self._encode_one(reference) for reference in references]
+        return encoded[0] if len(encoded) == 1 else atlas(encoded)
+
+    def find_flow(self, lr: Tensor, reference: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Where the reference shows what the LR photo shows.
+
+        Args:
+            lr: [B,h,w,3] in [0, 1].
+            reference: result of `encode_reference`.
+
+        Returns:
+            flow: float32 [B,h,w,2], (dy, dx) in cells of the atlas (`matching.flow_from_matches`).
+            score: float32 [B,h-2,w-2], mean cosine of the matched patches.
+        """
+        features = self.extractor_lr(bicubic_upsample(lr))
+        matches, score = match(features, reference["matching"], reference["candidates"])
+        return flow_from_matches(matches), score
+
+    def restore(
+        self,
+        lr: Tensor,
+        flow: Tensor,
+        reference: dict[str, Tensor],
+        origin: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """SR photo from the LR photo, the flow and the encoded reference; or a tile of it from their tiles.
+
+        Args:
+            lr: [B,h,w,3] in [0, 1], the photo or a tile of it.
+            flow: float32 [B,h,w,2], the photo's flow; or [B,h+2,w+2,2], the tile's, with the two rows above it and the two
+                columns left of it, zeros outside the photo.
+            reference: result of `encode_reference`.
+            origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
+
+        Returns:
+            [B,4h,4w,3], not clamped to [0, 1].
+        """
+        flow = ops.convert_to_tensor(flow)
+        # Displacements of a tile are counted from its own pixels.
+        flow = bordered(flow) if origin is None else flow + ops.cast(origin, "float32")
+        inputs = {"lr": ops.convert_to_tensor(lr), "flow": flow}
+        height, width = ops.shape(inputs["lr"])[1:3]
+        for level in self.levels:
+            feature = inputs[level] = ops.convert_to_tensor(reference[level])
+            scale = _PIXELS_IN_CELL[level]
+            start = None if origin is None else (scale * origin[0], scale * origin[1])
+            inputs[f"context_{level}"] = _context(feature, start, scale * height, scale * width)
+        return self.restoration(inputs, training=training)
+
+    def _encode_one(self, reference):
+        rows, columns = (size // FEATURE_STRIDE for size in ops.shape(reference)[1:3])
+        padded = _pad_to_cells(reference)
+        activations = self.reference_encoder(padded)
+        matching = self.extractor_ref(padded)
+        all_rows, all_columns = ops.shape(matching)[1:3]
+        # A cell that is partly padding shows something that is not there.
+        candidates = (ops.arange(all_rows) < rows)[:, None] & (ops.arange(all_columns) < columns)
+        encoded = {"matching": matching, "candidates": ops.cast(candidates, "float32")}
+        return encoded | activations
+
+    def compute_output_shape(self, input_shape) -> tuple:
+        batch, height, width, channels = input_shape["lr"]
+        return (batch, height and 4 * height, width and 4 * width, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "variant": self.variant}
+
+    @classmethod
+    def from_preset(cls, preset: str, dtype: str = "float32") -> "C2Matching":
+        """The model with weights that ship with this package.
+
+        Args:
+            preset: a name of `c2m_tf.weights.presets.PRESETS`, e.g. "light".
+            dtype: dtype policy, "float32" or "mixed_bfloat16".
+
+        Returns:
+            C2Matching.
+
+        Raises:
+            ValueError: unknown preset; the message names those that exist.
+        """
+        from c2m_tf.weights.presets import load_preset  # presets builds models of this class
+
+        return load_preset(preset, dtype)
+
+
+def _pad_to_cells(reference):
+    """Repeats the last row and column until height and width are multiples of 4."""
+    for axis in (1, 2):
+        size = ops.shape(reference)[axis]
+        padded = ops.minimum(ops.arange(round_up(size, FEATURE_STRIDE)), size - 1)
+        reference = ops.take(reference, padded, axis=axis)
+    return reference
+
+
+def _context(feature, start, height, width):
+    """The part of a reference's feature of that start (y, x) and size, zeros where the feature ends before."""
+    rows, columns = ops.shape(feature)[1:3]
+    if start is None:
+        cropped = feature[:, :height, :width]
+        rows, columns = ops.shape(cropped)[1:3]
+        return ops.pad(cropped, [[0, 0], [0, height - rows], [0, width - columns], [0, 0]])
+    for axis, first, size, end in ((1, start[0], height, rows), (2, start[1], width, columns)):
+        wanted = first + ops.arange(size)
+        inside = ops.cast(wanted < end, feature.dtype)
+        inside = ops.reshape(inside, (1, size, 1, 1) if axis == 1 else (1, 1, size, 1))
+        feature = ops.take(feature, ops.minimum(wanted, end - 1), axis=axis) * inside
+    return feature
+
+
+def atlas(encoded: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Encoded references as one: stacked along y, `ATLAS_GAP` cells between, to the width of the widest.
+
+    Args:
+        encoded: results of `C2Matching.encode_reference`, each for one reference.
+
+    Returns:
+        Dict of the same names.
+    """
+    columns = ops.shape(encoded[0]["candidates"])[1]
+    for reference in encoded[1:]:
+        columns = larger(columns, ops.shape(reference["candidates"])[1])
+    scales = _PIXELS_IN_CELL | {"matching": 1}
+    atlas = {}
+    for name in encoded[0]:
+        pieces = []
+        for position, reference in enumerate(encoded):
+            gap = ATLAS_GAP if position < len(encoded) - 1 else 0
+            piece = reference[name]
+            if name == "candidates":
+                pieces.append(ops.pad(piece, [[0, gap], [0, columns - ops.shape(piece)[1]]]))
+            else:
+                right = scales[name] * columns - ops.shape(piece)[2]
+                pieces.append(ops.pad(piece, [[0, 0], [0, scales[name] * gap], [0, right], [0, 0]]))
+        atlas[name] = ops.concatenate(pieces, axis=0 if name == "candidates" else 1)
+    return atlas

@@ -1,0 +1,167 @@
+"""The restoration network: LR photo + flow + reference features -> SR photo.
+
+    content         conv, 16 residual blocks on the LR photo                                     64 @ h
+    small  (h)      [content, aggregated relu3_1] -> 64, residual blocks, + content, 2x up       64 @ 2h
+    medium (2h)     [.., aggregated relu2_1] -> 64, residual blocks, + input, 2x up              64 @ 4h
+    large  (4h)     [.., aggregated relu1_1] -> 64, residual blocks, + input, 64 -> 32 -> 3       3 @ 4h
+    output          + bilinear 4x of the LR photo (not clamped)
+
+The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
+not published, also leaves out residual offsets: its taps sample whole pixels, which spares a phone most of the gathering.
+Layer names are the published ones with "_" for ".", so that the checkpoint importer needs no table.
+
+Source: C2-Matching (CVPR 2021), section 3.3 and supplementary Tables 2 and 3; initialisation N(0, 0.02) as published.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import layers, ops
+
+from c2m_tf.network.aggregation import LEAKY_SLOPE, DynamicAggregation
+from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.upsampling import BilinearUpsample
+
+WIDTH = 64
+
+
+class Variant(NamedTuple):
+    """What distinguishes the sizes of the network."""
+
+    aggregates_small: bool
+    residual_offsets: bool
+    content_blocks: int
+    small_blocks: int
+    medium_blocks: int
+    large_blocks: int
+    parameters: int
+
+
+VARIANTS = {
+    "full": Variant(True, True, 16, 16, 16, 16, 8_865_547),
+    "light": Variant(False, True, 16, 16, 8, 4, 4_825_395),
+    "light-integer": Variant(False, False, 16, 16, 8, 4, 4_576_275),
+}
+
+
+def restoration_network(variant: str = "full", name: str = "restoration", dtype: Any = None) -> keras.Model:
+    """Builds the restoration network.
+
+    Args:
+        variant: "full", "light" or "light-integer".
+        name: name of the model.
+        dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
+
+    Returns:
+        keras.Model over a dict of
+            "lr":       [B,h,w,3] in [0, 1],
+            "flow":     float32 [B,h+2,w+2,2], (dy, dx) in cells (`matching.flow_from_matches`), with a border
+                        (`matching.bordered`),
+            "context_relu1_1", ...: the reference's features at the LR photo's own place, of its size,
+            "relu3_1":  [B,H/4,W/4,256] (full only),
+            "relu2_1":  [B,H/2,W/2,128],
+            "relu1_1":  [B,H,W,64]
+        to the SR photo, float32 [B,4h,4w,3], not clamped.
+
+    Raises:
+        ValueError: unknown variant.
+    """
+    sizes = variant_named(variant)
+    builder = _Builder(dtype)
+    inputs = {"lr": keras.Input((None, None, 3), name="lr"), "flow": keras.Input((None, None, 2), name="flow")}
+    channels = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
+    for level, width in channels.items():
+        if level != "relu3_1" or sizes.aggregates_small:
+            for kind in (level, f"context_{level}"):
+                inputs[kind] = keras.Input((None, None, width), name=kind)
+
+    with keras.name_scope(name):
+        sr = _sr(builder, inputs, channels, sizes)
+    return keras.Model(inputs, sr, name=name)
+
+
+def _sr(builder, inputs, channels, sizes):
+    """The network from its inputs to the SR photo."""
+    content = builder.convolution(inputs["lr"], WIDTH, "content_extractor_conv_first", leaky=True)
+    content = builder.residual_blocks(content, sizes.content_blocks, "content_extractor_body")
+    levels = (
+        ("small", "relu3_1", 1, sizes.small_blocks),
+        ("medium", "relu2_1", 2, sizes.medium_blocks),
+        ("large", "relu1_1", 4, sizes.large_blocks),
+    )
+    features = content
+    for level, activation, scale, blocks in levels:
+        skip = features
+        if activation in inputs:
+            width = channels[activation]
+            aggregation = DynamicAggregation(width, scale, sizes.residual_offsets, name=level, dtype=builder.dtype)
+            aggregated = aggregation(features, inputs[activation], inputs["flow"], inputs[f"context_{activation}"])
+            features = layers.Concatenate(name=f"concatenate_{level}", dtype=builder.dtype)([features, aggregated])
+        features = builder.convolution(features, WIDTH, f"head_{level}_0", leaky=True)
+        features = builder.residual_blocks(features, blocks, f"body_{level}")
+        features = layers.Add(name=f"skip_{level}", dtype=builder.dtype)([features, skip])
+        if level != "large":
+            features = builder.convolution(features, 4 * WIDTH, f"tail_{level}_0")
+            features = PixelShuffle(name=f"pixel_shuffle_{level}", dtype=builder.dtype)(features)
+            features = layers.LeakyReLU(LEAKY_SLOPE, name=f"tail_{level}_leaky", dtype=builder.dtype)(features)
+    features = builder.convolution(features, WIDTH // 2, "tail_large_0", leaky=True)
+    residual = builder.convolution(features, 3, "tail_large_2")
+    skip = BilinearUpsample(name="bilinear_skip")(inputs["lr"])
+    return layers.Add(name="sr", dtype="float32")([residual, skip])
+
+
+def variant_named(variant: str) -> Variant:
+    """The `Variant` of that name; raises ValueError, naming the choices, if there is none."""
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}; choose one of {', '.join(VARIANTS)}")
+    return VARIANTS[variant]
+
+
+class _Builder:
+    """The two pieces that the network repeats, under one dtype policy."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def convolution(self, features, filters, name, leaky=False, activation=None):
+        normal = keras.initializers.RandomNormal(stddev=0.02)
+        convolution = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            activation=activation,
+            kernel_initializer=normal,
+            name=name,
+            dtype=self.dtype,
+        )
+        features = convolution(features)
+        if leaky:
+            features = layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_leaky", dtype=self.dtype)(features)
+        return features
+
+    def residual_blocks(self, features, count, name):
+        """`count` times x + conv(ReLU(conv(x))), without normalisation."""
+        for block in range(count):
+            residual = self.convolution(features, WIDTH, f"{name}_{block}_conv1", activation="relu")
+            residual = self.convolution(residual, WIDTH, f"{name}_{block}_conv2")
+            features = layers.Add(name=f"{name}_{block}_add", dtype=self.dtype)([features, residual])
+        return features
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class PixelShuffle(layers.Layer):
+    """[B,h,w,4*C] -> [B,2h,2w,C]; channel (2a+b)*C + c of a pixel goes to row a, column b of its 2x2 block."""
+
+    def call(self, features: Tensor) -> Tensor:
+        batch, height, width = ops.shape(features)[:3]
+        channels = features.shape[-1] // 4
+        rows = ops.reshape(features, (batch * height, width, 2, 2 * channels))
+        rows = ops.transpose(rows, (0, 2, 1, 3))
+        return ops.reshape(rows, (batch, 2 * height, 2 * width, channels))
+
+    def compute_output_shape(self, input_shape) -> tuple:
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels // 4)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config()

@@ -1,0 +1,133 @@
+"""4x upsampling inside the graph: Pillow's bicubic, bit for bit, and the bilinear skip of the restoration network.
+
+Matching compares the reference with the bicubically upsampled LR photo. The published pipeline makes that picture
+with Pillow, which works on 8-bit pixels: a horizontal pass with fixed-point weights, rounding to 8 bits, then a
+vertical one. Doing the same integers here lets the whole model take an LR photo alone, also once exported.
+
+At 4x, output pixel 4x+p lies (p - 1.5) / 4 input pixels from input pixel x, so there are four sets of weights
+("phases"). Pillow drops taps outside the image and renormalises the rest, hence a table by how many are missing.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from c2m_tf.network.tensors import Tensor
+
+SCALE = 4
+_REACH = 2  # taps reach two input pixels to either side
+_PRECISION_BITS = 22  # of Pillow's fixed-point weights
+
+
+def _bicubic_table():
+    """int32 [missing on the left 0..2, missing on the right 0..2, phase, tap -2..2], Pillow's fixed-point weights."""
+    phase = np.arange(SCALE)[:, None]
+    tap = np.arange(-_REACH, _REACH + 1)[None, :]
+    distance = np.abs(tap - (phase - 1.5) / SCALE)
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    weights = np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
+    table = np.zeros((3, 3, SCALE, 2 * _REACH + 1), np.int32)
+    for left in range(3):
+        for right in range(3):
+            present = (tap >= left - _REACH) & (tap <= _REACH - right)
+            kept = weights * present
+            scaled = kept / kept.sum(1, keepdims=True) * (1 << _PRECISION_BITS)
+            table[left, right] = np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int32)
+    return table
+
+
+_BICUBIC_TABLE = _bicubic_table()
+
+
+def bicubic_upsample(lr: Tensor) -> Tensor:
+    """Pillow's `Image.resize` by 4 with BICUBIC, exactly.
+
+    Args:
+        lr: float [B,h,w,3] in [0, 1]; rounded to 8 bits first.
+
+    Returns:
+        float32 [B,4h,4w,3]: multiples of 1/255 in [0, 1]. No gradient flows (the pixels are integers on the way).
+    """
+    pixels = ops.cast(ops.floor(ops.clip(ops.cast(lr, "float32"), 0.0, 1.0) * 255.0 + 0.5), "int32")
+    pixels = _bicubic_pass(pixels, axis=2)
+    pixels = _bicubic_pass(pixels, axis=1)
+    return ops.cast(pixels, "float32") / 255.0
+
+
+def _bicubic_pass(pixels, axis):
+    length = ops.shape(pixels)[axis]
+    position = ops.arange(length)
+    missing_left = ops.maximum(_REACH - position, 0)
+    missing_right = ops.maximum(position + _REACH - (length - 1), 0)
+    table = ops.convert_to_tensor(_BICUBIC_TABLE.reshape(9, SCALE, -1))
+    weights = ops.take(table, missing_left * 3 + missing_right, axis=0)  # [length, phase, tap]
+    padding = [[0, 0]] * 4
+    padding[axis] = [_REACH, _REACH]
+    padded = ops.pad(pixels, padding)
+    total = 1 << (_PRECISION_BITS - 1)
+    for tap in range(2 * _REACH + 1):
+        total = total + _phases(_shifted(padded, tap, length, axis), weights[:, :, tap], axis)
+    return _interleave(ops.clip(ops.right_shift(total, _PRECISION_BITS), 0, 255), axis)
+
+
+def bilinear_upsample(lr: Tensor) -> Tensor:
+    """Bilinear 4x upsampling, half-pixel centres, edges clamped: the network's global skip.
+
+    Args:
+        lr: float [B,h,w,C].
+
+    Returns:
+        [B,4h,4w,C] of the same dtype.
+    """
+    for axis in (2, 1):
+        length = ops.shape(lr)[axis]
+        last = length - 1
+        neighbours = ops.arange(-1, length + 1)
+        padded = ops.take(lr, ops.clip(neighbours, 0, last), axis=axis)
+        weights = np.array([[0.375, 0.625, 0.0], [0.125, 0.875, 0.0], [0.0, 0.875, 0.125], [0.0, 0.625, 0.375]])
+        weights = ops.convert_to_tensor(weights, lr.dtype)[None]
+        total = sum(_phases(_shifted(padded, tap, length, axis), weights[:, :, tap], axis) for tap in range(3))
+        lr = _interleave(total, axis)
+    return lr
+
+
+def _shifted(padded, start, length, axis):
+    index = [slice(None)] * 4
+    index[axis] = slice(start, start + length)
+    return padded[tuple(index)]
+
+
+def _phases(values, weights, axis):
+    """Values [B,h,w,C] times weights [length or 1, phase] -> the phase axis stands after `axis`."""
+    shape = [1, 1, 1, 1, 1]
+    shape[axis], shape[axis + 1] = weights.shape[0] or -1, SCALE
+    return ops.expand_dims(values, axis + 1) * ops.reshape(weights, shape)
+
+
+def _interleave(values, axis):
+    shape = ops.shape(values)
+    merged = [*shape[:axis], shape[axis] * SCALE, *shape[axis + 2 :]]
+    return ops.reshape(values, merged)
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class BilinearUpsample(layers.Layer):
+    """Layer around `bilinear_upsample`, computed in float32: [B,h,w,C] -> [B,4h,4w,C]."""
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, dtype="float32", **kwargs)
+
+    def call(self, lr: Tensor) -> Tensor:
+        return bilinear_upsample(ops.cast(lr, "float32"))
+
+    def compute_output_shape(self, input_shape) -> tuple:
+        batch, height, width, channels = input_shape
+        return (batch, height and height * SCALE, width and width * SCALE, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["dtype"]
+        return config

@@ -1,0 +1,172 @@
+"""Upscaling files: one photo, or a folder whose photos are paired with references of the same name.
+
+A photo that fails is named and the rest goes on; the caller learns which failed.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from c2m_tf.photos import images
+from c2m_tf.photos.match_map import match_map
+from c2m_tf.photos.sheets import Panel, crop_panels, most_changed_box, sheet
+
+if TYPE_CHECKING:
+    from c2m_tf.upscaling.base import Reference, TiledUpscaler
+
+
+class Job(NamedTuple):
+    """One photo to upscale: its file, its references' files and the result's."""
+
+    lr: Path
+    refs: list[Path]
+    output: Path
+
+
+def plan(
+    source: str | os.PathLike, references: Iterable[str | os.PathLike], output: str | os.PathLike
+) -> tuple[list[Job], list[tuple[Path, str]]]:
+    """The jobs that a command line asks for, checked as far as that is possible without decoding photos.
+
+    Args:
+        source: LR photo, or folder of them.
+        references: reference photos used for every LR photo; or folders, from which the photos of the LR photo's name (without
+            suffix) are taken; or a mixture.
+        output: file for one photo (its folder must exist); folder for a folder, made if missing, results named <name>.png.
+
+    Returns:
+        jobs: list of Job.
+        problems: list of (LR file, reason) of photos that cannot be upscaled.
+
+    Raises:
+        images.ImageError: the input is missing, or the output of a single photo cannot be written or is an input.
+    """
+    source, output = Path(source), Path(output)
+    references = [Path(reference) for reference in references]
+    for path in (source, *references):
+        if not path.exists():
+            raise images.ImageError(f"{path} does not exist")
+    if not source.is_dir():
+        refs = _references_of(source, references)
+        images.check_output(output, [source, *refs])
+        return [Job(source, refs, output)], []
+
+    photos = [path for path in sorted(source.iterdir()) if path.suffix.lower() in images.SUFFIXES]
+    if not photos:
+        raise images.ImageError(f"{source} holds no photos ({' '.join(images.SUFFIXES)})")
+    if output.exists() and not output.is_dir():
+        raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
+    images.make_folder(output)
+    jobs, problems, results = [], [], {}
+    for photo in photos:
+        result = output / f"{photo.stem}.png"
+        try:
+            refs = _references_of(photo, references)
+            images.check_output(result, [*photos, *refs])
+            if result in results:
+                raise images.ImageError(f"{photo} and {results[result].name} would both become {result}; rename one")
+        except images.ImageError as error:
+            problems.append((photo, str(error)))
+            continue
+        results[result] = photo
+        jobs.append(Job(photo, refs, result))
+    return jobs, problems
+
+
+def run(
+    upscaler: "TiledUpscaler",
+    job: Job,
+    comparison: str | os.PathLike | None = None,
+    matches: str | os.PathLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Upscales one photo and writes it.
+
+    Args:
+        upscaler: `tiled.TiledUpscaler`.
+        job: Job.
+        comparison: optional file for a sheet that shows bicubic, SR and the first reference, and an enlarged detail.
+        matches: optional file for a picture of where the references show what the photo shows.
+        progress: called with (tiles done, tiles in all).
+
+    Raises:
+        ValueError: a photo cannot be read, used or written (`images.ImageError` is one).
+    """
+    lr = images.read(job.lr)
+    images.check_suffix(job.output, lr.alpha is not None)
+    refs = [images.read(path).rgb for path in job.refs]
+    reference = upscaler.encode_reference(refs)
+    result = upscale_photo(upscaler, lr, reference, progress)
+    images.write(job.output, *result)
+    sr = result.rgb
+    if comparison is not None:
+        bicubic = images.upsample(images.as_uint8(lr.rgb))
+        images.write(comparison, comparison_sheet(bicubic, sr, images.as_uint8(refs[0])))
+    if matches is not None:
+        images.write(matches, match_map(*upscaler.find_matches(lr.rgb, reference)))
+
+
+def upscale_photo(
+    upscaler: "TiledUpscaler",
+    lr: images.Photo,
+    reference: "Reference",
+    progress: Callable[[int, int], None] | None = None,
+) -> images.Photo:
+    """Upscales a photo with what belongs to it: alpha by bicubic, gray and colour profile as they are.
+
+    Args:
+        upscaler: `tiled.TiledUpscaler`.
+        lr: images.Photo.
+        reference: of `upscaler.encode_reference`.
+        progress: called with (tiles done, tiles in all).
+
+    Returns:
+        images.Photo, uint8.
+
+    Raises:
+        ValueError: see `TiledUpscaler.upscale`.
+    """
+    sr = images.as_uint8(upscaler.upscale(lr.rgb, reference, progress))
+    alpha = None if lr.alpha is None else images.upsample(images.as_uint8(lr.alpha))
+    return images.Photo(sr, alpha, lr.gray, lr.icc_profile)
+
+
+def comparison_sheet(
+    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray, hr: np.ndarray | None = None, detail: int = 96
+) -> np.ndarray:
+    """Sheet of bicubic, SR, HR if there is one, and the reference, and below, enlarged, the square that changed most.
+
+    Args:
+        bicubic, sr, hr: uint8 [H,W,3].
+        reference: uint8 [H',W',3].
+        detail: side of the enlarged square in pixels.
+
+    Returns:
+        uint8 picture.
+    """
+    whole = [Panel("bicubic", bicubic), Panel("C2-Matching", sr)]
+    if hr is not None:
+        whole.append(Panel("HR", hr))
+    box = most_changed_box(bicubic, sr, detail)
+    return sheet([[*whole, Panel("reference", reference)], crop_panels(whole, box)])
+
+
+def _references_of(photo, references):
+    """Reference files of a photo: files as they are, from each folder the one with the photo's name."""
+    found = []
+    for reference in references:
+        if reference.is_dir():
+            named = [
+                path
+                for path in sorted(reference.iterdir())
+                if path.stem == photo.stem and path.suffix.lower() in images.SUFFIXES
+            ]
+            if not named:
+                raise images.ImageError(f"{photo} has no reference named {photo.stem} in {reference}")
+            found.extend(named)
+        else:
+            found.append(reference)
+    return found

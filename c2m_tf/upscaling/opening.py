@@ -1,0 +1,54 @@
+"""The upscaler for what a user names as a model: a preset, a .keras file, a .tflite file, or the folder of a SavedModel."""
+
+import os
+from pathlib import Path
+
+from c2m_tf.startup import start_keras
+from c2m_tf.upscaling.base import TiledUpscaler
+from c2m_tf.upscaling.plans import check_sizes
+
+
+def open_upscaler(
+    source: str | os.PathLike,
+    dtype: str | None = None,
+    max_memory: int | None = None,
+    search: str = "auto",
+    tile: int | None = None,
+    window: int | None = None,
+) -> TiledUpscaler:
+    """Loads a model.
+
+    Args:
+        source: preset; .keras file; .tflite file of `python -m export tflite`; folder of `python -m export saved-model`, the
+            newest of whose versions is taken.
+        dtype: dtype policy, None for the model's own. This and the last three are for presets and .keras files alone.
+        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+        search, tile, window: see `upscaler.Upscaler`.
+
+    Returns:
+        TiledUpscaler.
+
+    Raises:
+        ValueError: no such model, a damaged one, or settings that it does not take.
+        ImportError: a .tflite file, and its runtime is not installed.
+    """
+    check_sizes(search, tile, window)
+    path = Path(source)
+    if path.suffix == ".tflite" or path.is_dir():
+        given = {"precision": dtype, "search": None if search == "auto" else search, "tile": tile, "window": window}
+        chosen = [name for name, value in given.items() if value is not None]
+        if chosen:
+            raise ValueError(f"{path} was exported with its own {chosen[0]}; leave --{chosen[0]} out")
+    if path.suffix == ".tflite":
+        from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
+
+        return TFLiteUpscaler(path, max_memory)
+    start_keras()
+    if path.is_dir():
+        from c2m_tf.upscaling.saved_model_upscaler import SavedModelUpscaler
+
+        return SavedModelUpscaler(path, max_memory)
+    from c2m_tf.upscaling.keras_upscaler import Upscaler
+    from c2m_tf.weights.presets import load_model
+
+    return Upscaler(load_model(source, dtype), max_memory, search, tile, window)

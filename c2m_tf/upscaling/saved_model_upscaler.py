@@ -1,0 +1,77 @@
+"""Upscaling with a SavedModel of `python -m export saved-model`, as TensorFlow Serving does it: the whole photo at once.
+
+The only file of the package that imports TensorFlow itself, because a SavedModel is TensorFlow's.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from c2m_tf.photos.images import as_float
+from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler
+from c2m_tf.upscaling.plans import Plan, make_plan
+from c2m_tf.upscaling.tiles import Tile
+
+
+class SavedModelUpscaler(TiledUpscaler):
+    """Upscales photos 4x with a SavedModel, one reference each, within the limits that it was exported with.
+
+    Args:
+        folder: of versions, of which the newest is taken, or a version itself.
+        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+
+    Raises:
+        ValueError: no SavedModel, or another one.
+    """
+
+    def __init__(self, folder: str | os.PathLike, max_memory: int | None = None) -> None:
+        import tensorflow as tf
+
+        super().__init__(max_memory)
+        version = _newest(Path(folder))
+        try:
+            self._loaded = tf.saved_model.load(str(version))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise ValueError(f"{version} cannot be loaded as a SavedModel: {' '.join(str(error).split())}") from error
+        if "upscale" not in self._loaded.signatures:
+            raise ValueError(f"{version} has no signature upscale; make one by python -m export saved-model")
+        self._errors = tf.errors.InvalidArgumentError
+
+    def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
+        side = max(lr_shape[:2])
+        return make_plan(lr_shape, list(ref_shapes), "exact", -(-side // 4) * 4, 0)
+
+    def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
+        raise ValueError("a SavedModel does not tell its matches; give a preset, a .keras or a .tflite file")
+
+    def _restorer(self, lr: np.ndarray, reference: Reference, plan: Plan) -> Callable[[Tile], np.ndarray]:
+        if len(reference.photos) != 1:
+            raise ValueError(f"a SavedModel takes one reference, here are {len(reference.photos)}; give the best one")
+
+        def restore(tile):
+            inputs = {"lr": as_float(lr)[None], "ref": as_float(reference.photos[0])[None]}
+            try:
+                return self._loaded.signatures["upscale"](**inputs)["sr"].numpy()[0]
+            except self._errors as error:
+                raise ValueError(_sentence(error.message)) from error
+
+        return restore
+
+
+def _sentence(message):
+    """What the graph's own check says, out of all that TensorFlow puts around it."""
+    found = re.search(r"assertion failed: \[(.*?)\]", message)
+    return found[1] if found else " ".join(message.split())
+
+
+def _newest(folder):
+    """The folder of the SavedModel itself."""
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [path for path in folder.iterdir() if path.name.isdigit() and (path / "saved_model.pb").is_file()]
+    if not versions:
+        raise ValueError(f"{folder} holds no SavedModel; make one by python -m export saved-model -o {folder}")
+    return max(versions, key=lambda path: int(path.name))

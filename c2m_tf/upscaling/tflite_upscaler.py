@@ -1,0 +1,143 @@
+"""Upscaling photos of any size with a .tflite file, as a phone does it: fixed tiles and windows, no TensorFlow.
+
+    upscaler = TFLiteUpscaler("c2m_light_int8.tflite")
+    sr = upscaler.upscale(lr, ref)
+
+`locate` of the file matches small versions of the photos, from which `windows` chooses a window of the reference for each tile;
+`upscale` restores the tile from it. What is smaller than the file's sizes is extended by its last row and column; matches that
+fall into an extension do not count.
+
+The runtime keeps what a signature needs until the interpreter goes, so each signature gets one of its own for as long as it is
+used: memory is that of the larger one.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
+from c2m_tf.photos.images import SCALE, as_float
+from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler
+from c2m_tf.upscaling.plans import Plan
+from c2m_tf.upscaling.tiles import Tile
+from c2m_tf.upscaling.windows import CoarseMatches
+
+THREADS = 2
+_SIGNATURES = {"locate": ("lr_thumb", "ref_thumb"), "upscale": ("lr_tile", "ref_window")}
+
+# Peak bytes, an upper fit to measurements: what does not depend on the file, an SR pixel of a tile and a pixel of a window with
+# all that is computed of them, a result's pixel, a given photo's pixel.
+_FIXED_BYTES = 300 * 2**20
+_BYTES_PER_TILE_PIXEL = 6000
+_BYTES_PER_WINDOW_PIXEL = 3000
+_BYTES_PER_RESULT_PIXEL = 32
+_BYTES_PER_GIVEN_PIXEL = 16
+
+
+class TFLiteUpscaler(TiledUpscaler):
+    """Upscales photos 4x with a file that `python -m export tflite` or `quantize` wrote. Threads take turns.
+
+    Args:
+        path: .tflite file.
+        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+        threads: that the runtime uses.
+
+    Raises:
+        ValueError: no such file, or a file of another kind.
+        ImportError: the runtime, ai-edge-litert, is not installed.
+    """
+
+    def __init__(self, path: str | os.PathLike, max_memory: int | None = None, threads: int = THREADS) -> None:
+        super().__init__(max_memory)
+        self.path = Path(path)
+        self._threads = threads
+        interpreter = _interpreter(self.path, threads)
+        known = interpreter.get_signature_list()
+        sizes = {}
+        for signature, inputs in _SIGNATURES.items():
+            if signature not in known or set(known[signature]["inputs"]) != set(inputs):
+                raise ValueError(
+                    f"{path} has no signature {signature}({', '.join(inputs)}); make one by python -m export tflite"
+                )
+            details = interpreter.get_signature_runner(signature).get_input_details()
+            sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
+        self.tile, self.window = sizes["upscale"]
+        self._lr_thumb, self._ref_thumb = sizes["locate"]
+
+    def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
+        memory = (
+            _FIXED_BYTES
+            + self.path.stat().st_size
+            + (SCALE * self.tile) ** 2 * _BYTES_PER_TILE_PIXEL
+            + self.window**2 * _BYTES_PER_WINDOW_PIXEL
+            + lr_shape[0] * lr_shape[1] * SCALE**2 * _BYTES_PER_RESULT_PIXEL
+            + sum(shape[0] * shape[1] for shape in ref_shapes) * _BYTES_PER_GIVEN_PIXEL
+        )
+        return Plan("window", self.tile, self.window, memory)
+
+    def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
+        lr, reference, _ = self._checked_inputs(lr, refs)
+        with self._turn:
+            coarse = self._coarse_matches(lr, reference)
+        return coarse.flow.astype(np.float32), coarse.score
+
+    def _restorer(self, lr: np.ndarray, reference: Reference, plan: Plan) -> Callable[[Tile], np.ndarray]:
+        coarse = self._coarse_matches(lr, reference)
+        upscale = self._runner("upscale")
+
+        def restore(tile):
+            window = coarse.window(tile, self.window).of(reference.photos)
+            inputs = {
+                "lr_tile": _extended(as_float(lr[tile.rows, tile.columns]), self.tile),
+                "ref_window": _extended(as_float(window), self.window),
+            }
+            return upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
+
+        return restore
+
+    def _runner(self, signature):
+        """A function that runs a signature, in an interpreter of its own that goes with it."""
+        return _interpreter(self.path, self._threads).get_signature_runner(signature)
+
+    def _coarse_matches(self, lr, reference):
+        factor = max(1.0, max(lr.shape[:2]) / self._lr_thumb)
+        for photo in reference.photos:
+            factor = max(factor, max(photo.shape[:2]) / self._ref_thumb)
+        return CoarseMatches(lr, reference.photos, self._locate, factor)
+
+    def _locate(self, lr, refs):
+        """Matches of small photos in the reference that fits best at each place; see `windows.Locate`."""
+        height, width = (side - PATCH + 1 for side in lr.shape[:2])
+        lr_thumb = _extended(lr, self._lr_thumb)
+        best_number = np.zeros((height, width), int)
+        best_match, best_score = np.zeros((height, width, 2), int), np.full((height, width), -2.0, np.float32)
+        locate = self._runner("locate")
+        for number, ref in enumerate(refs):
+            found = locate(lr_thumb=lr_thumb, ref_thumb=_extended(ref, self._ref_thumb))
+            match, score = found["matches"][0, :height, :width], found["score"][0, :height, :width]
+            last = np.array(ref.shape[:2]) // FEATURE_STRIDE - PATCH
+            score = np.where((match <= last).all(axis=-1), score, -1.0)
+            better = score > best_score
+            best_number[better], best_score[better] = number, score[better]
+            best_match[better] = np.minimum(match, last)[better]
+        return best_number, best_match, best_score
+
+
+def _interpreter(path, threads):
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise ImportError(f"{path} needs the TFLite runtime; install it by pip install ai-edge-litert") from error
+    if not path.is_file():
+        raise ValueError(f"model {path} does not exist")
+    try:
+        return Interpreter(str(path), num_threads=threads)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} is no TFLite file that this runtime reads: {' '.join(str(error).split())}") from error
+
+
+def _extended(photo, side):
+    """[1,side,side,3] float32: the photo, its last row and column repeated."""
+    return np.pad(photo, ((0, side - photo.shape[0]), (0, side - photo.shape[1]), (0, 0)), mode="edge")[None]

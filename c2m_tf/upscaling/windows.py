@@ -1,0 +1,127 @@
+"""Where to look in a large reference: matches of small versions of the photos choose a window for each tile.
+
+Exact search compares every patch with every other, so its time grows with the square of the area. Above a budget, both
+photos are made small by one factor and matched; for each tile of the LR photo the window of the reference is taken that most of
+the tile's matches fall into. Time and memory then grow with the area.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.photos.images import as_float, as_uint8, bicubic
+from c2m_tf.upscaling.tiles import Tile
+
+# Cells that a small version has at most: the coarse search then takes about a second whatever the photos.
+MOST_CELLS = 16384
+
+# Matches the 3x3 patches of two small photos: (LR [h,w,3], references) -> reference's number int [h-2,w-2], top-left cells int
+# [h-2,w-2,2] (y, x) in it, score float [h-2,w-2].
+Locate = Callable[[np.ndarray, Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+class Window(NamedTuple):
+    """A window of a reference: which one, first pixel and size, in pixels of the reference."""
+
+    reference: int
+    y: int
+    x: int
+    height: int
+    width: int
+
+    def of(self, references: Sequence[np.ndarray]) -> np.ndarray:
+        """The window's pixels."""
+        return references[self.reference][self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+class CoarseMatches:
+    """Matches of small versions of an LR photo and its references.
+
+    Args:
+        lr: [h,w,3], uint8 or float in [0, 1].
+        references: list of [H,W,3] of the same kinds.
+        locate: see `Locate`.
+        factor: by how much photos are made smaller; by default `shrinking`.
+    """
+
+    def __init__(self, lr: np.ndarray, references: Sequence[np.ndarray], locate: Locate, factor: float | None = None) -> None:
+        factor = factor or shrinking(lr.shape, [reference.shape for reference in references])
+        small_lr = _small(lr, factor, 1)
+        small_references = [_small(reference, factor, FEATURE_STRIDE) for reference in references]
+        number, match, score = locate(small_lr, small_references)
+        # Centres of the patches, in pixels of the LR photo and in cells of the reference.
+        rows, columns = (lr.shape[axis] / small_lr.shape[axis] for axis in (0, 1))
+        height, width = score.shape
+        self._y, self._x = np.meshgrid((np.arange(height) + 1.5) * rows, (np.arange(width) + 1.5) * columns, indexing="ij")
+        cells = [[shape[axis] / FEATURE_STRIDE for axis in (0, 1)] for shape in (r.shape for r in references)]
+        small_cells = [[shape[axis] // FEATURE_STRIDE for axis in (0, 1)] for shape in (r.shape for r in small_references)]
+        self._cell = np.array(cells) / np.array(small_cells)  # of the small references, in cells of the large
+        self._reference = number
+        self._found = (match + 1.5) * self._cell[number]
+        self._weight = np.square(np.maximum(score, 0.0)) + 1e-6
+        self._sizes = [reference.shape[:2] for reference in references]
+        self._reach = max(rows, columns)
+        self.flow = self._found - np.stack([self._y, self._x], axis=-1)
+        self.score = score
+
+    def window(self, tile: Tile, size: int) -> Window:
+        """The window that most matches of a tile fall into.
+
+        Args:
+            tile: of the LR photo.
+            size: side of the window in pixels; a reference that is smaller along an axis is taken whole along it.
+        """
+        inside = (
+            (self._y >= tile.y - self._reach)
+            & (self._y <= tile.y + tile.height + self._reach)
+            & (self._x >= tile.x - self._reach)
+            & (self._x <= tile.x + tile.width + self._reach)
+        )
+        best = None
+        for reference in np.unique(self._reference[inside]):
+            chosen = inside & (self._reference == reference)
+            first, weight = _densest(self._found[chosen], self._weight[chosen], self._cell[reference], size / FEATURE_STRIDE)
+            if best is None or weight > best[0]:
+                best = weight, int(reference), first
+        _, reference, first = best
+        y, x = (_start(first[axis], size, self._sizes[reference][axis]) for axis in (0, 1))
+        height, width = (min(size, side) for side in self._sizes[reference])
+        return Window(reference, y, x, height, width)
+
+
+def shrinking(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> float:
+    """By how much, along each axis, photos are made smaller for the coarse search; 1 at least."""
+    cells = [lr_shape[0] * lr_shape[1], *(shape[0] * shape[1] / FEATURE_STRIDE**2 for shape in ref_shapes)]
+    return max(1.0, (max(cells) / MOST_CELLS) ** 0.5)
+
+
+def _small(photo, factor, multiple):
+    """The photo, smaller, its sides multiples of `multiple` and at least three times that."""
+    size = [max(3, round(side / factor / multiple)) * multiple for side in photo.shape[:2]]
+    return as_float(photo if list(photo.shape[:2]) == size else bicubic(as_uint8(photo), size))
+
+
+def _densest(found, weights, cell, size):
+    """Middle of the box of `size` cells a side that holds the most weight of the points `found` [N,2], and that weight."""
+    # Points are counted in squares of one coarse cell, the accuracy that they have.
+    square = np.maximum(cell, 1.0)
+    place = np.floor(found / square).astype(int)
+    place -= place.min(axis=0)
+    counts = np.zeros(place.max(axis=0) + 1)
+    np.add.at(counts, tuple(place.T), weights)
+    box = [max(1, min(int(size / square[axis]), counts.shape[axis])) for axis in (0, 1)]
+    total = np.pad(counts.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = total[box[0] :, box[1] :] - total[: -box[0], box[1] :] - total[box[0] :, : -box[1]] + total[: -box[0], : -box[1]]
+    top, left = np.unravel_index(int(sums.argmax()), sums.shape)
+    inside = ((place >= (top, left)) & (place < (top + box[0], left + box[1]))).all(axis=1)
+    members = found[inside]
+    return (members.min(axis=0) + members.max(axis=0)) / 2, float(sums[top, left])
+
+
+def _start(middle, size, side):
+    """First pixel of a window around `middle` (in cells) that stays inside a side of that many pixels."""
+    first = round(float(middle)) - size // FEATURE_STRIDE // 2
+    last = max(0, (side - size) // FEATURE_STRIDE)
+    return FEATURE_STRIDE * min(max(first, 0), last)

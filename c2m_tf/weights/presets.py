@@ -1,0 +1,127 @@
+"""Weights that ship with the package, and C2Matching models in files.
+
+A preset is one .npz of half-precision arrays named <part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from c2m_tf.network.aggregation import DEFORMABLE_GROUPS
+from c2m_tf.network.deform_conv import TAPS
+from c2m_tf.network.model import C2Matching
+from c2m_tf.photos.images import write_atomically
+
+_FOLDER = Path(__file__).parent
+_PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
+
+
+class Preset(NamedTuple):
+    """Weights that ship: which variant they are for, all parameters of the model, and how they were made."""
+
+    variant: str
+    parameters: int
+    description: str
+
+
+PRESETS = {
+    "light": Preset(
+        "light",
+        6_048_627,
+        "Light network, first weights: teacher, student and restoration (L1) trained briefly on a CPU; see docs/model-card.md.",
+    ),
+    "light-gan": Preset(
+        "light",
+        6_048_627,
+        "Light network, trained on from `light` by perceptual and adversarial loss: sharper to look at, 0.4 dB less PSNR.",
+    ),
+    "light-integer": Preset(
+        "light-integer",
+        5_799_507,
+        "The weights of `light` without residual offsets: faster, most of all on phones, at 0.002 dB less.",
+    ),
+}
+
+
+def load_preset(name: str, dtype: str = "float32") -> C2Matching:
+    """C2Matching with the weights of a preset; see `C2Matching.from_preset`."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
+    if name == "light-integer":
+        return without_residual_offsets(load_preset("light", dtype))
+    model = C2Matching(PRESETS[name].variant, dtype=dtype)
+    with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:
+        for key, variable in _named_variables(model):
+            variable.assign(arrays[key].astype(np.float32))
+    return model
+
+
+def without_residual_offsets(model: C2Matching) -> C2Matching:
+    """The light-integer model that a light one becomes when its residual offsets are dropped; all other weights are kept.
+
+    Args:
+        model: C2Matching of variant "light".
+
+    Returns:
+        C2Matching of variant "light-integer", of the same dtype policy.
+    """
+    integer = C2Matching("light-integer", dtype=model.dtype_policy)
+    weights = []
+    for variable, value in zip(integer.variables, model.get_weights(), strict=True):
+        # Masks are the last channels of the convolution that gives offsets and masks.
+        weights.append(value if variable.shape == value.shape else value[..., -DEFORMABLE_GROUPS * TAPS :])
+    integer.set_weights(weights)
+    return integer
+
+
+def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matching:
+    """A model from what a user names: a preset or a .keras file.
+
+    Args:
+        source: name of a preset, or path of a file saved by `C2Matching.save`.
+        dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
+
+    Returns:
+        C2Matching.
+
+    Raises:
+        ValueError: unknown preset, no such file, or a file that holds something else.
+    """
+    path = Path(source)
+    if path.suffix != ".keras":
+        return load_preset(str(source), dtype or "float32")
+    if not path.is_file():
+        raise ValueError(f"model {path} does not exist")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+        reason = str(error).strip().splitlines()
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason[0] if reason else error!r}") from error
+    if not isinstance(model, C2Matching):
+        raise ValueError(f"{path} holds a {type(model).__name__} model; a C2Matching model is wanted")
+    if dtype is not None and model.dtype_policy.name != dtype:
+        converted = C2Matching(model.variant, dtype=dtype)
+        converted.set_weights(model.get_weights())
+        return converted
+    return model
+
+
+def save_preset(model: C2Matching, path: str | os.PathLike) -> None:
+    """Writes a model's weights as a preset file, in half precision.
+
+    Args:
+        model: C2Matching.
+        path: .npz file to write; it appears complete or not at all.
+    """
+    arrays = {key: keras.ops.convert_to_numpy(variable).astype(np.float16) for key, variable in _named_variables(model)}
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def _named_variables(model):
+    for part in _PARTS:
+        for variable in getattr(model, part).variables:
+            *_, layer, kind = variable.path.split("/")
+            yield f"{part}/{layer}/{kind}", variable

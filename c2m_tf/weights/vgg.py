@@ -1,0 +1,95 @@
+"""Where VGG-19's weights come from: torchvision's file, `keras.applications`, or an .npz of the Keras arrays.
+
+All are brought to torchvision's names, kernel layout (OIHW) and input (RGB in [0, 1], ImageNet normalisation), which
+`checkpoints.load_vgg_stem` takes.
+"""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from c2m_tf.network.features import IMAGENET_MEAN, IMAGENET_STD, STEM_CONVOLUTIONS
+from c2m_tf.weights.checkpoints import TORCHVISION_STEM, TORCHVISION_VGG19, CheckpointError, read_torch_checkpoint
+
+_CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
+# Root mean square of the activations of Oxford's weights over 40 natural photos, two digits (see `_from_keras`).
+_CAFFE_ACTIVATION_SCALE = {
+    "conv1_1": 39.0,
+    "conv1_2": 170.0,
+    "conv2_1": 190.0,
+    "conv2_2": 220.0,
+    "conv3_1": 220.0,
+    "conv3_2": 240.0,
+    "conv3_3": 420.0,
+    "conv3_4": 700.0,
+}
+
+
+def read_vgg(source: str | os.PathLike) -> dict[str, np.ndarray]:
+    """VGG-19 arrays under torchvision's names, from any of three sources.
+
+    Args:
+        source: "keras" for `keras.applications` (downloads on first use), a .pth file of torchvision, or an .npz file of the
+            Keras arrays (`<layer>_W` HWIO and `<layer>_b`, for BGR input in 0..255 less the Caffe mean).
+
+    Returns:
+        dict of torchvision name -> array (kernels OIHW). The Keras weights are Oxford's original ones: they suit training, but
+        published restoration checkpoints were trained with torchvision's.
+
+    Raises:
+        FileNotFoundError, ImportError, CheckpointError: see `checkpoints.read_torch_checkpoint`.
+    """
+    if source == "keras":
+        return _from_keras(_download_keras_vgg())
+    path = Path(source)
+    if path.suffix != ".npz":
+        return read_torch_checkpoint(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"VGG weights {path} do not exist")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is not an .npz file of arrays: {error}") from error
+    return _from_keras(arrays)
+
+
+def _download_keras_vgg():
+    from keras.applications import VGG19
+
+    arrays = {}
+    for layer in VGG19(include_top=False).layers:
+        if layer.weights:
+            name = layer.name.replace("block", "conv").replace("_conv", "_", 1)
+            arrays[f"{name}_W"], arrays[f"{name}_b"] = layer.get_weights()
+    return arrays
+
+
+def _from_keras(arrays):
+    """Keras's VGG-19 arrays as torchvision would store them.
+
+    The Caffe preprocessing (BGR, 0..255, mean subtracted) is folded into conv1_1. Activations stay 20 to 300 times larger than
+    torchvision's; ReLU is homogeneous, so each convolution up to conv3_4 is scaled to bring its output to a root mean
+    square near 1 for natural photos, and the next one's kernel makes up for it.
+    """
+    state = {}
+    scale_in = 1.0
+    for layer, index in TORCHVISION_VGG19.items():
+        if f"{layer}_W" not in arrays:
+            break
+        kernel, bias = np.float64(arrays[f"{layer}_W"]), np.float64(arrays[f"{layer}_b"])
+        if layer == "conv1_1":
+            kernel = kernel[:, :, ::-1]  # input channels BGR -> RGB
+            mean = np.array(IMAGENET_MEAN) * 255.0 - np.array(_CAFFE_BGR_MEAN[::-1])
+            bias = bias + np.einsum("hwio,i->o", kernel, mean)
+            kernel = kernel * (255.0 * np.array(IMAGENET_STD))[:, None]
+        scale_out = _CAFFE_ACTIVATION_SCALE.get(layer, 1.0)
+        state[f"features.{index}.weight"] = np.float32(kernel.transpose(3, 2, 0, 1) * (scale_in / scale_out))
+        state[f"features.{index}.bias"] = np.float32(bias / scale_out)
+        scale_in = scale_out
+    missing = [name for name, _ in STEM_CONVOLUTIONS if f"features.{TORCHVISION_STEM[name]}.weight" not in state]
+    if missing:
+        raise CheckpointError(f"the VGG arrays lack {', '.join(missing)}; wanted keys are <layer>_W and <layer>_b")
+    return state

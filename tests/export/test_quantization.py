@@ -1,0 +1,205 @@
+"""Quantization: ranges found, int8 kernels where they are promised, runs that resume, files that load."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from c2m_tf.export.__main__ import main
+from c2m_tf.export.phone_network import PhoneNetwork
+from c2m_tf.export.quantization import (
+    QuantizationConfig,
+    calibrate,
+    load_quantized,
+    quantize,
+    quantized_preset,
+    save_quantized,
+)
+from c2m_tf.export.tflite import export_tflite
+from c2m_tf.training import sources
+from tensorflow.lite.python import schema_py_generated as schema
+from training_data import make
+
+from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.weights.presets import load_preset
+
+TILE, WINDOW = 20, 80
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def light_preset():
+    return load_preset("light")
+
+
+@pytest.fixture(scope="module")
+def quantized(light_preset, root, tmp_path_factory):
+    """Preset `light`, calibrated on four patches; saved and loaded once."""
+    network = PhoneNetwork(light_preset, quantized=True)
+    calibrate(network, [sources.source_of(root / "data/cufed")], 4)
+    path = tmp_path_factory.mktemp("weights") / "quantized.npz"
+    save_quantized(network, path)
+    return network, load_quantized(path)
+
+
+@pytest.fixture(scope="module")
+def exported(quantized, tmp_path_factory):
+    path = tmp_path_factory.mktemp("int8") / "c2m_light_int8.tflite"
+    export_tflite(quantized[1], path, "int8", TILE, WINDOW)
+    return path
+
+
+def pair(rng):
+    photo = rng.random((WINDOW, WINDOW, 3), np.float32)
+    return photo[::4, ::4], photo
+
+
+def test_every_range_and_limit_is_found(quantized):
+    for layer in quantized[0].ranges():
+        assert layer.low.numpy() <= 0.0 < layer.high.numpy(), layer.path
+    limits = [variable for variable in quantized[0].variables if variable.path.endswith("limit")]
+    assert len(limits) > 50
+    assert all((limit.numpy() > 0).all() for limit in limits)
+
+
+def test_only_the_restoration_network_and_the_encoder_train(quantized, light_preset):
+    trained = [*light_preset.reference_encoder.trainable_variables, *light_preset.restoration.trainable_variables]
+    assert len(quantized[0].trainable_variables) == len(trained)
+
+
+def test_weights_that_went_through_a_file_once_stay_the_same(quantized, tmp_path):
+    for number, network in enumerate(quantized):
+        save_quantized(network, tmp_path / f"{number}.npz")
+    first, second = (np.load(tmp_path / f"{number}.npz") for number in (0, 1))
+    for name in first.files:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+    assert first["restoration/head_small_0/kernel"].dtype == np.int8
+
+
+def test_rounding_changes_a_photo_little(quantized, light_preset, rng):
+    lr, ref = pair(rng)
+    sr = quantized[0]({"lr": lr[None], "ref": ref[None]}).numpy()
+    assert np.abs(sr[0].clip(0, 1) - Upscaler(light_preset).upscale(lr, ref)).mean() < 0.03
+
+
+def convolutions(path):
+    """(multiply-adds, whether in int8) of each convolution of both signatures.
+
+    Sums that are written as convolutions with ones, in matching, are none.
+    """
+    model = schema.Model.GetRootAsModel(path.read_bytes(), 0)
+    for index in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(index)
+        for number in range(graph.OperatorsLength()):
+            operator = graph.Operators(number)
+            if model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() != schema.BuiltinOperator.CONV_2D:
+                continue
+            kernel = graph.Tensors(operator.Inputs(1))
+            values = model.Buffers(kernel.Buffer()).DataAsNumpy()
+            in_int8 = kernel.Type() == schema.TensorType.INT8
+            values = values.view(np.int8 if in_int8 else np.float32)
+            if len(np.unique(values)) <= 2:
+                continue
+            output = graph.Tensors(operator.Outputs(0))
+            multiply_adds = int(np.prod(output.ShapeAsNumpy()[:3])) * int(np.prod(kernel.ShapeAsNumpy()))
+            yield multiply_adds, in_int8 and output.Type() == schema.TensorType.INT8
+
+
+def test_at_least_95_percent_of_multiply_adds_run_in_int8(exported):
+    found = list(convolutions(exported))
+    assert len(found) > 100
+    assert sum(count for count, in_int8 in found if in_int8) >= 0.95 * sum(count for count, _ in found)
+
+
+def test_the_int8_file_upscales_as_the_rounded_network_does(exported, quantized, rng):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    lr, ref = pair(rng)
+    runner = interpreter.Interpreter(str(exported)).get_signature_runner("upscale")
+    sr = runner(lr_tile=lr[None], ref_window=ref[None])["sr"]
+    wanted = quantized[1]({"lr": lr[None], "ref": ref[None]}).numpy().clip(0, 1)
+    assert np.abs(sr - wanted).mean() < 0.01
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_in_the_same_weights(root, tmp_path, monkeypatch):
+    config = QuantizationConfig("light", (str(root / "data/cufed"),), 2, 1, 1, 12, 48, save_every=1, log_every=1)
+    quantize(config, tmp_path / "whole")
+
+    from c2m_tf.training.datasets import ReferencePairs
+
+    draw = ReferencePairs.__getitem__
+
+    def broken(self, index):
+        if len(self) == 2 and index == 1:
+            raise KeyboardInterrupt
+        return draw(self, index)
+
+    monkeypatch.setattr(ReferencePairs, "__getitem__", broken)
+    with pytest.raises(KeyboardInterrupt):
+        quantize(config, tmp_path / "parts")
+    monkeypatch.undo()
+    quantize(config, tmp_path / "parts")
+    whole, parts = (np.load(tmp_path / name / "quantized.npz") for name in ("whole", "parts"))
+    start = np.load(quantized_preset("light"))
+    for name in whole.files:
+        np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+    assert any((whole[name] != start[name]).any() for name in whole.files if name.endswith("kernel"))
+    with pytest.raises(ValueError, match="another config"):
+        quantize(dataclasses.replace(config, iterations=3), tmp_path / "parts")
+
+
+@pytest.mark.parametrize("name", ["light", "light-integer"])
+def test_int8_weights_that_ship_load(name):
+    assert load_quantized(quantized_preset(name)).variant == name
+
+
+@pytest.mark.slow
+def test_post_training_quantization_through_the_command_line(root, tmp_path, capsys):
+    output = tmp_path / "c2m.tflite"
+    arguments = ["--data", f"{root}/data/cufed", "--post-training", "--tile", "20", "--window", "80", "-o", f"{output}"]
+    assert main(["quantize", *arguments, "--pairs", f"{root}/data/pairs"]) == 0
+    told = json.loads(output.with_suffix(".json").read_text())
+    assert told["precision"] == "int8"
+    assert told["psnr_y"] > 10
+    assert "wrote" in capsys.readouterr().out
+    # The run's folder holds weights that can be exported again, with other sizes.
+    again = ["tflite", "--model", f"{tmp_path}/c2m/quantized.npz", "--precision", "int8", "--tile", "24", "--window", "96"]
+    assert main([*again, "-o", f"{tmp_path}/again.tflite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "{}/empty"], "empty"),
+        (["--data", "{}/nowhere"], "nowhere"),
+        (["--data", "{}/photos", "--tile", "50"], "tile 50 is no positive multiple of 4"),
+        (["--data", "{}/photos", "--window", "100"], "window 100 is smaller than what a tile of 64"),
+        (["--data", "{}/photos", "--iterations", "0"], "for none give --post-training"),
+        (["--data", "{}/photos", "--model", "huge"], "unknown preset 'huge'"),
+        (["--data", "{}/photos", "-o", "{}/nowhere/c2m.tflite"], "does not exist"),
+    ],
+)
+def test_faults_are_told_in_one_line_and_leave_nothing(root, tmp_path, capsys, arguments, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "photos").symlink_to(root / "data/cufed")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    arguments = [argument.format(tmp_path) for argument in arguments]
+    if "-o" not in arguments:
+        arguments += ["-o", f"{tmp_path}/c2m.tflite"]
+    assert main(["quantize", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_no_quantized_network_is_told(tmp_path):
+    with pytest.raises(ValueError, match="holds no quantized network"):
+        load_quantized(tmp_path / "nowhere.npz")
+    np.savez(tmp_path / "other.npz", variant="light")
+    with pytest.raises(ValueError, match="holds no quantized network"):
+        load_quantized(tmp_path / "other.npz")

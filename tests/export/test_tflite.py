@@ -1,0 +1,163 @@
+"""The TFLite file: builtin ops only, the signatures that phones rely on, the same numbers as the Keras model."""
+
+import json
+
+import numpy as np
+import pytest
+from c2m_tf.export.__main__ import main
+from c2m_tf.export.phone_network import PhoneNetwork
+from c2m_tf.export.tflite import LR_THUMB, REF_THUMB, export_tflite, weights_sha256
+from skimage import data
+from tensorflow.lite.python import schema_py_generated as schema
+
+from c2m_tf.cli import main as c2m_tf
+from c2m_tf.network.matching import match
+from c2m_tf.network.upsampling import bicubic_upsample
+from c2m_tf.photos import images
+from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
+from c2m_tf.weights.presets import without_residual_offsets
+
+interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+
+TILE, WINDOW = 20, 80
+
+
+@pytest.fixture(scope="module")
+def exported(light, tmp_path_factory):
+    """Path of the golden light model as float32 TFLite, with small tiles so that tests are quick."""
+    path = tmp_path_factory.mktemp("tflite") / "c2m_light_float32.tflite"
+    export_tflite(PhoneNetwork(light), path, "float32", TILE, WINDOW)
+    return path
+
+
+def run(path, signature, **inputs):
+    runner = interpreter.Interpreter(str(path), num_threads=2).get_signature_runner(signature)
+    return runner(**inputs)
+
+
+def test_upscale_equals_the_keras_model(exported, light, rng):
+    lr, ref = rng.random((1, TILE, TILE, 3), np.float32), rng.random((1, WINDOW, WINDOW, 3), np.float32)
+    sr = run(exported, "upscale", lr_tile=lr, ref_window=ref)["sr"]
+    wanted = np.clip(light.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
+    assert sr.shape == (1, 4 * TILE, 4 * TILE, 3)
+    np.testing.assert_allclose(sr, wanted, atol=1e-4)
+
+
+def test_upscale_of_the_integer_variant_equals_the_keras_model(light, tmp_path, rng):
+    integer = without_residual_offsets(light)
+    path = tmp_path / "integer.tflite"
+    export_tflite(PhoneNetwork(integer), path, "float16", TILE, WINDOW)
+    lr, ref = rng.random((1, TILE, TILE, 3), np.float32), rng.random((1, WINDOW, WINDOW, 3), np.float32)
+    wanted = np.clip(integer.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
+    # Weights in half precision also turn a close match here and there.
+    assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=ref)["sr"] - wanted).mean() < 1e-3
+
+
+def test_locate_equals_matching(exported, light, rng):
+    lr = rng.random((1, LR_THUMB, LR_THUMB, 3), np.float32)
+    ref = rng.random((1, REF_THUMB, REF_THUMB, 3), np.float32)
+    found = run(exported, "locate", lr_thumb=lr, ref_thumb=ref)
+    matches, score = match(light.extractor_lr(bicubic_upsample(lr)), light.extractor_ref(ref))
+    assert found["matches"].dtype == np.int32
+    assert found["matches"].shape == (1, LR_THUMB - 2, LR_THUMB - 2, 2)
+    assert (found["matches"] == np.asarray(matches)).all(axis=-1).mean() > 0.999
+    np.testing.assert_allclose(found["score"], score, atol=1e-4)
+
+
+def test_ops_are_builtin_and_the_runtime_that_it_needs_is_told(exported):
+    model = schema.Model.GetRootAsModel(exported.read_bytes(), 0)
+    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
+    assert all(code.CustomCode() is None for code in codes)
+    metadata = {model.Metadata(index).Name(): model.Metadata(index) for index in range(model.MetadataLength())}
+    version = bytes(model.Buffers(metadata[b"min_runtime_version"].Buffer()).DataAsNumpy()).rstrip(b"\0").decode()
+    assert tuple(int(part) for part in version.split(".")) <= (2, 21, 0)
+
+
+def test_a_photo_of_one_tile_equals_the_keras_model(exported, light, rng):
+    lr, ref = rng.random((TILE, TILE, 3), np.float32), rng.random((WINDOW, WINDOW, 3), np.float32)
+    np.testing.assert_allclose(TFLiteUpscaler(exported).upscale(lr, ref), Upscaler(light).upscale(lr, ref), atol=1e-4)
+
+
+def test_a_photo_of_several_tiles_equals_the_windows_of_the_keras_model(exported, light):
+    ref = data.astronaut()[:REF_THUMB, :REF_THUMB]
+    lr = images.downsample(ref)[30:57, 20:51]
+    windows = Upscaler(light, search="window", tile=TILE, window=WINDOW)
+    # The file's tiles are clipped to [0, 1] before they are blended, the model's after.
+    np.testing.assert_allclose(TFLiteUpscaler(exported).upscale(lr, ref), windows.upscale(lr, ref), atol=2e-3)
+
+
+def test_a_smaller_photo_and_reference_than_the_file_asks_for_are_extended(exported, rng):
+    sr = TFLiteUpscaler(exported).upscale(rng.random((5, 9, 3), np.float32), rng.random((30, 50, 3), np.float32))
+    assert sr.shape == (20, 36, 3)
+    assert np.isfinite(sr).all()
+
+
+def test_matches_never_lie_in_what_a_reference_was_extended_by(exported):
+    photo = np.zeros((40, 40, 3), np.float32)  # flat: every patch fits as well as every other
+    flow, score = TFLiteUpscaler(exported).find_matches(photo, [np.zeros((44, 60, 3), np.float32)])
+    cells = flow + np.stack(np.mgrid[: flow.shape[0], : flow.shape[1]], axis=-1) + 1.5
+    assert flow.shape == (*score.shape, 2)
+    assert cells[..., 0].max() <= 44 / 4
+    assert cells[..., 1].max() <= 60 / 4
+
+
+def test_the_command_line_takes_the_file(exported, tmp_path, rng, capsys):
+    images.write(tmp_path / "lr.png", rng.random((24, 20, 3)))
+    images.write(tmp_path / "ref.png", rng.random((90, 80, 3)))
+    arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/sr.png"]
+    assert c2m_tf([*arguments, "--model", str(exported), "--matches", f"{tmp_path}/map.png"]) == 0
+    assert images.read(tmp_path / "sr.png").rgb.shape == (96, 80, 3)
+    assert (tmp_path / "map.png").exists()
+    assert c2m_tf([*arguments, "--model", str(exported), "--tile", "40"]) == 2
+    assert "was exported with its own tile; leave --tile out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "does not exist"), (b"no model", "is no TFLite file")])
+def test_no_model_is_told_in_one_line(tmp_path, rng, capsys, content, words):
+    images.write(tmp_path / "lr.png", rng.random((24, 20, 3)))
+    if content is not None:
+        (tmp_path / "x.tflite").write_bytes(content)
+    arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/lr.png", "-o", f"{tmp_path}/sr.png"]
+    assert c2m_tf([*arguments, "--model", f"{tmp_path}/x.tflite"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "sr.png").exists()
+
+
+def test_sidecar_tells_what_an_app_has_to_know(exported, light):
+    told = json.loads(exported.with_suffix(".json").read_text())
+    assert told == {
+        "file": exported.name,
+        "variant": "light",
+        "precision": "float32",
+        "scale": 4,
+        "tile": TILE,
+        "window": WINDOW,
+        "lr_thumb": LR_THUMB,
+        "ref_thumb": REF_THUMB,
+        "weights_sha256": weights_sha256(PhoneNetwork(light)),
+        "psnr_y": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "{}/model.bin"], "name it model.tflite"),
+        (["-o", "{}/nowhere/model.tflite"], "does not exist"),
+        (["-o", "{}/model.tflite", "--precision", "int4"], "unknown precision 'int4'; choose one of float32, float16, int8"),
+        (["-o", "{}/model.tflite", "--precision", "int8", "--model", "light-gan"], "no int8 weights of light-gan"),
+        (["-o", "{}/model.tflite", "--pairs", "{}/nowhere"], "nowhere"),
+        (["-o", "{}/model.tflite", "--tile", "50"], "tile 50 is no positive multiple of 4"),
+        (["-o", "{}/model.tflite", "--tile", "64", "--window", "200"], "window 200 is smaller than what a tile of 64"),
+        (["-o", "{}/model.tflite", "--model", "huge"], "unknown preset 'huge'"),
+    ],
+)
+def test_faults_are_told_in_one_line_and_leave_nothing(tmp_path, capsys, arguments, words):
+    assert main(["tflite", *(argument.format(tmp_path) for argument in arguments)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,206 @@
+"""The networks equal the published ones."""
+
+import keras
+import numpy as np
+import pytest
+from golden_models import golden, golden_model, state
+
+from c2m_tf import C2Matching
+from c2m_tf.network.discriminator import PUBLISHED_PARAMETERS, discriminator
+from c2m_tf.network.features import perceptual_stem, reference_encoder
+from c2m_tf.network.matching import bordered
+from c2m_tf.network.restoration import VARIANTS, restoration_network
+from c2m_tf.weights import checkpoints
+from c2m_tf.weights.presets import load_model
+
+TOLERANCE = 3e-5
+
+
+def close(actual, wanted, tolerance=TOLERANCE):
+    np.testing.assert_allclose(np.asarray(actual), wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("variant", ["full", "light"])
+def test_every_golden_array_is_reproduced(variant, request):
+    model, arrays = request.getfixturevalue(variant), golden(variant)
+    lr, ref = arrays["lr"][None], arrays["ref"][None]
+
+    reference = model.encode_reference(ref)
+    flow, score = model.find_flow(lr, reference)
+    close(model.extractor_lr(arrays["lr_up"][None]), arrays["dense_features1"])
+    close(reference["matching"], arrays["dense_features2"])
+    np.testing.assert_array_equal(np.asarray(flow)[..., ::-1], arrays["flow"])
+    close(score[0], arrays["max_val"])
+
+    encoder = reference_encoder()
+    checkpoints.load_vgg_stem(encoder, state("vgg19"))
+    for level, activation in encoder(ref).items():
+        close(activation, arrays[f"ref_feat_{level}"])
+
+    layers = {
+        "content_feat": "content_extractor_body_15_add",
+        "tail_small": "tail_small_leaky",
+        "tail_medium": "tail_medium_leaky",
+        "medium_dyn_agg": "medium",
+        "large_dyn_agg": "large",
+        "output": "sr",
+    }
+    if variant == "full":
+        layers["small_dyn_agg"] = "small"
+    restoration = model.restoration
+    probe = keras.Model(restoration.input, {name: restoration.get_layer(layer).output for name, layer in layers.items()})
+    inputs = {"lr": lr, "flow": np.asarray(bordered(flow))}
+    for level in model.levels:  # photos of equal size: the context is the whole reference
+        inputs[level] = inputs[f"context_{level}"] = np.asarray(reference[level])
+    for name, value in probe(inputs).items():
+        wanted = arrays[name]
+        if name.endswith("dyn_agg"):  # the golden arrays stand before the LeakyReLU
+            wanted = np.where(wanted > 0, wanted, 0.1 * wanted)
+        close(value, wanted)
+
+
+@pytest.mark.parametrize("variant", ["full", "light"])
+def test_whole_model_gives_the_golden_output(variant, request):
+    arrays = golden(variant)
+    sr = request.getfixturevalue(variant).predict_on_batch({"lr": arrays["lr"][None], "ref": arrays["ref"][None]})
+    close(sr, arrays["output"])
+
+
+def test_index_map_of_the_padded_protocol_is_reproduced(full):
+    arrays = golden("padded_protocol")
+    reference = full.encode_reference(arrays["ref"][None])
+    flow, _ = full.find_flow(arrays["lr"][None], reference)
+    np.testing.assert_array_equal(np.asarray(flow)[..., ::-1], arrays["flow"])
+    close(full.restore(arrays["lr"][None], flow, reference), arrays["output"])
+
+
+def test_parameters_are_those_that_the_paper_counts(full, light):
+    assert full.restoration.count_params() == VARIANTS["full"].parameters == 8_865_547
+    assert light.restoration.count_params() == VARIANTS["light"].parameters == 4_825_395
+    assert full.extractor_lr.count_params() == full.extractor_ref.count_params() == 555_328
+    assert reference_encoder().count_params() == 555_328
+
+
+def test_published_discriminator_has_its_parameters():
+    critic = discriminator(published=True)
+    assert sum(int(np.prod(weight.shape)) for weight in critic.trainable_weights) == PUBLISHED_PARAMETERS == 5_242_529
+
+
+def test_default_discriminator_has_no_batch_statistics_and_no_bound():
+    critic = discriminator()
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in critic.layers)
+    assert not critic.non_trainable_weights
+    photos = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    values = np.asarray(critic(photos * 1e6))
+    assert values.shape == (2, 1)
+    assert np.abs(values).max() > 1
+
+
+def test_initialisation_is_the_published_one():
+    network = restoration_network("full")
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = (np.asarray(weight) for weight in layer.weights)
+            assert not bias.any()
+            assert abs(kernel.std() - 0.02) < 0.002
+    aggregation = network.get_layer("large")
+    assert not np.asarray(aggregation.offset_mask.kernel).any()
+    kernel = np.asarray(aggregation.deform_conv.kernel)
+    assert abs(np.abs(kernel).max() - 1 / (64 * 9) ** 0.5) < 1e-3
+
+
+def test_unknown_variant_is_named():
+    with pytest.raises(ValueError, match="unknown variant 'heavy'; choose one of full, light"):
+        C2Matching("heavy")
+
+
+def test_unknown_perceptual_layer_is_named():
+    with pytest.raises(ValueError, match="no activation 'relu6_1'"):
+        perceptual_stem("relu6_1")
+
+
+def test_batch_equals_single_photos(light, rng):
+    lr, ref = rng.random((3, 9, 11, 3), np.float32), rng.random((3, 40, 28, 3), np.float32)
+    together = light.predict_on_batch({"lr": lr, "ref": ref})
+    for index in range(3):
+        alone = light.predict_on_batch({"lr": lr[index : index + 1], "ref": ref[index : index + 1]})
+        close(together[index], alone[0])
+
+
+@pytest.mark.parametrize(("lr_size", "ref_size"), [((3, 3), (12, 12)), ((7, 10), (13, 50)), ((12, 5), (61, 19))])
+def test_any_two_sizes_work(light, rng, lr_size, ref_size):
+    lr, ref = rng.random((1, *lr_size, 3), np.float32), rng.random((1, *ref_size, 3), np.float32)
+    sr = light.predict_on_batch({"lr": lr, "ref": ref})
+    assert sr.shape == (1, 4 * lr_size[0], 4 * lr_size[1], 3)
+    assert np.isfinite(sr).all()
+
+
+def test_pixels_beyond_a_multiple_of_four_are_no_candidates(light, rng):
+    reference = light.encode_reference(rng.random((1, 18, 29, 3), np.float32))
+    candidates = np.asarray(reference["candidates"])
+    assert candidates.shape == (5, 8)
+    assert candidates.sum() == 4 * 7
+
+
+def test_a_reference_given_twice_changes_nothing(light, rng):
+    lr, ref = rng.random((1, 8, 9, 3), np.float32), rng.random((1, 44, 40, 3), np.float32)
+    once = light.predict_on_batch({"lr": lr, "ref": ref})
+    twice = light.predict_on_batch({"lr": lr, "ref": [ref, ref]})
+    close(twice, once)
+
+
+def test_atlas_finds_what_only_the_second_reference_shows(light, rng):
+    photo = rng.random((1, 16, 16, 3), np.float32)
+    lr = rng.random((1, 6, 6, 3), np.float32)
+    _, alone = light.find_flow(lr, light.encode_reference(photo))
+    other = rng.random((1, 20, 36, 3), np.float32)
+    _, both = light.find_flow(lr, light.encode_reference([other, photo]))
+    _, first = light.find_flow(lr, light.encode_reference(other))
+    close(both, np.maximum(np.asarray(alone), np.asarray(first)))
+
+
+def test_model_survives_saving_in_safe_mode(full, tmp_path):
+    arrays = golden("full")
+    path = tmp_path / "full.keras"
+    full.save(path)
+    loaded = keras.saving.load_model(path, safe_mode=True)
+    assert isinstance(loaded, C2Matching)
+    assert loaded.get_config() == full.get_config()
+    sr = loaded.predict_on_batch({"lr": arrays["lr"][None], "ref": arrays["ref"][None]})
+    close(sr, arrays["output"])
+
+
+def test_a_file_loads_in_another_precision(light, tmp_path):
+    light.save(tmp_path / "light.keras")
+    assert load_model(tmp_path / "light.keras").dtype_policy.name == "float32"
+    half = load_model(tmp_path / "light.keras", "mixed_bfloat16")
+    assert half.restoration.get_layer("head_small_0").compute_dtype == "bfloat16"
+    for mine, theirs in zip(half.variables, light.variables, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_bfloat16_keeps_coordinates_in_float32(rng):
+    arrays = golden("light")
+    model = golden_model("light", "mixed_bfloat16")
+    assert model.restoration.get_layer("head_small_0").compute_dtype == "bfloat16"
+    reference = model.encode_reference(arrays["ref"][None])
+    flow, _ = model.find_flow(arrays["lr"][None], reference)
+    assert keras.backend.standardize_dtype(flow.dtype) == "float32"
+    sr = np.asarray(model.restore(arrays["lr"][None], arrays["flow"][..., ::-1].copy(), reference))
+    assert sr.dtype == np.float32
+    assert np.sqrt(np.mean((sr - arrays["output"]) ** 2)) < 0.01
+
+
+@pytest.mark.slow
+def test_model_trains_by_fit(rng):
+    model = C2Matching("light")
+    checkpoints.load_vgg_stem(model.reference_encoder, state("vgg19"))
+    photos = {"lr": rng.random((2, 6, 6, 3), np.float32), "ref": rng.random((2, 24, 24, 3), np.float32)}
+    hr = rng.random((2, 24, 24, 3), np.float32)
+    before = {variable.path: variable.numpy() for variable in model.trainable_variables}
+    model.compile(keras.optimizers.Adam(1e-3), loss="mae")
+    history = model.fit(photos, hr, epochs=4, batch_size=2, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    changed = {variable.path for variable in model.trainable_variables if (variable.numpy() != before[variable.path]).any()}
+    assert changed == set(before)
+    assert not any(path.startswith("extractor") for path in before)

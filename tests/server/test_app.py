@@ -1,0 +1,262 @@
+"""The server as a client meets it: real requests to a real port."""
+
+import io
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from c2m_tf import Upscaler
+from c2m_tf.photos import images
+
+httpx = pytest.importorskip("httpx")
+uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("fastapi")
+pytest.importorskip("multipart")
+pytest.importorskip("prometheus_client")
+
+from c2m_tf.server.app import Limits, create_app  # noqa: E402
+
+LIMITS = Limits(max_bytes=200_000, max_lr_pixels=40 * 40, max_ref_pixels=200 * 200, queue=3, timeout=60.0)
+
+
+class Running:
+    """A server in a thread, on a free port."""
+
+    def __init__(self, upscaler, limits):
+        self._server = uvicorn.Server(uvicorn.Config(create_app(upscaler, "golden", limits), port=0, log_level="error"))
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+
+    def stop(self):
+        self.client.close()
+        self._server.should_exit = True
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def upscaler(light):
+    return Upscaler(light)
+
+
+@pytest.fixture(scope="module")
+def client(upscaler):
+    running = Running(upscaler, LIMITS)
+    yield running.client
+    running.stop()
+
+
+def png(photo):
+    file = io.BytesIO()
+    images.encode(file, "PNG", photo)
+    return file.getvalue()
+
+
+def photos(seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (8, 10, 3), np.uint8), random.integers(0, 256, (24, 36, 3), np.uint8)
+
+
+def files(lr, *refs):
+    return [("lr", ("lr.png", png(lr))), *(("ref", ("ref.png", png(ref))) for ref in refs)]
+
+
+def test_a_photo_is_upscaled_as_by_the_upscaler(client, upscaler):
+    lr, ref = photos()
+    answer = client.post("/v1/upscale", files=files(lr, ref))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(answer.content)) as sr:
+        np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(upscaler.upscale(lr, ref)))
+
+
+def test_several_references_are_taken(client, upscaler):
+    lr, ref = photos()
+    _, second = photos(1)
+    answer = client.post("/v1/upscale", files=files(lr, ref, second))
+    with Image.open(io.BytesIO(answer.content)) as sr:
+        np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(upscaler.upscale(lr, [ref, second])))
+
+
+def test_requests_at_one_time_give_the_same_bytes_as_alone(client):
+    requests = [files(*photos(seed)) for seed in range(3)]
+    alone = [client.post("/v1/upscale", files=request).content for request in requests]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda request: client.post("/v1/upscale", files=request).content, requests))
+    assert together == alone
+
+
+def gray_tiff_of_floats():
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(file, "TIFF")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("lr", "status", "words"),
+    [
+        (b"no photo", 415, "lr is not a PNG, JPEG, WebP, BMP or TIFF photo"),
+        (b"", 415, "lr is not a PNG"),
+        (png(photos()[0])[:60], 422, "lr is damaged or truncated"),
+        (png(np.zeros((41, 40, 3), np.uint8)), 413, "lr has 40x41 pixels, more than the limit of 1,600"),
+        (png(np.zeros((2, 8, 3), np.uint8)), 422, "the LR photo has 8x2 pixels; at least 3x3 are needed"),
+        (gray_tiff_of_floats(), 422, "lr has 32 bits a pixel"),
+    ],
+)
+def test_photos_that_cannot_be_used_are_told_apart(client, lr, status, words):
+    answer = client.post("/v1/upscale", files=[("lr", ("lr.png", lr)), ("ref", ("ref.png", png(photos()[1])))])
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]
+
+
+def test_requests_that_cannot_be_used_are_told_apart(client):
+    lr, ref = photos()
+    assert client.post("/v1/upscale", files=files(lr)).status_code == 422
+    answer = client.post("/v1/upscale", json={"lr": "x"})
+    assert answer.status_code == 415
+    assert "send multipart/form-data with the files lr and ref" in answer.json()["detail"]
+    too_large = [*files(lr, ref), ("ref", ("more.png", bytes(LIMITS.max_bytes)))]
+    answer = client.post("/v1/upscale", files=too_large)
+    assert answer.status_code == 413
+    assert "the request has more than 200,000 bytes" in answer.json()["detail"]
+
+
+def test_a_body_of_unannounced_size_is_cut_off(client):
+    def endless():
+        yield b'--x\r\nContent-Disposition: form-data; name="lr"; filename="lr"\r\n\r\n'
+        for _ in range(100):
+            yield bytes(10_000)
+
+    answer = client.post("/v1/upscale", content=endless(), headers={"content-type": "multipart/form-data; boundary=x"})
+    assert answer.status_code == 413
+
+
+def test_memory_beyond_what_is_allowed_is_refused(light):
+    running = Running(Upscaler(light, max_memory=2**20), LIMITS)
+    try:
+        answer = running.client.post("/v1/upscale", files=files(*photos()))
+    finally:
+        running.stop()
+    assert answer.status_code == 413
+    assert "GiB, allowed are 0.0 GiB" in answer.json()["detail"]
+
+
+class Held(Upscaler):
+    """Waits for `free` within each photo, and tells of two tiles."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.free = threading.Event()
+
+    def upscale(self, lr, refs, progress=None):
+        progress(1, 2)
+        self.free.wait(60)
+        progress(2, 2)
+        return np.zeros((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_more_requests_than_may_wait_are_sent_away_and_progress_is_told(light):
+    held = Held(light)
+    running = Running(held, LIMITS._replace(queue=1))
+    client, request = running.client, files(*photos())
+
+    def progress(name):
+        answer = client.get(f"/v1/progress/{name}")
+        return answer.json() if answer.status_code == 200 else None
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+
+            def post(name):
+                return pool.submit(client.post, "/v1/upscale", files=request, headers={"X-Request-ID": name})
+
+            first = post("first")
+            wait_for(lambda: progress("first") == {"state": "running", "done": 1, "total": 2})
+            second = post("second")
+            wait_for(lambda: progress("second") == {"state": "waiting", "done": 0, "total": 0})
+            third = client.post("/v1/upscale", files=request)
+            assert third.status_code == 429
+            assert int(third.headers["retry-after"]) > 0
+            assert "c2m_pending_requests 2.0" in client.get("/metrics").text
+            held.free.set()
+            assert [first.result().status_code, second.result().status_code] == [200, 200]
+        wait_for(lambda: progress("first") is None)
+    finally:
+        running.stop()
+
+
+def test_what_takes_too_long_is_ended(light):
+    held = Held(light)
+    running = Running(held, LIMITS._replace(timeout=0.2))
+    try:
+        answer = running.client.post("/v1/upscale", files=files(*photos()))
+        assert answer.status_code == 503
+        assert "no result within 0.2 seconds" in answer.json()["detail"]
+        held.free.set()
+        wait_for(lambda: "c2m_pending_requests 0.0" in running.client.get("/metrics").text)
+    finally:
+        running.stop()
+
+
+def test_health_metrics_page_and_description(client):
+    health = client.get("/healthz").json()
+    assert (health["status"], health["model"], health["limits"]["queue"]) == ("ok", "golden", 3)
+    assert re.search(r'c2m_requests_total\{status="200"\} \d', client.get("/metrics").text)
+    assert "reference" in client.get("/").text
+    assert "/v1/upscale" in client.get("/openapi.json").json()["paths"]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "c2m_tf.cli", "serve", *arguments]
+
+
+def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, light):
+    light.save(tmp_path / "light.keras")
+    process = subprocess.Popen(command("--model", f"{tmp_path}/light.keras", "--port", "0"), stdout=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"http://\S+", process.stdout.readline())[0]
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(httpx.post, f"{address}/v1/upscale", files=files(*photos()), timeout=60)
+            wait_for(lambda: "c2m_pending_requests 1.0" in httpx.get(f"{address}/metrics").text)
+            process.send_signal(signal.SIGTERM)
+            assert answer.result().status_code == 200
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "99999999"], "--port 99999999 is no port"),
+        (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1 port 8000"),
+        (["--queue", "0"], "--queue 0 is no positive number"),
+        (["--model", "huge"], "unknown preset 'huge'"),
+    ],
+)
+def test_faults_are_told_in_one_line(arguments, words, capsys):
+    from c2m_tf.cli import main
+
+    assert main(["serve", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1

@@ -1,0 +1,91 @@
+"""The server's page in a real browser: Debian's Chromium, driven by Selenium; skipped where either is missing."""
+
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from c2m_tf import Upscaler
+from c2m_tf.photos import images
+
+webdriver = pytest.importorskip("selenium.webdriver")
+uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("fastapi")
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed")
+
+from c2m_tf.server.app import Limits, create_app  # noqa: E402
+
+OPTIONS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+
+
+@pytest.fixture(scope="module")
+def address(light):
+    limits = Limits(max_bytes=2**20, max_lr_pixels=2000, max_ref_pixels=200 * 200, queue=2, timeout=60.0)
+    server = uvicorn.Server(uvicorn.Config(create_app(Upscaler(light), "golden", limits), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for option in [*OPTIONS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(option)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def element(browser, selector):
+    return browser.find_element("css selector", selector)
+
+
+def choose(browser, name, path):
+    element(browser, f"#{name} input").send_keys(str(path))
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_two_photos_become_one_beside_a_slider(browser, address, tmp_path, rng):
+    images.write(tmp_path / "lr.png", rng.random((16, 20, 3)))
+    images.write(tmp_path / "ref.png", rng.random((60, 80, 3)))
+    browser.get(address)
+    button = element(browser, "button")
+    assert not button.is_enabled()
+    choose(browser, "lr", tmp_path / "lr.png")
+    choose(browser, "ref", tmp_path / "ref.png")
+    wait_for(button.is_enabled)
+    button.click()
+    wait_for(lambda: element(browser, "#told").text == "done")
+    assert element(browser, "#size").text.split()[::2] == ["80", "64"]
+    assert element(browser, "#result a").get_attribute("download") == "lr-upscaled.png"
+    browser.execute_script(
+        "const s = document.querySelector('.compare input'); s.value = 20; s.dispatchEvent(new Event('input'))"
+    )
+    assert element(browser, ".compare").get_attribute("style") == "--at: 20%;"
+
+
+def test_what_the_server_refuses_is_told(browser, address, tmp_path):
+    images.write(tmp_path / "large.png", np.zeros((60, 60, 3), np.uint8))
+    browser.get(address)
+    choose(browser, "lr", tmp_path / "large.png")
+    choose(browser, "ref", tmp_path / "large.png")
+    wait_for(element(browser, "button").is_enabled)
+    element(browser, "button").click()
+    told = element(browser, "#told")
+    wait_for(lambda: "wrong" in told.get_attribute("class"))
+    assert "lr has 60x60 pixels, more than the limit of 2,000" in told.text

@@ -1,0 +1,89 @@
+"""Recipes: what they may say, and what is answered when they say something else."""
+
+from pathlib import Path
+
+import pytest
+from c2m_tf.training.config import STAGES, ConfigError, as_yaml, make_config, read_config
+
+RECIPES = sorted((Path(__file__).parents[2] / "training/recipes").glob("*/*.yaml"))
+MINIMAL = {
+    "iterations": 10,
+    "batch_size": 2,
+    "optimizer": {"learning_rate": "1e-4"},
+    "data": {"sources": [{"kind": "single", "folder": "photos"}]},
+}
+
+
+def stage_of(recipe):
+    """The stage that a recipe's header runs."""
+    return recipe.read_text().split("python -m training ", 1)[1].split()[0]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_recipe_is_valid_and_says_how_long_it_takes(recipe):
+    config = read_config(stage_of(recipe), recipe)
+    assert isinstance(config, STAGES[stage_of(recipe)])
+    header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
+    assert f"--config training/recipes/{recipe.parent.name}/{recipe.name}" in header
+    assert "Time:" in header
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_configs_survive_being_written(recipe, tmp_path):
+    config = read_config(stage_of(recipe), recipe)
+    (tmp_path / "config.yaml").write_text(as_yaml(config))
+    assert read_config(stage_of(recipe), tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"iteratons": 3}, "unknown key iteratons; did you mean iterations?"),
+        ({"optimizer": {"learning_rate": 1, "warm_up": 3}}, "unknown key optimizer.warm_up; did you mean optimizer.warmup?"),
+        ({"data": {"sources": [{"kind": "single", "folder": "x", "wieght": 1}]}}, "did you mean data.sources.weight?"),
+        ({"iterations": "many"}, "iterations: input should be a valid integer"),
+        ({"iterations": 0}, "iterations: input should be greater than 0"),
+        (
+            {"data": {"sources": [{"kind": "movie", "folder": "x"}]}},
+            "data.sources.0.kind: input should be 'cufed', 'multiview'",
+        ),
+        ({"data": {"sources": []}}, "data.sources: tuple should have at least 1 item"),
+        ({"optimizer": {}}, "key optimizer.learning_rate is missing"),
+    ],
+)
+def test_faults_name_the_key(change, words):
+    with pytest.raises(ConfigError) as error:
+        make_config("teacher", MINIMAL | change, "recipe.yaml")
+    assert str(error.value).startswith("recipe.yaml: ")
+    assert words in str(error.value)
+
+
+def test_settings_go_over_the_file(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "iterations: 5\nbatch_size: 2\noptimizer: {learning_rate: 1e-3}\ndata: {sources: [{kind: single, folder: a}]}"
+    )
+    settings = ["iterations=7", "data.sources.0.folder=b", "optimizer.milestones=[3, 5]"]
+    config = read_config("teacher", recipe, settings)
+    assert config.iterations == 7
+    assert config.data.sources[0].folder == "b"
+    assert config.optimizer.milestones == (3, 5)
+    assert config.optimizer.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize("setting", ["iterations", "=3", "data.sources.4.folder=b", "iterations.deep=3", "seed=[1"])
+def test_wrong_settings_are_refused(setting, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("iterations: 5\ndata: {sources: [{kind: single, folder: a}]}")
+    with pytest.raises(ConfigError, match="--set"):
+        read_config("teacher", recipe, [setting])
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "just words", ""])
+def test_files_that_hold_no_keys_are_refused(text, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text)
+    with pytest.raises(ConfigError, match=r"recipe\.yaml"):
+        read_config("teacher", recipe)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_config("teacher", tmp_path / "nowhere.yaml")

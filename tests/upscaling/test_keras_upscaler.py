@@ -1,0 +1,54 @@
+"""Upscaler: what goes in is checked, what comes out is a photo."""
+
+import numpy as np
+import pytest
+
+from c2m_tf.upscaling.keras_upscaler import Upscaler
+
+
+@pytest.fixture(scope="module")
+def upscaler(light):
+    return Upscaler(light)
+
+
+def test_result_is_a_photo_four_times_as_large(upscaler, rng):
+    sr = upscaler.upscale(rng.random((5, 7, 3)), rng.random((30, 20, 3)))
+    assert sr.shape == (20, 28, 3)
+    assert sr.dtype == np.float32
+    assert sr.min() >= 0
+    assert sr.max() <= 1
+
+
+def test_eight_bit_photos_give_what_their_floats_give(upscaler, rng):
+    lr, ref = rng.integers(0, 256, (5, 7, 3), np.uint8), rng.integers(0, 256, (30, 20, 3), np.uint8)
+    as_floats = upscaler.upscale(lr / 255.0, ref / 255.0)
+    np.testing.assert_allclose(upscaler.upscale(lr, ref), as_floats, atol=1e-5)
+
+
+def test_several_references_of_several_sizes(upscaler, rng):
+    refs = [rng.random(shape) for shape in ((30, 20, 3), (12, 50, 3), (17, 17, 3))]
+    assert upscaler.upscale(rng.random((5, 7, 3)), refs).shape == (20, 28, 3)
+
+
+@pytest.mark.parametrize(
+    ("lr", "ref", "reason"),
+    [
+        (np.zeros((1, 1, 3)), np.zeros((12, 12, 3)), "LR photo has 1x1 pixels; at least 3x3"),
+        (np.zeros((3, 3, 3)), np.zeros((12, 11, 3)), "reference has 11x12 pixels; at least 12x12"),
+        (np.zeros((8, 8)), np.zeros((12, 12, 3)), r"LR photo has shape \(8, 8\)"),
+        (np.zeros((8, 8, 4)), np.zeros((12, 12, 3)), r"wanted is \[height, width, 3\]"),
+        (np.zeros((8, 8, 3), np.uint16), np.zeros((12, 12, 3)), "type uint16"),
+        (np.full((8, 8, 3), 200.0), np.zeros((12, 12, 3)), r"outside \[0, 1\]"),
+        (np.full((8, 8, 3), np.nan), np.zeros((12, 12, 3)), r"outside \[0, 1\]"),
+        (np.zeros((8, 8, 3)), [], "no reference"),
+    ],
+)
+def test_bad_input_is_refused_in_words(upscaler, lr, ref, reason):
+    with pytest.raises(ValueError, match=reason):
+        upscaler.upscale(lr, ref)
+
+
+def test_what_would_not_fit_into_memory_is_refused_with_the_numbers(light, rng):
+    small = Upscaler(light, max_memory=2**30)
+    with pytest.raises(ValueError, match=r"a 400x300 photo with a 16x16 reference needs about .* GiB, allowed are 1.0 GiB"):
+        small.upscale(rng.random((300, 400, 3)), rng.random((16, 16, 3)))

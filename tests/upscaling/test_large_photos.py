@@ -1,0 +1,176 @@
+"""Photos of any size: tiles without seams, windows that find what exact search finds, memory that is known before."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import data
+
+from c2m_tf import C2Matching
+from c2m_tf.photos import images
+from c2m_tf.photos.match_map import match_map
+from c2m_tf.upscaling import plans
+from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.tiles import OVERLAP, Canvas
+from c2m_tf.upscaling.windows import MOST_CELLS, CoarseMatches, shrinking
+
+
+@pytest.fixture(scope="module")
+def preset():
+    return C2Matching.from_preset("light")
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """LR photo [60,72] and a reference of the same scene, moved by (-40, +56) pixels."""
+    photo = data.astronaut()
+    hr = photo[60:300, 60:348]
+    return images.downsample(hr), photo[20:300, 116:428]
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(3, 200), width=st.integers(3, 200), tile=st.integers(OVERLAP + 1, 90), scale=st.integers(1, 4))
+def test_tiles_of_one_size_cover_the_photo_and_join_without_seams(height, width, tile, scale):
+    canvas = Canvas(height, width, tile, scale)
+    y, x = np.mgrid[: scale * height, : scale * width]
+    photo = np.stack([y / y.max(), x / x.max(), np.full(y.shape, 0.5)], axis=-1)
+    tiles = list(canvas)
+    assert len(tiles) == len(canvas)
+    assert {(piece.height, piece.width) for piece in tiles} == {(min(height, tile), min(width, tile))}
+    for piece in tiles:
+        rows, columns = (slice(scale * part.start, scale * part.stop) for part in (piece.rows, piece.columns))
+        canvas.add(piece, photo[rows, columns])
+    np.testing.assert_allclose(canvas.photo(), photo, atol=1e-5)
+
+
+def test_tiles_with_exact_search_equal_the_whole(preset, scene):
+    lr, ref = scene
+    whole = Upscaler(preset, search="exact").upscale(lr, ref)
+    tiled = Upscaler(preset, search="exact", tile=48).upscale(lr, ref)
+    assert len(Canvas(*lr.shape[:2], 48, 4)) == 4
+    assert np.abs(whole - tiled).max() < 1 / 255
+
+
+def test_windows_find_what_exact_search_finds(preset, scene):
+    lr, ref = scene
+    exact = Upscaler(preset, search="exact").upscale(lr, ref)
+    windows = Upscaler(preset, search="window", tile=48, window=224).upscale(lr, ref)
+    assert np.abs(exact - windows).mean() < 1 / 255
+
+
+def test_a_scene_far_away_in_a_large_reference_is_found(preset):
+    photo = data.astronaut()
+    lr = images.downsample(photo[120:280, 160:352])
+    reference = np.zeros((900, 1000, 3), np.uint8)
+    reference[340:852, 470:982] = photo  # the scene lies (340, 470) pixels away
+    coarse = CoarseMatches(lr, [reference], Upscaler(preset)._locate)
+    tile = next(iter(Canvas(*lr.shape[:2], 96, 4)))
+    window = coarse.window(tile, 320)
+    assert window.y <= 340 + 120
+    assert window.x <= 470 + 160
+    assert window.y + 320 >= 340 + 280
+    assert window.x + 320 >= 470 + 352
+
+
+def test_windows_come_from_the_reference_that_shows_the_tile(preset, scene):
+    lr, ref = scene
+    other = data.chelsea()
+    coarse = CoarseMatches(lr, [other, ref], Upscaler(preset)._locate)
+    for tile in Canvas(*lr.shape[:2], 48, 4):
+        assert coarse.window(tile, 224).reference == 1
+
+
+def test_encoded_references_serve_many_photos(preset, scene):
+    lr, ref = scene
+    upscaler = Upscaler(preset)
+    reference = upscaler.encode_reference(ref)
+    first = upscaler.upscale(lr[:30], reference)
+    kept = reference.encoded
+    second = upscaler.upscale(lr[20:], reference)
+    assert reference.encoded is kept
+    np.testing.assert_array_equal(first, upscaler.upscale(lr[:30], ref))
+    np.testing.assert_array_equal(second, upscaler.upscale(lr[20:], ref))
+
+
+def test_threads_may_share_an_upscaler(preset, scene):
+    lr, ref = scene
+    upscaler = Upscaler(preset)
+    reference = upscaler.encode_reference(ref)
+    parts = [lr[:24], lr[24:48], lr[:, :30], lr[:, 30:]]
+    alone = [upscaler.upscale(part, reference) for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda part: upscaler.upscale(part, reference), parts * 2))
+    for wanted, found in zip(alone * 2, together, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_progress_counts_tiles(preset, scene):
+    lr, ref = scene
+    told = []
+    Upscaler(preset, search="exact", tile=48).upscale(lr, ref, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_files_are_taken_like_arrays(preset, scene, tmp_path):
+    lr, ref = scene
+    for name, photo in (("lr.png", lr), ("ref.png", ref)):
+        images.write(tmp_path / name, photo)
+    from_files = Upscaler(preset).upscale(tmp_path / "lr.png", str(tmp_path / "ref.png"))
+    np.testing.assert_allclose(from_files, Upscaler(preset).upscale(lr, ref), atol=1e-5)
+
+
+def test_matches_say_where_the_scene_lies(preset, scene):
+    lr, ref = scene
+    flow, score = Upscaler(preset).find_matches(lr, ref)
+    assert flow.shape == (*score.shape, 2) == (58, 70, 2)
+    # The reference starts 40 pixels higher and 56 to the right: what lies at (y, x) is found at (y + 10, x - 14) cells.
+    found = np.abs(flow - (10, -14)).max(axis=-1) <= 1
+    assert found[:, 16:].mean() > 0.8  # the first 14 columns are not in the reference
+    other = data.chelsea()
+    several, _ = Upscaler(preset).find_matches(lr, [other, ref])
+    assert (np.abs(several - (10, -14)).max(axis=-1) <= 1)[:, 16:].mean() > 0.8
+    picture = match_map(flow, score)
+    assert picture.shape == (4 * 58, 4 * 70, 3)
+    assert picture.std() > 1
+
+
+def test_small_versions_have_a_bounded_number_of_cells():
+    assert shrinking((80, 100), [(400, 400)]) == 1.0
+    for lr, ref in (((1080, 1920), (4320, 7680)), ((200, 100), (6000, 8000)), ((4000, 3000), (500, 500))):
+        factor = shrinking(lr, [ref])
+        assert lr[0] * lr[1] / factor**2 <= MOST_CELLS * 1.001
+        assert ref[0] * ref[1] / 16 / factor**2 <= MOST_CELLS * 1.001
+
+
+def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
+    upscaler = Upscaler(preset)
+    small = upscaler.plan((125, 83), [(500, 332)])
+    large = upscaler.plan((1080, 1920), [(4320, 7680)])
+    assert small.search == "exact"
+    assert small.tile >= 125
+    assert large.search == "window"
+    assert large.memory < 4e9
+    assert upscaler.plan((600, 600), [(2400, 2400)]).memory < 2.25e9
+    assert upscaler.plan((100, 100), [(3000, 4000)]).search == "window"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"search": "best"}, "unknown search 'best'"),
+        ({"tile": 50}, "tile 50 is no positive multiple of 4"),
+        ({"tile": 16}, "neighbours overlap by 16 pixels; 20 is the least"),
+        ({"window": -4}, "window -4 is no positive multiple"),
+        ({"tile": 64, "window": 200}, "window 200 is smaller than what a tile of 64 LR pixels covers, 256"),
+    ],
+)
+def test_sizes_that_do_not_fit_together_are_refused(preset, options, words):
+    with pytest.raises(ValueError, match=words):
+        Upscaler(preset, **options)
+
+
+def test_default_windows_hold_the_tiles():
+    for tile in (None, 20, 96, 400):
+        plans.check_sizes("auto", tile, plans.default_window(tile))

@@ -1,0 +1,182 @@
+"""Training batches: keras PyDatasets over sources of photos.
+
+    HomographyPairs   a photo and its warp, with the homography: teacher and student
+    ReferencePairs    LR photo and reference -> HR photo: restoration and adversarial training
+
+Batch n depends on the seed and n alone. So every worker draws differently, and a run that resumes at iteration n goes on with
+the very batches that it would have had. LR photos come from Pillow's bicubic, 8 bits in and out, as the published training
+makes them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from c2m_tf.photos import images
+
+from .homography import WINDOW, draw_homography, warp
+
+# What recolouring draws from: a power, a factor a channel and a term a channel, on values in [0, 1].
+_GAMMA, _GAIN, _SHIFT = 0.25, 0.15, 0.05
+
+# Pixels around a window that its warp may reach into; homographies move pixels by up to about 55.
+_SURROUNDINGS = 64
+
+
+class Source(Protocol):
+    """What batches are drawn from; see `c2m_tf.training.sources`."""
+
+    def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """A photo and its reference, uint8 [160,160,3] each."""
+
+    def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
+        """A photo, uint8 [H,W,3], and the origin (y, x) of a 160x160 window in it."""
+
+
+class _Batches(keras.utils.PyDataset):
+    """Batches drawn from sources by weight, one a iteration.
+
+    Args:
+        sources: list of `Source`.
+        weights: how often each is drawn, relative to each other.
+        batch_size: photos a batch.
+        iterations: the run's last iteration.
+        first_iteration: batch 0 of this dataset is that of iteration `first_iteration`, counted from 0.
+        seed: two datasets of one seed give the same batches.
+        recolour: share of references whose colours are changed.
+        workers: threads that prepare batches ahead.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        weights: Sequence[float],
+        batch_size: int,
+        iterations: int,
+        first_iteration: int = 0,
+        seed: int = 0,
+        recolour: float = 0.0,
+        workers: int = 2,
+    ) -> None:
+        super().__init__(workers=workers)
+        self.sources = list(sources)
+        self.shares = np.cumsum(weights) / np.sum(weights)
+        self.batch_size = batch_size
+        self.iterations = iterations
+        self.first_iteration = first_iteration
+        self.seed = seed
+        self.recolour = recolour
+
+    def __len__(self) -> int:
+        return self.iterations - self.first_iteration
+
+    def _samples(self, index):
+        iteration = self.first_iteration + index
+        seeds = [np.random.SeedSequence([self.seed, iteration, position]) for position in range(self.batch_size)]
+        return [self._sample(np.random.RandomState(np.random.MT19937(seed))) for seed in seeds]
+
+    def _draw_source(self, random):
+        return self.sources[int(np.searchsorted(self.shares, random.random_sample(), side="right"))]
+
+    def _recoloured(self, photo, random):
+        return _recolour(photo, random) if random.random_sample() < self.recolour else photo
+
+
+class HomographyPairs(_Batches):
+    """Batches for teacher and student; arguments as above.
+
+    A batch is ({"hr": float32 [B,160,160,3], "upsampled": the same downsampled and upsampled by 4, "ref": the warp of hr
+    [B,160,160,3], "homography": float32 [B,3,3] that maps a pixel (x, y, 1) of hr to ref},).
+    """
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        return (_stack(self._samples(index)),)
+
+    def _sample(self, random):
+        photo, (y, x) = self._draw_source(random).window(random)
+        turn = _Turn(random)
+        # The window's surroundings are turned along, because the warp needs them.
+        top, left = max(0, y - _SURROUNDINGS), max(0, x - _SURROUNDINGS)
+        photo = photo[top : y + WINDOW + _SURROUNDINGS, left : x + WINDOW + _SURROUNDINGS]
+        photo, (y, x) = turn(photo), turn.origin(photo.shape, y - top, x - left)
+        window = photo[y : y + WINDOW, x : x + WINDOW]
+        homography = draw_homography(random)
+        reference = self._recoloured(warp(photo, homography, (y, x), WINDOW), random)
+        upsampled = images.upsample(images.downsample(window))
+        return {
+            "hr": images.as_float(window),
+            "upsampled": images.as_float(upsampled),
+            "ref": images.as_float(reference),
+            "homography": np.float32(homography),
+        }
+
+
+class ReferencePairs(_Batches):
+    """Batches for restoration.
+
+    Args:
+        lr_size: side of the LR patches in pixels, at most 40. Smaller than 40 means a random crop of the 160x160 window.
+        ref_size: side of the references in pixels, at most 160; a random crop, drawn by itself, of the reference's window.
+        unrelated: share of samples whose reference belongs to another photo.
+        others: as above.
+
+    A batch is ({"lr": float32 [B,h,h,3], "ref": float32 [B,H,H,3]}, hr float32 [B,4h,4h,3]).
+    """
+
+    def __init__(
+        self, *arguments: Any, lr_size: int = 40, ref_size: int = WINDOW, unrelated: float = 0.0, **others: Any
+    ) -> None:
+        super().__init__(*arguments, **others)
+        self.lr_size = lr_size
+        self.ref_size = ref_size
+        self.unrelated = unrelated
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        batch = _stack(self._samples(index))
+        return {"lr": batch["lr"], "ref": batch["ref"]}, batch["hr"]
+
+    def _sample(self, random):
+        hr, reference = self._draw_source(random).pair(random)
+        if random.random_sample() < self.unrelated:
+            _, reference = self._draw_source(random).pair(random)
+        turn = _Turn(random)
+        hr = turn(_crop(hr, images.SCALE * self.lr_size, random))
+        reference = turn(_crop(self._recoloured(reference, random), self.ref_size, random))
+        return {"lr": images.as_float(images.downsample(hr)), "ref": images.as_float(reference), "hr": images.as_float(hr)}
+
+
+class _Turn:
+    """Flips and a transpose, each with probability one half, the same for every photo it is called on."""
+
+    def __init__(self, random):
+        self.mirrored, self.upturned, self.transposed = random.randint(0, 2, 3)
+
+    def __call__(self, photo):
+        photo = photo[:, ::-1] if self.mirrored else photo
+        photo = photo[::-1] if self.upturned else photo
+        return np.ascontiguousarray(photo.transpose(1, 0, 2) if self.transposed else photo)
+
+    def origin(self, shape, y, x):
+        """Where the first pixel of a window, of `WINDOW` pixels a side at (y, x), comes to lie."""
+        x = shape[1] - WINDOW - x if self.mirrored else x
+        y = shape[0] - WINDOW - y if self.upturned else y
+        return (x, y) if self.transposed else (y, x)
+
+
+def _crop(photo, size, random):
+    y, x = (random.randint(side - size + 1) for side in photo.shape[:2])
+    return photo[y : y + size, x : x + size]
+
+
+def _recolour(photo, random):
+    """Other light: a power of the values, then a factor and a term a channel."""
+    values = photo.astype(np.float32) / np.float32(255.0)
+    values = values ** np.float32(np.exp(random.uniform(-_GAMMA, _GAMMA)))
+    values = values * np.float32(1.0 + random.uniform(-_GAIN, _GAIN, 3)) + np.float32(random.uniform(-_SHIFT, _SHIFT, 3))
+    return images.as_uint8(values)
+
+
+def _stack(samples):
+    return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

@@ -1,0 +1,208 @@
+"""Folders of training photos, and the 160x160 windows that training draws from them.
+
+    cufed       FOLDER/input/NAME.png and FOLDER/ref/NAME.png, 160x160, as the CUFED training set is published
+    multiview   FOLDER/img/SCENE_*.jpg and FOLDER/pairs160.npz with `files` [F] and `pairs` int16 [P,>=6]: rows (image A, xA,
+                yA, image B, xB, yB, ...), each two 160x160 windows of one scene that show the same thing
+    single      FOLDER/*.jpg, photos without a reference
+
+Every photo is read once when a source is made, so that a fault is named before training starts and not an hour later.
+"""
+
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from c2m_tf.photos import images
+
+from .homography import WINDOW, draw_homography, warp
+
+CACHE_BYTES = 2 * 2**30  # decoded photos that a source keeps; what exceeds it is decoded anew each time
+_FAULTS_NAMED = 5
+
+
+class SourceError(ValueError):
+    """Training photos that cannot be used; the message names them."""
+
+
+class Photos:
+    """Photos of a source, all checked, decoded ones kept up to `CACHE_BYTES`.
+
+    Args:
+        paths: files.
+        least: pixels that height and width must have at least.
+
+    Raises:
+        SourceError: photos are damaged or too small; the first five are named.
+    """
+
+    def __init__(self, paths: Iterable[Path], least: int = WINDOW) -> None:
+        self.paths = list(paths)
+        self._kept = {}
+        self._kept_bytes = 0
+        faults = []
+        for index, path in enumerate(self.paths):
+            try:
+                height, width = self[index].shape[:2]
+            except images.ImageError as error:
+                faults.append(str(error))
+                continue
+            if min(height, width) < least:
+                faults.append(f"{path} has {width}x{height} pixels, at least {least}x{least} are needed")
+        if faults:
+            more = f"; and {len(faults) - _FAULTS_NAMED} more" if len(faults) > _FAULTS_NAMED else ""
+            raise SourceError("; ".join(faults[:_FAULTS_NAMED]) + more)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Photo as uint8 [H,W,3]."""
+        photo = self._kept.get(index)
+        if photo is None:
+            photo = images.as_uint8(images.read(self.paths[index]).rgb)
+            if self._kept_bytes + photo.nbytes <= CACHE_BYTES:
+                self._kept[index] = photo
+                self._kept_bytes += photo.nbytes
+        return photo
+
+
+class CufedPairs:
+    """The CUFED layout: input/ and ref/ with photos of the same names.
+
+    Raises:
+        SourceError: folders missing or empty, a photo without partner, damaged or smaller than 160x160.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        folder = Path(folder)
+        inputs, references = _by_name(folder / "input"), _by_name(folder / "ref")
+        alone = sorted(inputs.keys() ^ references.keys())
+        if alone:
+            path = inputs.get(alone[0]) or references[alone[0]]
+            side = "ref" if alone[0] in inputs else "input"
+            raise SourceError(f"{path} has no partner of that name in {folder / side} ({len(alone)} such photos)")
+        names = sorted(inputs)
+        self.photos = Photos(inputs[name] for name in names)
+        self.references = Photos((references[name] for name in names), least=12)
+
+    def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """A photo and its reference, both uint8 [160,160,3]; a reference of another size is resized, as published."""
+        index = random.randint(len(self.photos))
+        reference = self.references[index]
+        if reference.shape[:2] != (WINDOW, WINDOW):
+            reference = images.bicubic(reference, (WINDOW, WINDOW))
+        return self.photos[index][:WINDOW, :WINDOW], reference
+
+    def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
+        """A photo and the origin (y, x) of a 160x160 window in it."""
+        return _window(self.photos, random)
+
+
+class MultiviewPairs:
+    """Matched windows of photos of a few scenes. Scenes are drawn evenly, however many pairs each has.
+
+    Raises:
+        SourceError: a file or the list is missing, damaged or names windows outside the photos.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        folder = Path(folder)
+        listed = folder / "pairs160.npz"
+        try:
+            with np.load(listed, allow_pickle=False) as arrays:
+                files, pairs = arrays["files"], arrays["pairs"].astype(np.int64)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise SourceError(f"{listed} cannot be used: {error}; wanted is an .npz file with `files` and `pairs`") from error
+        if pairs.ndim != 2 or pairs.shape[1] < 6 or len(pairs) == 0:
+            raise SourceError(f"{listed} has pairs of shape {pairs.shape}; wanted are rows (A, xA, yA, B, xB, yB)")
+        self.photos = Photos(folder / "img" / str(name) for name in files)
+        self._pairs = pairs
+        sizes = np.array([self.photos[index].shape[:2] for index in range(len(self.photos))])
+        for side in (0, 3):
+            image, x, y = pairs[:, side], pairs[:, side + 1], pairs[:, side + 2]
+            known = (image >= 0) & (image < len(sizes))
+            inside = (y >= 0) & (x >= 0) & (y + WINDOW <= sizes[image * known, 0]) & (x + WINDOW <= sizes[image * known, 1])
+            if not (known & inside).all():
+                row = int(np.flatnonzero(~(known & inside))[0])
+                raise SourceError(f"{listed}: row {row} names a window outside its photo")
+        scenes = [str(name).split("_")[0] for name in files]
+        of_pair = np.array(scenes)[pairs[:, 0]]
+        self._scenes = [np.flatnonzero(of_pair == scene) for scene in sorted(set(of_pair))]
+
+    def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Two windows that show the same thing, uint8 [160,160,3] each; either of the two may be the reference."""
+        scene = self._scenes[random.randint(len(self._scenes))]
+        row = self._pairs[scene[random.randint(len(scene))]]
+        windows = [_cut(self.photos[row[side]], (row[side + 2], row[side + 1])) for side in (0, 3)]
+        return (windows[1], windows[0]) if random.randint(2) else (windows[0], windows[1])
+
+    def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
+        """A photo and the origin (y, x) of a 160x160 window in it."""
+        scene = self._scenes[random.randint(len(self._scenes))]
+        row = self._pairs[scene[random.randint(len(scene))]]
+        return self.photos[row[0]], (int(row[2]), int(row[1]))
+
+
+class SinglePhotos:
+    """Photos without references: a photo warped by a homography serves as its own reference.
+
+    Args:
+        folder: photos of any size from 160x160 on.
+        held_back: the last so many photos, by name, are not drawn; they are there to validate matching on.
+
+    Raises:
+        SourceError: no folder, no photo left, damaged or too small photos.
+    """
+
+    def __init__(self, folder: str | os.PathLike, held_back: int = 0) -> None:
+        paths = list(_by_name(Path(folder)).values())
+        if held_back >= len(paths):
+            raise SourceError(f"{folder} has {len(paths)} photos; {held_back} of them held back leave none to train on")
+        self.photos = Photos(paths[: len(paths) - held_back])
+        self.held_back = paths[len(paths) - held_back :]
+
+    def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """A window and the same warped by a homography, sharp, uint8 [160,160,3] each."""
+        photo, origin = self.window(random)
+        return _cut(photo, origin), warp(photo, draw_homography(random), origin, WINDOW)
+
+    def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
+        """A photo and the origin (y, x) of a 160x160 window in it."""
+        return _window(self.photos, random)
+
+
+def source_of(folder: str | os.PathLike) -> "CufedPairs | MultiviewPairs | SinglePhotos":
+    """The source that a folder's layout asks for: pairs160.npz, or input/ and ref/, or photos.
+
+    Raises:
+        SourceError: no folder, or photos that cannot be used.
+    """
+    folder = Path(folder)
+    if (folder / "pairs160.npz").exists():
+        return MultiviewPairs(folder)
+    if (folder / "input").is_dir() and (folder / "ref").is_dir():
+        return CufedPairs(folder)
+    return SinglePhotos(folder)
+
+
+def _by_name(folder):
+    """{stem: path} of the photos in a folder, in order of their names."""
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder; wanted is a folder of photos")
+    found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in images.SUFFIXES}
+    if not found:
+        raise SourceError(f"{folder} holds no photo ({' '.join(images.SUFFIXES)})")
+    return found
+
+
+def _window(photos, random):
+    photo = photos[random.randint(len(photos))]
+    return photo, (random.randint(photo.shape[0] - WINDOW + 1), random.randint(photo.shape[1] - WINDOW + 1))
+
+
+def _cut(photo, origin):
+    y, x = origin
+    return photo[y : y + WINDOW, x : x + WINDOW]
