@@ -54,14 +54,17 @@ class PhoneAggregation(DynamicAggregation):
             fixed = {"mask": _SHARE, "weights": _SHARE, "spread": _SHARE}
             self.ranges = {name: ActivationRange(fixed.get(name), name=f"range_{name}") for name in names}
 
-    def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> None:
-        super().build(x_shape, reference_shape, flow_shape, context_shape)
+    def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None, strength_shape=None) -> None:
+        super().build(x_shape, reference_shape, flow_shape, context_shape, strength_shape)
         if self.quantized:
             self.limit = self.add_weight(shape=(self.channels,), initializer="zeros", trainable=False, name="limit")
             for layer in self.ranges.values():
                 layer.build(())
 
-    def call(self, x: Any, reference: Any, flow: Any, context: Any, training: bool = False) -> Any:
+    def _without_reference(self, x):
+        return ops.broadcast_to(self._rounded("output", self.deform_conv.bias[None, None, None]), (*x.shape[:3], self.channels))
+
+    def _aggregated(self, x, reference, flow, context, training):
         features = self._rounded("joined", ops.concatenate([x, context], axis=-1))
         for number, convolution in enumerate((self.offset_conv1, self.offset_conv2), 1):
             features = self._rounded(f"conv{number}", convolution(features))
@@ -74,8 +77,7 @@ class PhoneAggregation(DynamicAggregation):
             output = self._between_pixels(reference, cells, raw[..., :-_POINTS], mask, rows)
         else:
             output = self._at_pixels(reference, cells, mask, rows)
-        output = self._rounded("output", output)
-        return ops.leaky_relu(output, LEAKY_SLOPE)
+        return self._rounded("output", output)
 
     def _rounded(self, name, x):
         return self.ranges[name](x) if self.quantized else x

@@ -5,7 +5,10 @@ feature and the reference's feature add learned residuals and masks; a deformabl
 
     offset features = LeakyReLU(conv(LeakyReLU(conv([x, reference]))))
     dy, dx, mask    = conv(offset features), blocks of 72 = 8 groups x 9 taps each; mask through a sigmoid
-    output          = LeakyReLU(ModulatedDeformConv2D(reference, [dy | dx] + pre-offset, mask))
+    output          = LeakyReLU(ModulatedDeformConv2D(reference, [dy | dx] + pre-offset, strength * mask))
+
+The strength, in [0, 1] per sample, is ours: 1 is the published layer; at 0 nothing of the reference is left in the output,
+which then is LeakyReLU(bias) everywhere, so nothing of the reference needs to be computed.
 
 Note that the convolutions see the reference where it lies, not where it is matched to; the published network does so.
 
@@ -39,7 +42,10 @@ class DynamicAggregation(layers.Layer):
         reference: [B,H,W,channels], the reference's feature; any H, W.
         flow: float32 [B,h+2,w+2,2], (dy, dx) in cells, with a border as `matching.pre_offsets` wants it.
         context: [B, scale*h, scale*w, channels], the reference's feature at x's own place, zeros where there is none.
+        strength: float32 [B] in [0, 1], multiplies the masks; None for 1.
         training: passed on to the deformable convolution.
+
+    Called with x alone, the layer gives what it gives for any reference at strength 0.
 
     Returns:
         [B, scale*h, scale*w, channels].
@@ -79,7 +85,7 @@ class DynamicAggregation(layers.Layer):
         for layer in (self.offset_conv1, self.offset_conv2, self.offset_mask):
             layer.trainable = value
 
-    def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> None:
+    def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None, strength_shape=None) -> None:
         reference_shape = (*x_shape[:3], self.channels)
         points = DEFORMABLE_GROUPS * TAPS
         self.offset_conv1.build((*x_shape[:3], x_shape[-1] + self.channels))
@@ -87,23 +93,46 @@ class DynamicAggregation(layers.Layer):
         self.offset_mask.build(reference_shape)
         self.deform_conv.build(reference_shape, (*x_shape[:3], 2 * points), (*x_shape[:3], points))
 
-    def call(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool = False) -> Tensor:
+    def call(
+        self,
+        x: Tensor,
+        reference: Tensor | None = None,
+        flow: Tensor | None = None,
+        context: Tensor | None = None,
+        strength: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        if reference is None:
+            return self._without_reference(x)
+        output = self._aggregated(x, reference, flow, context, training)
+        if strength is not None:
+            # Masks multiply samples, and the convolution is linear in them: scaling all masks scales what it adds to its bias.
+            bias = ops.cast(self.deform_conv.bias, output.dtype)
+            output = bias + ops.cast(ops.reshape(strength, (-1, 1, 1, 1)), output.dtype) * (output - bias)
+        return ops.leaky_relu(output, LEAKY_SLOPE)
+
+    def _without_reference(self, x):
+        constant = ops.leaky_relu(ops.cast(self.deform_conv.bias, self.compute_dtype), LEAKY_SLOPE)
+        return ops.broadcast_to(constant, (*ops.shape(x)[:3], self.channels))
+
+    def _aggregated(self, x, reference, flow, context, training):
+        """The deformable convolution of the reference, bias included, before its LeakyReLU."""
         flow = pre_offsets(flow, self.scale)
         if not self.learns_offsets:
-            return ops.leaky_relu(self.deform_conv.call_at_pixels(reference, flow, training=training), LEAKY_SLOPE)
+            return self.deform_conv.call_at_pixels(reference, flow, training=training)
         features = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(context, self.compute_dtype)], axis=-1)
         features = ops.leaky_relu(self.offset_conv1(features), LEAKY_SLOPE)
         features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)
         raw = self.offset_mask(features)
         mask = ops.sigmoid(raw[..., -DEFORMABLE_GROUPS * TAPS :])
-        if self.residual_offsets:
-            offsets = ops.cast(raw[..., : -DEFORMABLE_GROUPS * TAPS], "float32")
-            output = self.deform_conv(reference, offsets, mask, flow, training=training)
-        else:
-            output = self.deform_conv.call_at_pixels(reference, flow, mask, training=training)
-        return ops.leaky_relu(output, LEAKY_SLOPE)
+        if not self.residual_offsets:
+            return self.deform_conv.call_at_pixels(reference, flow, mask, training=training)
+        offsets = ops.cast(raw[..., : -DEFORMABLE_GROUPS * TAPS], "float32")
+        return self.deform_conv(reference, offsets, mask, flow, training=training)
 
-    def compute_output_shape(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None) -> tuple:
+    def compute_output_shape(
+        self, x_shape, reference_shape=None, flow_shape=None, context_shape=None, strength_shape=None
+    ) -> tuple:
         return (*x_shape[:3], self.channels)
 
     def get_config(self) -> dict[str, Any]:

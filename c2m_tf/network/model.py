@@ -5,6 +5,8 @@
     ref -------------> extractor_ref  /                    restoration -> sr
     ref -------------> reference_encoder -----------------/
 
+    lr -> trunk -> sr        without a reference: the restoration network at strength 0
+
 Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Several references
 are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
 """
@@ -18,7 +20,7 @@ from keras import ops
 from c2m_tf.network.features import contrastive_extractor, reference_encoder
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.matching import bordered, flow_from_matches, match
-from c2m_tf.network.restoration import restoration_network, variant_named
+from c2m_tf.network.restoration import restoration_network, trunk_network, variant_named
 from c2m_tf.network.sizes import larger, round_up
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample
@@ -40,7 +42,8 @@ class C2Matching(keras.Model):
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
     Call arguments:
-        inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1].
+        inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B] in
+            [0, 1], how much of the reference is used per sample (1 by default). Without "ref", the trunk's result.
 
     Returns:
         float32 [B,4h,4w,3], not clamped to [0, 1].
@@ -62,6 +65,8 @@ class C2Matching(keras.Model):
         # The best match is a hard choice and passes no gradient on; extractors learn by their own losses.
         self.extractor_lr.trainable = self.extractor_ref.trainable = False
         self.reference_encoder, self.restoration = parts["reference_encoder"], parts["restoration"]
+        # Shares the layers of `restoration`.
+        self.trunk = trunk_network(self.restoration)
         self.built = True
 
     def _new_parts(self):
@@ -74,9 +79,11 @@ class C2Matching(keras.Model):
         }
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
+        if "ref" not in inputs:
+            return self.trunk({"lr": inputs["lr"]}, training=training)
         reference = self.encode_reference(inputs["ref"])
         flow, _ = self.find_flow(inputs["lr"], reference)
-        return self.restore(inputs["lr"], flow, reference, training=training)
+        return self.restore(inputs["lr"], flow, reference, strength=inputs.get("strength"), training=training)
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """Everything that is computed of the reference alone; use it for as many LR photos as you like.
@@ -115,6 +122,7 @@ class C2Matching(keras.Model):
         flow: Tensor,
         reference: dict[str, Tensor],
         origin: Tensor | None = None,
+        strength: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
         """SR photo from the LR photo, the flow and the encoded reference; or a tile of it from their tiles.
@@ -125,6 +133,7 @@ class C2Matching(keras.Model):
                 columns left of it, zeros outside the photo.
             reference: result of `encode_reference`.
             origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
+            strength: float32 [B] in [0, 1], how much of the reference is used; None for 1.
 
         Returns:
             [B,4h,4w,3], not clamped to [0, 1].
@@ -133,6 +142,7 @@ class C2Matching(keras.Model):
         # Displacements of a tile are counted from its own pixels.
         flow = bordered(flow) if origin is None else flow + ops.cast(origin, "float32")
         inputs = {"lr": ops.convert_to_tensor(lr), "flow": flow}
+        inputs["strength"] = ops.ones(ops.shape(flow)[:1]) if strength is None else ops.convert_to_tensor(strength, "float32")
         height, width = ops.shape(inputs["lr"])[1:3]
         for level in self.levels:
             feature = inputs[level] = ops.convert_to_tensor(reference[level])

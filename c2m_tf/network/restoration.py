@@ -6,6 +6,9 @@
     large  (4h)     [.., aggregated relu1_1] -> 64, residual blocks, + input, 64 -> 32 -> 3       3 @ 4h
     output          + bilinear 4x of the LR photo (not clamped)
 
+A strength in [0, 1] per sample multiplies the masks of every aggregation: 1 is the published network. At 0 nothing of a
+reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it of the same layers.
+
 The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
 not published, also leaves out residual offsets: its taps sample whole pixels, which spares a phone most of the gathering.
 Layer names are the published ones with "_" for ".", so that the checkpoint importer needs no table.
@@ -23,6 +26,8 @@ from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import BilinearUpsample
 
 WIDTH = 64
+# Channels of the reference's features at each level.
+REFERENCE_CHANNELS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
 
 
 class Variant(NamedTuple):
@@ -60,27 +65,45 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
             "context_relu1_1", ...: the reference's features at the LR photo's own place, of its size,
             "relu3_1":  [B,H/4,W/4,256] (full only),
             "relu2_1":  [B,H/2,W/2,128],
-            "relu1_1":  [B,H,W,64]
+            "relu1_1":  [B,H,W,64],
+            "strength": float32 [B] in [0, 1], 1 for the published network
         to the SR photo, float32 [B,4h,4w,3], not clamped.
 
     Raises:
         ValueError: unknown variant.
     """
     sizes = variant_named(variant)
-    builder = _Builder(dtype)
     inputs = {"lr": keras.Input((None, None, 3), name="lr"), "flow": keras.Input((None, None, 2), name="flow")}
-    channels = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
-    for level, width in channels.items():
+    for level, width in REFERENCE_CHANNELS.items():
         if level != "relu3_1" or sizes.aggregates_small:
             for kind in (level, f"context_{level}"):
                 inputs[kind] = keras.Input((None, None, width), name=kind)
 
+    inputs["strength"] = keras.Input((), name="strength")
     with keras.name_scope(name):
-        sr = _sr(builder, inputs, channels, sizes)
+        sr = _sr(_Builder(dtype), inputs, sizes)
     return keras.Model(inputs, sr, name=name)
 
 
-def _sr(builder, inputs, channels, sizes):
+def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
+    """The restoration network at strength 0, which needs no reference.
+
+    Args:
+        restoration: result of `restoration_network`, or of exchanging its layers. The trunk shares its layers.
+        name: name of the model.
+
+    Returns:
+        keras.Model: {"lr": [B,h,w,3] in [0, 1]} -> SR photo, float32 [B,4h,4w,3], not clamped.
+    """
+
+    def called(layer, *inputs, **options):
+        return layer(inputs[0]) if isinstance(layer, DynamicAggregation) else layer(*inputs, **options)
+
+    rewired = keras.models.clone_model(restoration, clone_function=lambda layer: layer, call_function=called)
+    return keras.Model({"lr": rewired.input["lr"]}, rewired.output, name=name)
+
+
+def _sr(builder, inputs, sizes):
     """The network from its inputs to the SR photo."""
     content = builder.convolution(inputs["lr"], WIDTH, "content_extractor_conv_first", leaky=True)
     content = builder.residual_blocks(content, sizes.content_blocks, "content_extractor_body")
@@ -92,18 +115,20 @@ def _sr(builder, inputs, channels, sizes):
     features = content
     for level, activation, scale, blocks in levels:
         skip = features
-        if activation in inputs:
-            width = channels[activation]
-            aggregation = DynamicAggregation(width, scale, sizes.residual_offsets, name=level, dtype=builder.dtype)
-            aggregated = aggregation(features, inputs[activation], inputs["flow"], inputs[f"context_{activation}"])
-            features = layers.Concatenate(name=f"concatenate_{level}", dtype=builder.dtype)([features, aggregated])
+        if level != "small" or sizes.aggregates_small:
+            aggregation = builder.layer(
+                DynamicAggregation, level, REFERENCE_CHANNELS[activation], scale, sizes.residual_offsets
+            )
+            references = (activation, "flow", f"context_{activation}", "strength")
+            aggregated = aggregation(features, *(inputs[name] for name in references))
+            features = builder.layer(layers.Concatenate, f"concatenate_{level}")([features, aggregated])
         features = builder.convolution(features, WIDTH, f"head_{level}_0", leaky=True)
         features = builder.residual_blocks(features, blocks, f"body_{level}")
-        features = layers.Add(name=f"skip_{level}", dtype=builder.dtype)([features, skip])
+        features = builder.layer(layers.Add, f"skip_{level}")([features, skip])
         if level != "large":
             features = builder.convolution(features, 4 * WIDTH, f"tail_{level}_0")
-            features = PixelShuffle(name=f"pixel_shuffle_{level}", dtype=builder.dtype)(features)
-            features = layers.LeakyReLU(LEAKY_SLOPE, name=f"tail_{level}_leaky", dtype=builder.dtype)(features)
+            features = builder.layer(PixelShuffle, f"pixel_shuffle_{level}")(features)
+            features = builder.layer(layers.LeakyReLU, f"tail_{level}_leaky", LEAKY_SLOPE)(features)
     features = builder.convolution(features, WIDTH // 2, "tail_large_0", leaky=True)
     residual = builder.convolution(features, 3, "tail_large_2")
     skip = BilinearUpsample(name="bilinear_skip")(inputs["lr"])
@@ -118,33 +143,26 @@ def variant_named(variant: str) -> Variant:
 
 
 class _Builder:
-    """The two pieces that the network repeats, under one dtype policy."""
+    """New layers under one dtype policy, and the two pieces that the network repeats."""
 
     def __init__(self, dtype):
-        self.dtype = dtype
+        self._dtype = dtype
+
+    def layer(self, kind, name, *arguments, **options):
+        return kind(*arguments, name=name, dtype=self._dtype, **options)
 
     def convolution(self, features, filters, name, leaky=False, activation=None):
         normal = keras.initializers.RandomNormal(stddev=0.02)
-        convolution = layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            activation=activation,
-            kernel_initializer=normal,
-            name=name,
-            dtype=self.dtype,
-        )
-        features = convolution(features)
-        if leaky:
-            features = layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_leaky", dtype=self.dtype)(features)
-        return features
+        options = {"padding": "same", "activation": activation, "kernel_initializer": normal}
+        features = self.layer(layers.Conv2D, name, filters, 3, **options)(features)
+        return self.layer(layers.LeakyReLU, f"{name}_leaky", LEAKY_SLOPE)(features) if leaky else features
 
     def residual_blocks(self, features, count, name):
         """`count` times x + conv(ReLU(conv(x))), without normalisation."""
         for block in range(count):
             residual = self.convolution(features, WIDTH, f"{name}_{block}_conv1", activation="relu")
             residual = self.convolution(residual, WIDTH, f"{name}_{block}_conv2")
-            features = layers.Add(name=f"{name}_{block}_add", dtype=self.dtype)([features, residual])
+            features = self.layer(layers.Add, f"{name}_{block}_add")([features, residual])
         return features
 
 
