@@ -15,8 +15,8 @@ decoded, so a small file cannot ask for gigabytes. EXIF orientation is applied. 
 Writing: into a temporary file beside the target, which replaces it only when complete.
 """
 
+import math
 import os
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -25,9 +25,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from c2m_tf.photos.files import replacing
+from c2m_tf.photos.headers import FORMATS as FORMATS
+from c2m_tf.photos.headers import MAX_PIXELS, ImageError, decoding, name_of, opened
+from c2m_tf.photos.headers import TooLargeError as TooLargeError
+from c2m_tf.photos.headers import UnknownFormatError as UnknownFormatError
 
 SCALE = 4
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 SUFFIXES = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -38,22 +41,7 @@ SUFFIXES = {
     ".tiff": "TIFF",
 }
 SUFFIXES_WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
-MAX_PIXELS = 8192 * 8192
-
-# Everything that Pillow's decoders raise on damaged files.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
-
-
-class ImageError(ValueError):
-    """A photo that cannot be read or written; the message says what came, what is wanted and how to fix it."""
-
-
-class UnknownFormatError(ImageError):
-    """Bytes that are no photo of a format that is read."""
-
-
-class TooLargeError(ImageError):
-    """A photo of more pixels than allowed, or that needs more memory."""
+_FLOATS_AT_ONCE = 2**20
 
 
 class Photo(NamedTuple):
@@ -71,11 +59,11 @@ class Photo(NamedTuple):
     icc_profile: bytes | None = None
 
 
-def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
+def read(source: str | os.PathLike | BinaryIO, max_pixels: int = MAX_PIXELS) -> Photo:
     """Reads a photo.
 
     Args:
-        path: file.
+        source: path of a file, or an open binary file at its start.
         max_pixels: refuse larger photos, before decoding.
 
     Returns:
@@ -84,18 +72,8 @@ def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     Raises:
         ImageError: no such file, a directory, not one of the formats, damaged, truncated, or too large.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder; give a photo")
-    if not path.exists():
-        raise ImageError(f"{path} does not exist")
-    try:
-        if path.stat().st_size == 0:
-            raise ImageError(f"{path} is empty (0 bytes)")
-        with path.open("rb") as file:
-            return decode(file, path, max_pixels)
-    except PermissionError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+    with opened(source) as file:
+        return decode(file, name_of(source), max_pixels)
 
 
 def decode(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -114,23 +92,8 @@ def decode(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS
         TooLargeError: more pixels than allowed.
         ImageError: damaged or truncated. The two above are ImageErrors too.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; errors still raise
-            with Image.open(file, formats=FORMATS) as image:
-                _check_size(name, image.size, max_pixels)
-                return _photo(name, image)
-    except ImageError:
-        raise
-    except Image.UnidentifiedImageError as error:
-        raise UnknownFormatError(f"{name} is not a PNG, JPEG, WebP, BMP or TIFF photo") from error
-    except Image.DecompressionBombError as error:
-        raise TooLargeError(f"{name} is too large: the limit is {max_pixels:,} pixels") from error
-    except MemoryError as error:
-        raise ImageError(f"{name} does not fit into memory") from error
-    except _DECODER_ERRORS as error:
-        reason = str(error).strip() or type(error).__name__
-        raise ImageError(f"{name} is damaged or truncated: {reason}") from error
+    with decoding(file, name, max_pixels) as image:
+        return _photo(name, image)
 
 
 def write(
@@ -235,14 +198,23 @@ def as_uint8(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype == np.uint8:
         return values
-    scaled = np.clip(np.nan_to_num(values.astype(np.float32)), 0.0, 1.0) * np.float32(255.0)
-    return np.rint(scaled).astype(np.uint8)
+    result = np.empty(values.shape, np.uint8)
+    # Some rows at a time: a float copy of a large photo would take four times its own memory.
+    rows = max(1, _FLOATS_AT_ONCE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), rows):
+        part = np.nan_to_num(values[start : start + rows].astype(np.float32))
+        result[start : start + rows] = np.rint(np.clip(part, 0.0, 1.0) * np.float32(255.0))
+    return result
 
 
 def as_float(values: np.ndarray) -> np.ndarray:
     """uint8 0..255 -> float32 [0, 1]; float as float32."""
     values = np.asarray(values)
-    return values.astype(np.float32) / np.float32(255.0) if values.dtype == np.uint8 else values.astype(np.float32)
+    if values.dtype != np.uint8:
+        return values.astype(np.float32)
+    result = values.astype(np.float32)
+    result /= np.float32(255.0)
+    return result
 
 
 def bicubic(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -272,12 +244,6 @@ def crop_to_multiple(photo: np.ndarray, multiple: int = SCALE) -> np.ndarray:
     """Drops rows at the bottom and columns at the right until both sides are multiples of 4."""
     height, width = (size // multiple * multiple for size in photo.shape[:2])
     return photo[:height, :width]
-
-
-def _check_size(name, size, max_pixels):
-    width, height = size
-    if width * height > max_pixels:
-        raise TooLargeError(f"{name} has {width}x{height} pixels, more than the limit of {max_pixels:,}")
 
 
 def _photo(name, image):

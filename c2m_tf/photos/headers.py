@@ -1,0 +1,165 @@
+"""Opening photos: what their headers say before any pixel is decoded, and every failure as an `ImageError`.
+
+A photo is given as the path of a file or as an open binary file. A pipe can be read only once: `rereadable` keeps its bytes.
+"""
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+MAX_PIXELS = 8192 * 8192
+MAX_PIPE_BYTES = 512 * 2**20
+
+# Pillow's remarks on odd metadata; errors still raise. Set once, because `warnings.catch_warnings` around each photo
+# swaps global state and leaves a wrong one behind where several threads read photos.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# Everything that Pillow's decoders raise on damaged files.
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
+
+
+class ImageError(ValueError):
+    """A photo that cannot be read or written; the message says what came, what is expected and how to fix it."""
+
+
+class UnknownFormatError(ImageError):
+    """Bytes that are no photo of a format that is read."""
+
+
+class TooLargeError(ImageError):
+    """A photo of more pixels than allowed, or that needs more memory."""
+
+
+class Header(NamedTuple):
+    """What a photo's header says: height and width in pixels as stored (orientation not applied), one of `FORMATS`."""
+
+    height: int
+    width: int
+    format: str
+
+
+def read_header(
+    source: str | os.PathLike | BinaryIO, name: str | os.PathLike | None = None, max_pixels: int = MAX_PIXELS
+) -> Header:
+    """Reads the header of a photo; nothing is decoded.
+
+    Args:
+        source: path of a file; or an open binary file at its start, where it is left.
+        name: what errors call the photo; by default its path.
+        max_pixels: refuse larger photos.
+
+    Returns:
+        Header.
+
+    Raises:
+        ImageError: see `images.read`.
+    """
+    with opened(source) as file, decoding(file, name or name_of(source), max_pixels) as image:
+        return Header(image.height, image.width, image.format or "")
+
+
+@contextmanager
+def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """Pillow's image of an open file, its size checked; what Pillow raises within the block becomes an ImageError.
+
+    Args:
+        file: binary, at its start.
+        name: what errors call it.
+        max_pixels: refuse larger photos.
+
+    Raises:
+        UnknownFormatError: not one of the formats.
+        TooLargeError: more pixels than allowed.
+        ImageError: damaged or truncated. The two above are ImageErrors too.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise TooLargeError(f"{name} has {image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
+            yield image
+    except ImageError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise UnknownFormatError(f"{name} is not a PNG, JPEG, WebP, BMP or TIFF photo") from error
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(f"{name} is too large: the limit is {max_pixels:,} pixels") from error
+    except MemoryError as error:
+        raise ImageError(f"{name} does not fit into memory") from error
+    except _DECODER_ERRORS as error:
+        reason = str(error).strip() or type(error).__name__
+        raise ImageError(f"{name} is damaged or truncated: {reason}") from error
+
+
+@contextmanager
+def opened(source: str | os.PathLike | BinaryIO) -> Iterator[BinaryIO]:
+    """The binary file at a path, open, or the open file itself, which is afterwards where it was before.
+
+    Raises:
+        ImageError: no such file, a folder, an empty file, or one that cannot be read.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        start = source.tell()
+        try:
+            yield source
+        finally:
+            source.seek(start)
+        return
+    with _open(Path(source)) as file:
+        if file.seek(0, io.SEEK_END) == 0:
+            raise ImageError(f"{source} is empty (0 bytes)")
+        file.seek(0)
+        yield file
+
+
+def rereadable(source: str | os.PathLike | BinaryIO) -> str | os.PathLike | BinaryIO:
+    """A source that can be read as often as one likes: the bytes of a pipe, anything else as it is.
+
+    Raises:
+        ImageError: see `opened`; or the pipe holds more than `MAX_PIPE_BYTES`.
+    """
+    if isinstance(source, (str, os.PathLike)) and _is_stream(Path(source)):
+        return _open(Path(source))
+    return source
+
+
+def name_of(source: str | os.PathLike | BinaryIO) -> str:
+    """What errors call a source: its path, or the name of an open file."""
+    return str(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the photo"))
+
+
+def _is_stream(path):
+    """Whether a path leads to a pipe, a socket or a terminal, which can be read only once and has no size."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def _open(path):
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; give a photo")
+        if not path.exists():
+            raise ImageError(f"{path} does not exist")
+        return _read_stream(path) if _is_stream(path) else path.open("rb")
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _read_stream(path):
+    with path.open("rb") as stream:
+        content = stream.read(MAX_PIPE_BYTES + 1)
+    if len(content) > MAX_PIPE_BYTES:
+        raise ImageError(f"{path} gives more than {MAX_PIPE_BYTES:,} bytes; give the photo as a file")
+    kept = io.BytesIO(content)
+    kept.name = str(path)
+    return kept
