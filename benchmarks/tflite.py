@@ -1,8 +1,8 @@
 """TFLite files side by side: PSNR and SSIM, size, time for a tile, peak memory.
 
-    python -m export tflite --precision float32 -o float32.tflite
-    python -m export quantize --data FOLDER --post-training -o post.tflite
-    python -m export tflite --precision int8 -o int8.tflite
+    c2m-tf export tflite --precision float32 -o float32.tflite
+    c2m-tf export quantize --data FOLDER --post-training -o post.tflite
+    c2m-tf export tflite --precision int8 -o int8.tflite
     python benchmarks/tflite.py --pairs FOLDER float32.tflite post.tflite int8.tflite
 
 PSNR and SSIM are those of `c2m-tf evaluate --model FILE.tflite`. Times are medians of calls asked for in turn, each signature

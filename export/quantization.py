@@ -163,7 +163,7 @@ def quantized_preset(name: str) -> Path:
     if not path.is_file():
         presets = sorted(file.name.removesuffix("-int8.npz") for file in _PRESETS.glob("*-int8.npz"))
         raise ValueError(
-            f"no int8 weights of {name}; there are those of {', '.join(presets)}, and python -m export quantize makes others"
+            f"no int8 weights of {name}; there are those of {', '.join(presets)}, and c2m-tf export quantize makes others"
         )
     return path
 

@@ -15,6 +15,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+_RECIPES = Path(__file__).parent / "recipes"
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -90,7 +91,7 @@ class _RunConfig:
     batch_size: Positive
     optimizer: OptimizerConfig
     seed: Count = 10
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    dtype: Literal["float32", "mixed_bfloat16"] = "float32"  # policy of the networks
     xla: bool = False  # compile steps with XLA (teacher, student and restoration)
     mirrored: bool = False  # spread each batch over all devices that TensorFlow sees
     log_every: Positive = 50  # iterations
@@ -154,22 +155,41 @@ STAGES = {
 }
 
 
-def read_config(stage: str, path: str | os.PathLike, settings: Sequence[str] = ()) -> Any:
-    """The config of a stage from a YAML file.
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with the package."""
+    return sorted(path.relative_to(_RECIPES).with_suffix("").as_posix() for path in _RECIPES.glob("*/*.yaml"))
+
+
+def find_recipe(recipe: str | os.PathLike) -> Path:
+    """The file of a recipe: a file of that path, or the recipe of that name that ships with the package.
+
+    Raises:
+        ConfigError: there is none; the message names those that ship.
+    """
+    path = Path(recipe)
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
+        return path
+    if str(recipe) in recipe_names():
+        return _RECIPES / f"{recipe}.yaml"
+    raise ConfigError(f"config {recipe} is no file and no recipe that ships; recipes are {', '.join(recipe_names())}")
+
+
+def read_config(stage: str, recipe: str | os.PathLike, settings: Sequence[str] = ()) -> Any:
+    """The config of a stage from a recipe.
 
     Args:
         stage: a key of `STAGES`.
-        path: YAML file.
-        settings: "key=value" each, over what the file says; dots lead into sections, numbers into lists
+        recipe: YAML file, or name of a recipe that ships with the package, e.g. "published/restoration".
+        settings: "key=value" each, overriding what the recipe says; dots lead into sections, numbers into lists
             ("data.sources.0.folder=photos"); values are YAML.
 
     Returns:
         An instance of the stage's class.
 
     Raises:
-        ConfigError: no such file, no YAML, unknown or missing keys, values of the wrong type or range.
+        ConfigError: no such recipe, no YAML, unknown or missing keys, values of the wrong type or range.
     """
-    path = Path(path)
+    path = find_recipe(recipe)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -177,7 +197,7 @@ def read_config(stage: str, path: str | os.PathLike, settings: Sequence[str] = (
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"config {path} holds no keys; wanted are lines such as iterations: 5000")
+        raise ConfigError(f"config {path} holds no keys; expected are lines such as iterations: 5000")
     for setting in settings:
         _apply(values, setting)
     return make_config(stage, values, str(path))
@@ -208,7 +228,7 @@ def rooted(config: Any, path: str) -> Path:
 def _apply(values, setting):
     keys, equals, text = setting.partition("=")
     if not equals or not keys:
-        raise ConfigError(f"--set {setting}: wanted is key=value, e.g. optimizer.learning_rate=1e-4")
+        raise ConfigError(f"--set {setting}: expected is key=value, e.g. optimizer.learning_rate=1e-4")
     *sections, last = keys.split(".")
     place = values
     for section in sections:

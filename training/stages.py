@@ -143,7 +143,7 @@ def _teacher(config):
 
 
 def _student(config):
-    extractors, teacher = _vgg_extractors(config), Extractors(config.precision)
+    extractors, teacher = _vgg_extractors(config), Extractors(config.dtype)
     _load_weights(teacher, config.teacher, "teacher")
     trainer = StudentTrainer(extractors, teacher)
     return Parts(_compiled(trainer, config), extractors, Extractors())
@@ -196,7 +196,7 @@ def _vgg(config):
 
 
 def _vgg_extractors(config):
-    extractors = Extractors(config.precision)
+    extractors = Extractors(config.dtype)
     state = read_vgg(_vgg(config))
     for stem in (extractors.extractor_lr, extractors.extractor_ref):
         checkpoints.load_vgg_stem(stem, state)
@@ -208,13 +208,13 @@ def _network(config):
     if config.start is not None:
         if config.extractors is not None:
             raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
-        network = load_model(config.start, config.precision)
+        network = load_model(config.start, config.dtype)
         if network.variant != config.variant:
             raise ConfigError(f"start {config.start} is a {network.variant} model, but variant is {config.variant}")
         return network
     if config.extractors is None or config.vgg is None:
         raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
-    network = C2Matching(config.variant, dtype=config.precision)
+    network = C2Matching(config.variant, dtype=config.dtype)
     student = Extractors()
     _load_weights(student, config.extractors, "extractors")
     network.extractor_lr.set_weights(student.extractor_lr.get_weights())

@@ -19,7 +19,7 @@ def open_upscaler(
     """Loads a model.
 
     Args:
-        source: preset; .keras file; .tflite file of `python -m export tflite`; folder of `python -m export saved-model`, the
+        source: preset; .keras file; .tflite file of `c2m-tf export tflite`; folder of `c2m-tf export saved-model`, the
             newest of whose versions is taken.
         dtype: dtype policy, None for the model's own. This and the last three are for presets and .keras files alone.
         max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
@@ -35,7 +35,7 @@ def open_upscaler(
     check_sizes(search, tile, window)
     path = Path(source)
     if path.suffix == ".tflite" or path.is_dir():
-        given = {"precision": dtype, "search": None if search == "auto" else search, "tile": tile, "window": window}
+        given = {"dtype": dtype, "search": None if search == "auto" else search, "tile": tile, "window": window}
         chosen = [name for name, value in given.items() if value is not None]
         if chosen:
             raise ValueError(f"{path} was exported with its own {chosen[0]}; leave --{chosen[0]} out")

@@ -1,4 +1,4 @@
-"""Upscaling with a SavedModel of `python -m export saved-model`, as TensorFlow Serving does it: the whole photo at once.
+"""Upscaling with a SavedModel of `c2m-tf export saved-model`, as TensorFlow Serving does it: the whole photo at once.
 
 The only file of the package that imports TensorFlow itself, because a SavedModel is TensorFlow's.
 """
@@ -37,7 +37,7 @@ class SavedModelUpscaler(TiledUpscaler):
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise ValueError(f"{version} cannot be loaded as a SavedModel: {' '.join(str(error).split())}") from error
         if "upscale" not in self._loaded.signatures:
-            raise ValueError(f"{version} has no signature upscale; make one by python -m export saved-model")
+            raise ValueError(f"{version} has no signature upscale; make one by c2m-tf export saved-model")
         self._errors = tf.errors.InvalidArgumentError
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
@@ -73,5 +73,5 @@ def _newest(folder):
         return folder
     versions = [path for path in folder.iterdir() if path.name.isdigit() and (path / "saved_model.pb").is_file()]
     if not versions:
-        raise ValueError(f"{folder} holds no SavedModel; make one by python -m export saved-model -o {folder}")
+        raise ValueError(f"{folder} holds no SavedModel; make one by c2m-tf export saved-model -o {folder}")
     return max(versions, key=lambda path: int(path.name))

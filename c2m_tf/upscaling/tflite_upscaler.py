@@ -37,7 +37,7 @@ _BYTES_PER_GIVEN_PIXEL = 16
 
 
 class TFLiteUpscaler(TiledUpscaler):
-    """Upscales photos 4x with a file that `python -m export tflite` or `quantize` wrote. Threads take turns.
+    """Upscales photos 4x with a file that `c2m-tf export tflite` or `quantize` wrote. Threads take turns.
 
     Args:
         path: .tflite file.
@@ -58,9 +58,7 @@ class TFLiteUpscaler(TiledUpscaler):
         sizes = {}
         for signature, inputs in _SIGNATURES.items():
             if signature not in known or set(known[signature]["inputs"]) != set(inputs):
-                raise ValueError(
-                    f"{path} has no signature {signature}({', '.join(inputs)}); make one by python -m export tflite"
-                )
+                raise ValueError(f"{path} has no signature {signature}({', '.join(inputs)}); make one by c2m-tf export tflite")
             details = interpreter.get_signature_runner(signature).get_input_details()
             sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
         self.tile, self.window = sizes["upscale"]

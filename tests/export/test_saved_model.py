@@ -183,7 +183,7 @@ def test_a_saved_model_refuses_in_words(answer, tmp_path):
         upscaler.upscale(lr, [ref, ref])
     with pytest.raises(ValueError, match="lr is too large, the limit is 65536 pixels"):
         upscaler.upscale(np.zeros((300, 300, 3), np.uint8), ref)
-    with pytest.raises(ValueError, match="holds no SavedModel; make one by python -m export saved-model"):
+    with pytest.raises(ValueError, match="holds no SavedModel; make one by c2m-tf export saved-model"):
         open_upscaler(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"no model")
     with pytest.raises(ValueError, match="cannot be loaded as a SavedModel"):

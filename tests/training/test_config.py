@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from c2m_tf.training.config import STAGES, ConfigError, as_yaml, make_config, read_config
+from c2m_tf.training.config import STAGES, ConfigError, as_yaml, make_config, read_config, recipe_names
+
+from c2m_tf.commands import train
 
 RECIPES = sorted((Path(__file__).parents[2] / "training/recipes").glob("*/*.yaml"))
 MINIMAL = {
@@ -16,7 +18,7 @@ MINIMAL = {
 
 def stage_of(recipe):
     """The stage that a recipe's header runs."""
-    return recipe.read_text().split("python -m training ", 1)[1].split()[0]
+    return recipe.read_text().split("c2m-tf train ", 1)[1].split()[0]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -24,8 +26,20 @@ def test_every_recipe_is_valid_and_says_how_long_it_takes(recipe):
     config = read_config(stage_of(recipe), recipe)
     assert isinstance(config, STAGES[stage_of(recipe)])
     header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
-    assert f"--config training/recipes/{recipe.parent.name}/{recipe.name}" in header
+    assert f"--config {recipe.parent.name}/{recipe.stem} " in header
     assert "Time:" in header
+
+
+def test_recipes_are_found_by_name():
+    assert recipe_names() == sorted(f"{path.parent.name}/{path.stem}" for path in RECIPES)
+    recipe = read_config("restoration", "published/restoration")
+    assert recipe == read_config("restoration", Path(__file__).parents[2] / "training/recipes/published/restoration.yaml")
+    with pytest.raises(ConfigError, match=r"no recipe that ships; recipes are cpu/light-gan, "):
+        read_config("restoration", "published/everything")
+
+
+def test_the_command_line_knows_every_stage():
+    assert list(train.STAGES) == list(STAGES)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")

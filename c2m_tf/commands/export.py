@@ -1,0 +1,139 @@
+"""c2m-tf export: SavedModel, TFLite, quantization-aware training."""
+
+import argparse
+from pathlib import Path
+
+from c2m_tf.commands.running import CommandFailedError
+from c2m_tf.startup import start_keras
+
+
+def add(commands: "argparse._SubParsersAction") -> None:
+    add_commands(commands.add_parser("export", help="write a SavedModel or a TFLite file, quantize"))
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Adds saved-model, tflite and quantize."""
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    saved = commands.add_parser("saved-model", help="for TensorFlow Serving and tf.saved_model.load")
+    saved.set_defaults(run=_saved_model)
+    saved.add_argument("--model", default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)")
+    saved.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of versions; the next one is written")
+    saved.add_argument(
+        "--max-lr-pixels", type=int, default=256 * 256, metavar="N", help="refuse larger LR photos (default: 65536)"
+    )
+    saved.add_argument(
+        "--max-ref-pixels", type=int, default=1024 * 1024, metavar="N", help="refuse larger references (default: 1048576)"
+    )
+
+    tflite = commands.add_parser("tflite", help="for phones: builtin ops only, pixels in, pixels out")
+    tflite.set_defaults(run=_tflite)
+    tflite.add_argument(
+        "--model",
+        default="light",
+        metavar="PRESET|FILE",
+        help="preset or .keras file; for int8 a preset, or quantized.npz of a quantize run (default: light)",
+    )
+    tflite.add_argument(
+        "--precision", default="float32", metavar="float32|float16|int8", help="float16: of the weights (default: float32)"
+    )
+    _add_phone_arguments(tflite)
+
+    quantize = commands.add_parser("quantize", help="int8 by quantization-aware training, on your photos")
+    quantize.set_defaults(run=_quantize)
+    quantize.add_argument("--model", default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)")
+    quantize.add_argument(
+        "--data",
+        required=True,
+        nargs="+",
+        metavar="FOLDER",
+        help="training photos: input/ and ref/, or pairs160.npz and img/, or photos alone",
+    )
+    quantize.add_argument("--iterations", type=int, default=100, metavar="N", help="of training (default: 100)")
+    quantize.add_argument("--post-training", action="store_true", help="calibrate only, do not train")
+    quantize.add_argument(
+        "--run", dest="run_folder", metavar="DIR", help="run folder, to resume from (default: the output's name without suffix)"
+    )
+    _add_phone_arguments(quantize)
+
+
+def _add_phone_arguments(command):
+    command.add_argument("--tile", type=int, default=64, metavar="PIXELS", help="side of the LR tiles (default: 64)")
+    command.add_argument(
+        "--window", type=int, default=384, metavar="PIXELS", help="side of the reference's windows (default: 384)"
+    )
+    command.add_argument("--pairs", metavar="FOLDER", help="measure the file's PSNR there, for the .json (c2m-tf evaluate)")
+    command.add_argument("-o", "--output", required=True, metavar="FILE.tflite", help="a .json is written beside it")
+
+
+def _tflite(options):
+    groups = _checked_phone_arguments(options, options.precision)
+    start_keras()
+    from c2m_tf.export.phone_network import PhoneNetwork
+    from c2m_tf.export.quantization import load_quantized, quantized_preset
+    from c2m_tf.weights.presets import load_model
+
+    if options.precision == "int8":
+        network = load_quantized(quantized_preset(options.model))
+    else:
+        network = PhoneNetwork(load_model(options.model, "float32"))
+    return _write_tflite(options, network, options.precision, groups)
+
+
+def _quantize(options):
+    groups = _checked_phone_arguments(options, "int8")
+    if options.iterations <= 0:
+        raise ValueError(f"--iterations {options.iterations} is no positive number; for none give --post-training")
+    start_keras()
+    from c2m_tf.export.quantization import QuantizationConfig, quantize
+    from c2m_tf.training.fitting import RunStoppedError
+    from c2m_tf.training.runs import RunFailedError
+
+    iterations = 0 if options.post_training else options.iterations
+    config = QuantizationConfig(options.model, tuple(options.data), iterations)
+    try:
+        network = quantize(config, options.run_folder or Path(options.output).with_suffix(""))
+    except RunStoppedError as stopped:
+        raise CommandFailedError(str(stopped), 128 + stopped.number) from stopped
+    except RunFailedError as error:
+        raise CommandFailedError(str(error), 1) from error
+    return _write_tflite(options, network, "int8", groups)
+
+
+def _checked_phone_arguments(options, precision):
+    """Checks what can be checked before anything long starts; the groups to measure on, or None."""
+    from c2m_tf.evaluation.groups import find_groups
+    from c2m_tf.export.phone_sizes import check_arguments
+
+    check_arguments(options.output, precision, options.tile, options.window)
+    return find_groups(options.pairs) if options.pairs else None
+
+
+def _write_tflite(options, network, precision, groups):
+    from c2m_tf.export.tflite import export_tflite, write_description
+
+    described = export_tflite(network, options.output, precision, options.tile, options.window)
+    told = f"wrote {options.output}: {described['precision']}, tiles of {options.tile}, windows of {options.window}"
+    if groups:
+        from c2m_tf.evaluation.protocols import evaluate_group
+        from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
+
+        upscaler = TFLiteUpscaler(options.output)
+        figures = [evaluate_group(upscaler, group).figures["psnr_y"] for group in groups]
+        described["psnr_y"] = sum(figures) / len(figures)
+        write_description(options.output, described)
+        told += f", {described['psnr_y']:.3f} dB"
+    print(told)
+    return 0
+
+
+def _saved_model(options):
+    for name in ("max_lr_pixels", "max_ref_pixels"):
+        if getattr(options, name) <= 0:
+            raise ValueError(f"--{name.replace('_', '-')} {getattr(options, name)} is no positive number of pixels")
+    start_keras()
+    from c2m_tf.export.saved_model import export_saved_model
+    from c2m_tf.weights.presets import load_model
+
+    path = export_saved_model(load_model(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels)
+    print(f"wrote {path}")
+    return 0

@@ -1,0 +1,38 @@
+"""Progress bars on standard error."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def track(items: Sequence[Item], title: str) -> Iterable[Item]:
+    """The items, with a bar that advances as they are drawn."""
+    from rich import progress
+    from rich.console import Console
+
+    return progress.track(items, description=title, console=Console(stderr=True))
+
+
+@contextmanager
+def tile_progress() -> Iterator[Callable[[int, int], None]]:
+    """A function of (tiles done, tiles in all) that draws a bar from the second tile on, so that small photos draw none."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("upscaling")
+    started = []
+
+    def show(done: int, total: int) -> None:
+        if total > 1 and not started:
+            bar.start()
+            started.append(True)
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if started:
+            bar.stop()

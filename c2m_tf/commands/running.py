@@ -1,0 +1,48 @@
+"""Runs a parsed command line: every error is one line on standard error, and the exit code says what happened."""
+
+import argparse
+import signal
+import sys
+import threading
+
+from c2m_tf.startup import one_line
+
+
+class CommandFailedError(Exception):
+    """A command that ends with an exit code of its own after saying why.
+
+    Attributes:
+        code: exit code.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str) -> int:
+    """Parses arguments and runs the command that they name.
+
+    Args:
+        parser: its commands set `run`, a function of the options that returns the exit code.
+        arguments: None for those of the process.
+        name: what error messages begin with.
+
+    Returns:
+        The command's exit code; 2 for wrong input, 130 if interrupted. Wrong arguments end the process with 2.
+    """
+    options = parser.parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        # Stopped by the system: leave no half-written file behind.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        return options.run(options)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except CommandFailedError as error:
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,92 @@
+"""c2m-tf train: the stages of training, curves of a run, and its weights as a preset."""
+
+import argparse
+
+from c2m_tf.commands.running import CommandFailedError
+from c2m_tf.startup import one_line, start_keras
+
+STAGES = {
+    "teacher": "extractors on sharp photos",
+    "student": "extractors on blurred photos, taught by the teacher",
+    "restoration": "restoration network by L1",
+    "adversarial": "restoration network by L1, perceptual and adversarial loss",
+}
+
+
+def add(commands: "argparse._SubParsersAction") -> None:
+    add_commands(commands.add_parser("train", help="train, stage by stage (extra train)"))
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Adds a command for each stage, plot and preset."""
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for stage, meaning in STAGES.items():
+        command = commands.add_parser(stage, help=meaning)
+        command.set_defaults(run=_train, stage=stage)
+        command.add_argument(
+            "--config", required=True, metavar="RECIPE", help="recipe by name, e.g. published/restoration, or a YAML file"
+        )
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            dest="settings",
+            metavar="KEY=VALUE",
+            help="overrides a key of the recipe, e.g. optimizer.learning_rate=1e-4",
+        )
+        command.add_argument("--output", default=f"runs/{stage}", metavar="RUN_DIR", help=f"default: runs/{stage}")
+
+    plot = commands.add_parser("plot", help="draw the curves of a run")
+    plot.set_defaults(run=_plot)
+    plot.add_argument("run_folder", metavar="RUN_DIR")
+    plot.add_argument("-o", "--output", metavar="FILE.png", help="default: RUN_DIR/curves.png")
+
+    preset = commands.add_parser("preset", help="make a half-precision .npz, as presets ship, of a .keras file")
+    preset.set_defaults(run=_preset)
+    preset.add_argument("model", metavar="FILE.keras")
+    preset.add_argument("-o", "--output", required=True, metavar="FILE.npz")
+
+
+def _train(options):
+    try:
+        from c2m_tf.training.config import read_config
+    except ImportError as error:
+        raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
+
+    config = read_config(options.stage, options.config, options.settings)
+    start_keras()
+    from c2m_tf.training.fitting import RunStoppedError
+    from c2m_tf.training.runs import RunFailedError
+    from c2m_tf.training.stages import run_stage
+
+    try:
+        print(run_stage(options.stage, config, options.output))
+    except RunStoppedError as stopped:
+        raise CommandFailedError(str(stopped), 128 + stopped.number) from stopped
+    except RunFailedError as error:
+        raise CommandFailedError(str(error), 1) from error
+    return 0
+
+
+def _plot(options):
+    try:
+        from c2m_tf.training.plot import plot
+    except ImportError as error:
+        raise ImportError(f"{one_line(error)}; curves need: pip install 'c2m-tf[train]'") from error
+
+    print(f"wrote {plot(options.run_folder, options.output)}")
+    return 0
+
+
+def _preset(options):
+    from c2m_tf.photos.images import check_writable
+
+    check_writable(options.output)
+    if not options.output.endswith(".npz"):
+        raise ValueError(f"{options.output}: a preset is an .npz file; name it so")
+    start_keras()
+    from c2m_tf.weights.presets import load_model, save_preset
+
+    save_preset(load_model(options.model), options.output)
+    print(f"wrote {options.output}")
+    return 0

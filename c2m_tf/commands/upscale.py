@@ -1,0 +1,63 @@
+"""c2m-tf upscale: one photo, or a folder of photos."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from c2m_tf.commands.model_options import add_model_options, open_upscaler
+from c2m_tf.commands.progress import tile_progress, track
+from c2m_tf.startup import one_line
+
+
+def add(commands: "argparse._SubParsersAction") -> None:
+    command = commands.add_parser("upscale", help="upscale a photo, or a folder of photos")
+    command.set_defaults(run=_run)
+    command.add_argument("-i", "--input", required=True, metavar="LR", help="photo, or folder of photos, to upscale")
+    command.add_argument(
+        "-r",
+        "--reference",
+        required=True,
+        nargs="+",
+        metavar="REF",
+        help="reference photos, or folders with references of the same names as the photos",
+    )
+    command.add_argument("-o", "--output", required=True, metavar="OUT", help="result; a folder if the input is one")
+    command.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
+    command.add_argument(
+        "--matches", metavar="MAP.png", help="also draw where the reference shows each part of the photo (one photo only)"
+    )
+    add_model_options(command)
+
+
+def _run(options):
+    from c2m_tf.photos import images
+    from c2m_tf.upscaling import batch
+
+    jobs, problems = batch.plan(options.input, options.reference, options.output)
+    single = not Path(options.input).is_dir()
+    written = [options.output]
+    for name, path in (("comparison", options.comparison), ("matches", options.matches)):
+        if path is None:
+            continue
+        if not single:
+            raise ValueError(f"--{name} draws one photo; give a photo as input, not a folder")
+        images.check_output(path, [options.input, *options.reference])
+        if any(Path(path).resolve() == Path(other).resolve() for other in written):
+            raise ValueError(f"--{name} {path} is the name of another result too; give each its own")
+        written.append(path)
+    upscaler = open_upscaler(options)
+    if single:
+        with tile_progress() as progress:
+            batch.run(upscaler, jobs[0], options.comparison, options.matches, progress)
+        return 0
+    done = 0
+    for job in track(jobs, "upscaling"):
+        try:
+            batch.run(upscaler, job)
+            done += 1
+        except ValueError as error:
+            problems.append((job.lr, one_line(error)))
+    for photo, reason in problems:
+        print(f"c2m-tf: {photo.name}: {reason}", file=sys.stderr)
+    print(f"{done} upscaled, {len(problems)} failed")
+    return 1 if problems else 0
