@@ -2,6 +2,8 @@
 
     HomographyPairs   a photo and its warp, with the homography: teacher and student
     ReferencePairs    LR photo and reference -> HR photo: restoration and adversarial training
+    PatchBatches      LR patch -> the photo's, or a teacher's, patch: the trunk
+    JointBatches      both of them: restoration that keeps what it can do without a reference
 
 Batch n depends on the seed and n alone. So every worker draws differently, and a run that resumes at iteration n goes on with
 the very batches that it would have had. LR photos come from Pillow's bicubic, 8 bits in and out, as the published training
@@ -17,6 +19,7 @@ import numpy as np
 from c2m_tf.photos import images
 
 from .homography import WINDOW, draw_homography, warp
+from .patches import PhotoPatches, teacher_share
 
 # What recolouring draws from: a power, a factor a channel and a term a channel, on values in [0, 1].
 _GAMMA, _GAIN, _SHIFT = 0.25, 0.15, 0.05
@@ -145,6 +148,73 @@ class ReferencePairs(_Batches):
         hr = turn(_crop(hr, images.SCALE * self.lr_size, random))
         reference = turn(_crop(self._recoloured(reference, random), self.ref_size, random))
         return {"lr": images.as_float(images.downsample(hr)), "ref": images.as_float(reference), "hr": images.as_float(hr)}
+
+
+class PatchBatches(keras.utils.PyDataset):
+    """Batches for the trunk. Batch n depends on the seed and n alone.
+
+    Args:
+        patches: PhotoPatches.
+        batch_size: patches per batch.
+        iterations: the run's last iteration.
+        first_iteration: batch 0 of this dataset is that of iteration `first_iteration`, counted from 0.
+        seed: two datasets of one seed give the same batches.
+        share, until: of the teacher in the targets, see `patches.teacher_share`.
+        workers: threads that prepare batches ahead.
+
+    A batch is ({"lr": float32 [B,h,h,3]}, target float32 [B,4h,4h,3]).
+    """
+
+    def __init__(
+        self,
+        patches: PhotoPatches,
+        batch_size: int,
+        iterations: int,
+        first_iteration: int = 0,
+        seed: int = 0,
+        share: float = 1.0,
+        until: float = 1.0,
+        workers: int = 2,
+    ) -> None:
+        super().__init__(workers=workers)
+        self.patches = patches
+        self.batch_size = batch_size
+        self.iterations = iterations
+        self.first_iteration = first_iteration
+        self.seed = seed
+        self.share = share
+        self.until = until
+
+    def __len__(self) -> int:
+        return self.iterations - self.first_iteration
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        iteration = self.first_iteration + index
+        share = teacher_share(iteration / self.iterations, self.share, self.until)
+        # The last number keeps these patches apart from a run's pairs, which have the same seed and iteration.
+        seeds = [np.random.SeedSequence([self.seed, iteration, position, 1]) for position in range(self.batch_size)]
+        drawn = [self.patches.draw(np.random.RandomState(np.random.MT19937(seed)), share) for seed in seeds]
+        return {"lr": np.stack([patch.lr for patch in drawn])}, np.stack([patch.target for patch in drawn])
+
+
+class JointBatches(keras.utils.PyDataset):
+    """Batch n of pairs and batch n of patches, for `RestorationTrainer`.
+
+    A batch is ({"lr": [B,h,h,3], "ref": [B,H,H,3], "alone": [A,a,a,3]}, {"sr": [B,4h,4h,3], "alone": [A,4a,4a,3]}), float32.
+    """
+
+    def __init__(self, pairs: ReferencePairs, patches: PatchBatches) -> None:
+        super().__init__(workers=pairs.workers)
+        self.pairs = pairs
+        self.patches = patches
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        inputs, hr = self.pairs[index]
+        alone, target = self.patches[index]
+        return inputs | {"alone": alone["lr"]}, {"sr": hr, "alone": target}
 
 
 class _Turn:

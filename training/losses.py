@@ -136,6 +136,21 @@ def l1_loss(hr: Tensor, sr: Tensor) -> Tensor:
     return ops.mean(ops.abs(ops.cast(hr, "float32") - ops.cast(sr, "float32")))
 
 
+def l2_loss(hr: Tensor, sr: Tensor) -> Tensor:
+    """Mean squared difference over all elements, float32 scalar; what PSNR measures."""
+    return ops.mean(ops.square(ops.cast(hr, "float32") - ops.cast(sr, "float32")))
+
+
+def charbonnier_loss(hr: Tensor, sr: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Mean of sqrt(difference^2 + epsilon^2), float32 scalar: L1 above epsilon, smooth below (Lai et al., LapSRN, 2018)."""
+    difference = ops.cast(hr, "float32") - ops.cast(sr, "float32")
+    return ops.mean(ops.sqrt(ops.square(difference) + epsilon**2))
+
+
+# What the recipes' key `pixel_loss` names.
+PIXEL_LOSSES = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss}
+
+
 def perceptual_loss(hr_features: Tensor, sr_features: Tensor) -> Tensor:
     """Frobenius norm of the difference of VGG activations over the whole batch, weighted by 1e-4.
 

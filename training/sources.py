@@ -78,7 +78,7 @@ class CufedPairs:
 
     def __init__(self, folder: str | os.PathLike) -> None:
         folder = Path(folder)
-        inputs, references = _by_name(folder / "input"), _by_name(folder / "ref")
+        inputs, references = photos_by_name(folder / "input"), photos_by_name(folder / "ref")
         alone = sorted(inputs.keys() ^ references.keys())
         if alone:
             path = inputs.get(alone[0]) or references[alone[0]]
@@ -158,7 +158,7 @@ class SinglePhotos:
     """
 
     def __init__(self, folder: str | os.PathLike, held_back: int = 0) -> None:
-        paths = list(_by_name(Path(folder)).values())
+        paths = list(photos_by_name(Path(folder)).values())
         if held_back >= len(paths):
             raise SourceError(f"{folder} has {len(paths)} photos; {held_back} of them held back leave none to train on")
         self.photos = Photos(paths[: len(paths) - held_back])
@@ -188,8 +188,8 @@ def source_of(folder: str | os.PathLike) -> "CufedPairs | MultiviewPairs | Singl
     return SinglePhotos(folder)
 
 
-def _by_name(folder):
-    """{stem: path} of the photos in a folder, in order of their names."""
+def photos_by_name(folder: Path) -> dict[str, Path]:
+    """{stem: path} of the photos in a folder, in order of their names; raises SourceError if there is none."""
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder; wanted is a folder of photos")
     found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in images.SUFFIXES}

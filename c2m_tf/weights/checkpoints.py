@@ -45,7 +45,7 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Arrays of a .pth file, by name, without the prefix "module." that training on several GPUs leaves.
 
     Args:
-        path: file written by `torch.save`, a dict of tensors (or one under the key "state_dict" or "params").
+        path: file written by `torch.save`, a dict of tensors, or one under the key "state_dict", "params", or "model" and "sd".
 
     Returns:
         dict of name -> numpy array.
@@ -69,7 +69,7 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise CheckpointError(
             f"{path} is not a PyTorch checkpoint of plain tensors: {reason[0] if reason else type(error).__name__}"
         ) from error
-    for key in ("state_dict", "params"):
+    for key in ("state_dict", "params", "model", "sd"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):

@@ -1,0 +1,70 @@
+"""Networks grown from smaller ones compute the same."""
+
+import numpy as np
+import pytest
+from c2m_tf.training.config import ConfigError
+from c2m_tf.training.growth import grow, load_trunk
+from golden_models import golden, golden_model
+
+from c2m_tf import C2Matching
+
+
+def _trunk(model):
+    """Arrays of a model's restoration network without what a reference needs."""
+    arrays = {"/".join(variable.path.split("/")[-2:]): np.asarray(variable) for variable in model.restoration.variables}
+    kept = ("content_extractor", "head_small", "body_small", "tail_")
+    return {name: value for name, value in arrays.items() if name.startswith(kept)}
+
+
+def _inputs():
+    arrays = golden("light")
+    return {"lr": arrays["lr"][None], "ref": arrays["ref"][None]}
+
+
+def test_full_network_grown_from_a_light_one_computes_the_same(light):
+    grown = grow(light, "full")
+    assert grown.variant == "full"
+    inputs = _inputs()
+    np.testing.assert_allclose(grown.predict_on_batch(inputs), light.predict_on_batch(inputs), atol=1e-5)
+    alone = {"lr": inputs["lr"]}
+    np.testing.assert_allclose(grown.predict_on_batch(alone), light.predict_on_batch(alone), atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["light", "full"])
+def test_network_made_of_a_trunk_computes_the_same_with_and_without_reference(variant, tmp_path):
+    source = golden_model("light")
+    np.savez(tmp_path / "trunk.npz", **_trunk(source))
+    model = C2Matching(variant)
+    load_trunk(model, tmp_path / "trunk.npz")
+    inputs = _inputs()
+    with_reference, alone = model.predict_on_batch(inputs), model.predict_on_batch({"lr": inputs["lr"]})
+    np.testing.assert_allclose(with_reference, alone, atol=1e-5)
+    # The source's own trunk, its two larger levels taken out, is what both must be.
+    for layer in source.restoration.layers:
+        if layer.name.startswith(("head_medium", "head_large", "body_medium", "body_large")):
+            layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    np.testing.assert_allclose(alone, source.predict_on_batch({"lr": inputs["lr"]}), atol=1e-5)
+
+
+def test_only_a_light_network_grows(full):
+    with pytest.raises(ValueError, match="a full network cannot be grown into full"):
+        grow(full, "full")
+
+
+def test_files_that_are_no_trunk_are_named(tmp_path, light):
+    path = tmp_path / "trunk.npz"
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_trunk(light, path)
+    path.write_bytes(b"no file of arrays")
+    with pytest.raises(ConfigError, match=r"is no \.npz file"):
+        load_trunk(light, path)
+    arrays = _trunk(light)
+    np.savez(path, **{**arrays, "other/kernel": np.zeros(1)})
+    with pytest.raises(ConfigError, match="holds other/kernel"):
+        load_trunk(light, path)
+    np.savez(path, **{name: value for name, value in arrays.items() if name != "tail_large_2/bias"})
+    with pytest.raises(ConfigError, match=r"has no tail_large_2/bias \(1 arrays are missing\)"):
+        load_trunk(light, path)
+    np.savez(path, **{**arrays, "tail_large_2/bias": np.zeros(4)})
+    with pytest.raises(ConfigError, match=r"tail_large_2/bias has shape \(4,\); expected is \(3,\)"):
+        load_trunk(light, path)

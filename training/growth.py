@@ -1,0 +1,106 @@
+"""Networks grown from smaller ones, so that nothing learnt is lost: what the smaller computes, the grown one computes at first.
+
+    trunk -> light    the heads of the two larger levels start at zero: their bodies add nothing yet
+    light -> full     the head of the new aggregation (relu3_1) starts at zero, and so does the last convolution of new blocks
+
+Function-preserving growth after Chen et al., Net2Net (ICLR 2016).
+"""
+
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from c2m_tf.network.model import C2Matching
+
+from .config import ConfigError
+
+
+def grow(model: C2Matching, variant: str = "full") -> C2Matching:
+    """A larger network that computes what a smaller one computes.
+
+    Layers of the reference encoder that the smaller one lacks start as those of its reference extractor, a VGG stem as well.
+
+    Args:
+        model: C2Matching of variant "light".
+        variant: "full".
+
+    Returns:
+        C2Matching, float32, with new numbers where the smaller network has no layer.
+
+    Raises:
+        ValueError: the model is not smaller than the variant.
+    """
+    if (model.variant, variant) != ("light", "full"):
+        raise ValueError(f"a {model.variant} network cannot be grown into {variant}; only light into full")
+    grown = C2Matching(variant)
+    known = {part: _by_name(getattr(model, part)) for part in _PARTS}
+    known["reference_encoder"] = _by_name(model.extractor_ref) | known["reference_encoder"]
+    for part in _PARTS:
+        for name, variable in _by_name(getattr(grown, part)).items():
+            layer, kind = name.split("/")
+            if name in known[part]:
+                variable.assign(_widened(keras.ops.convert_to_numpy(known[part][name]), variable.shape))
+            elif layer.startswith("body_") and layer.endswith("_conv2") and kind == "kernel":
+                variable.assign(np.zeros(variable.shape))
+    return grown
+
+
+def load_trunk(model: C2Matching, path: str | os.PathLike) -> None:
+    """Gives a model the weights of a trunk; at any strength it then computes what the trunk computes.
+
+    Args:
+        model: C2Matching; its matching and reference encoder stay as they are.
+        path: .npz of float arrays <layer>/kernel and <layer>/bias, named like the layers of the restoration network. The heads
+            of the two larger levels may be missing, together with their bodies.
+
+    Raises:
+        ConfigError: no such file, or names or shapes that are not those of the restoration network.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise ConfigError(f"trunk {path} does not exist") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"trunk {path} is no .npz file of arrays: {error}") from error
+    variables = _by_name(model.restoration)
+    unknown = sorted(arrays.keys() - variables.keys())
+    if unknown:
+        raise ConfigError(f"trunk {path} holds {unknown[0]}, which the restoration network of {model.variant} has not")
+    heads = [f"head_{level}_0/{kind}" for level in ("medium", "large") for kind in ("kernel", "bias")]
+    missing = sorted(name for name in variables if _is_of_trunk(name) and name not in arrays)
+    if missing:
+        raise ConfigError(f"trunk {path} has no {missing[0]} ({len(missing)} arrays are missing); give the .npz of a trunk")
+    for name, value in arrays.items():
+        shape = tuple(variables[name].shape)
+        widened = name == "head_small_0/kernel" and value.shape[:2] == shape[:2] and value.shape[2] <= shape[2]
+        if value.shape != shape and not widened:
+            raise ConfigError(f"trunk {path}: {name} has shape {value.shape}; expected is {shape}")
+        variables[name].assign(_widened(value.astype(np.float32), shape))
+    for name in heads:
+        if name not in arrays:
+            variables[name].assign(np.zeros(variables[name].shape))
+
+
+_PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
+
+
+def _is_of_trunk(name):
+    """Whether a trunk cannot do without that variable."""
+    return name.startswith(("content_extractor", "head_small", "body_small", "tail_"))
+
+
+def _by_name(part):
+    """{layer/kind: variable}, e.g. head_large_0/kernel."""
+    return {"/".join(variable.path.split("/")[-2:]): variable for variable in part.variables}
+
+
+def _widened(kernel, shape):
+    """A kernel with zeros for the input channels that it lacks."""
+    if kernel.shape == tuple(shape):
+        return kernel
+    return np.pad(kernel, [(0, new - old) for old, new in zip(kernel.shape, shape, strict=True)])

@@ -1,0 +1,37 @@
+"""Trainer of the trunk: the restoration network at strength 0, a single-image network.
+
+What can be learnt without a reference is learnt here, many times as cheaply as with one.
+"""
+
+from typing import Any
+
+import keras
+
+from c2m_tf.network.aggregation import DynamicAggregation
+from c2m_tf.network.model import C2Matching
+from c2m_tf.network.tensors import Tensor
+
+from . import losses
+
+
+class TrunkTrainer(keras.Model):
+    """Trains the trunk of a C2Matching model by the L1 loss. Batches are those of `c2m_tf.training.datasets.PatchBatches`.
+
+    Args:
+        network: C2Matching; its extractors, reference encoder and aggregations stay as they are.
+    """
+
+    def __init__(self, network: C2Matching, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        network.reference_encoder.trainable = False
+        for layer in network.restoration.layers:
+            layer.trainable = not isinstance(layer, DynamicAggregation)
+        self.network = network
+        self.built = True
+
+    def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
+        return self.network.trunk(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
+        del x, sample_weight, training
+        return losses.l1_loss(y, y_pred)
