@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_MAX_SUFFIX_BYTES = 16
+
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary file in the folder of `path`, of the same suffixes, which replaces `path` when the block ends without error.
+    """A temporary file beside `path`, of the same suffix, which replaces `path` when the block ends without error.
+
+    A symbolic link stays, and what it points to is replaced.
 
     Yields:
         Path of the temporary file, empty, to be written or overwritten.
@@ -17,8 +21,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix="".join(path.suffixes))
+    target = Path(path).resolve()
+    # Of the target's name it has the suffix alone, by which Keras chooses a format: so it is never too long.
+    suffix = ".weights.h5" if target.name.endswith(".weights.h5") else target.suffix
+    if len(os.fsencode(suffix)) > _MAX_SUFFIX_BYTES:
+        suffix = ""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".c2m-tf.", suffix=suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -26,7 +34,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

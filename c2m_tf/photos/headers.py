@@ -14,7 +14,9 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+from c2m_tf.photos import formats, png, tiff
+from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
+
 MAX_PIXELS = 8192 * 8192
 MAX_PIPE_BYTES = 512 * 2**20
 
@@ -23,23 +25,11 @@ MAX_PIPE_BYTES = 512 * 2**20
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # Everything that Pillow's decoders raise on damaged files.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
-
-
-class ImageError(ValueError):
-    """A photo that cannot be read or written; the message says what came, what is expected and how to fix it."""
-
-
-class UnknownFormatError(ImageError):
-    """Bytes that are no photo of a format that is read."""
-
-
-class TooLargeError(ImageError):
-    """A photo of more pixels than allowed, or that needs more memory."""
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, AttributeError)
 
 
 class Header(NamedTuple):
-    """What a photo's header says: height and width in pixels as stored (orientation not applied), one of `FORMATS`."""
+    """What a photo's header says: height and width in pixels as stored (orientation not applied), one of `formats.READ`."""
 
     height: int
     width: int
@@ -78,22 +68,40 @@ def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXE
     Raises:
         UnknownFormatError: not one of the formats.
         TooLargeError: more pixels than allowed.
-        ImageError: damaged or truncated. The two above are ImageErrors too.
+        ImageError: damaged or truncated, or not the photo itself or of pixels that have no meaning here (see `tiff`). The two
+            above are ImageErrors too.
     """
+    start = file.read(formats.HEADER_BYTES)
+    if not start:
+        raise ImageError(f"{name} is empty (0 bytes)")
+    file_format = formats.format_of(start)
+    if file_format not in formats.READ:
+        raise UnknownFormatError(_unknown(name, file_format))
+    file.seek(-len(start), os.SEEK_CUR)
+    kind = ""
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        profile = None
+        if file_format == "PNG":
+            file, profile = png.without_text(file, name)
+        elif file_format == "TIFF":
+            kind = f" ({tiff.describe(tiff.photo_tags(file, name))})"
+        with Image.open(file, formats=formats.READ) as image:
             if image.width * image.height > max_pixels:
                 raise TooLargeError(f"{name} has {image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
+            if profile is not None:
+                image.info["icc_profile"] = profile
             yield image
     except ImageError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise UnknownFormatError(f"{name} is not a PNG, JPEG, WebP, BMP or TIFF photo") from error
+        raise ImageError(f"{name} is damaged or truncated, or a {file_format} of a kind that is not supported{kind}") from error
     except Image.DecompressionBombError as error:
         raise TooLargeError(f"{name} is too large: the limit is {max_pixels:,} pixels") from error
     except MemoryError as error:
         raise ImageError(f"{name} does not fit into memory") from error
     except _DECODER_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ImageError(f"{name} cannot be read: {error.strerror}") from error
         reason = str(error).strip() or type(error).__name__
         raise ImageError(f"{name} is damaged or truncated: {reason}") from error
 
@@ -163,3 +171,11 @@ def _read_stream(path):
     kept = io.BytesIO(content)
     kept.name = str(path)
     return kept
+
+
+def _unknown(name, file_format):
+    if file_format == "HEIF":
+        return f"{name} is a HEIC photo; reading it needs pillow-heif: pip install 'c2m-tf[heif]'"
+    if file_format == "AVIF":
+        return f"{name} is an AVIF photo, which this build of Pillow cannot read; install Pillow from its wheels"
+    return f"{name} is not a PNG, JPEG, WebP, BMP or TIFF photo"

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from c2m_tf.photos import images
-from c2m_tf.photos.headers import FORMATS, Header, read_header, rereadable
+from c2m_tf.photos.formats import FORMATS
+from c2m_tf.photos.headers import Header, read_header, rereadable
 
 
 def encoded(file_format, size=(30, 20)):

@@ -1,0 +1,97 @@
+"""Colour profiles: what the numbers of a photo mean, and photos brought from one meaning to another.
+
+A photo without a profile is taken for sRGB, and so is one whose profile is damaged. Conversions are relative colorimetric with
+black point compensation, by Little CMS within Pillow, on 8 bits.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from c2m_tf.photos.photo import Photo
+from c2m_tf.photos.resampling import as_float, as_uint8
+from c2m_tf.photos.transparency import fill_hidden
+
+
+def reference_colours(reference: Photo, lr: Photo) -> np.ndarray:
+    """A reference as the network should see it beside an LR photo.
+
+    Args:
+        reference, lr: as read.
+
+    Returns:
+        float32 [H,W,3] in [0, 1]: the reference's colours in the colour space of the LR photo, those of hidden pixels filled.
+    """
+    rgb = converted(reference.rgb, reference.icc_profile, lr.icc_profile, reference.gray)
+    return fill_hidden(as_float(rgb), reference.alpha)
+
+
+def converted(rgb: np.ndarray, source: bytes | None, target: bytes | None, gray: bool = False) -> np.ndarray:
+    """Colours brought from one profile to another.
+
+    Args:
+        rgb: uint8 or float [H,W,3].
+        source: profile of rgb, of RGB or, if the photo is gray, of gray; None means sRGB.
+        target: profile of RGB to bring it to; None, or a profile of something else, means sRGB.
+        gray: whether the three channels are equal.
+
+    Returns:
+        uint8 [H,W,3]; rgb itself if nothing is to be done.
+    """
+    if source == target:
+        return rgb
+    source_profile, target_profile = _profile(source), _profile(target)
+    if target_profile is None or space(target_profile) != "RGB":
+        target_profile = _SRGB
+    if source_profile is None:
+        source_profile = _SRGB
+    if source_profile is target_profile:
+        return rgb
+    pixels = as_uint8(rgb)
+    if gray and space(source_profile) == "GRAY":
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
+    elif space(source_profile) == "RGB":
+        image = Image.fromarray(pixels)
+    else:
+        return rgb
+    return np.asarray(_converted(image, source_profile, target_profile))
+
+
+def cmyk_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """A CMYK picture as RGB: by its profile into sRGB, or without one by Pillow's formula."""
+    source = _profile(profile)
+    if source is None or space(source) != "CMYK":
+        return image.convert("RGB")
+    return _converted(image, source, _SRGB)
+
+
+def is_gray_profile(profile: bytes) -> bool:
+    """Whether a profile describes one channel."""
+    opened = _profile(profile)
+    return opened is not None and space(opened) == "GRAY"
+
+
+def space(profile: ImageCms.ImageCmsProfile) -> str:
+    """What the numbers are that a profile describes: "RGB", "GRAY", "CMYK", ..."""
+    return profile.profile.xcolor_space.strip()
+
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _profile(data):
+    if not isinstance(data, bytes):
+        return None
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(data))
+    except (OSError, ImageCms.PyCMSError):
+        return None
+
+
+def _converted(image, source, target):
+    intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+    try:
+        return ImageCms.profileToProfile(image, source, target, intent, "RGB", flags=flags)
+    except ImageCms.PyCMSError:
+        return image.convert("RGB")  # a profile that can be opened but not be used

@@ -1,0 +1,45 @@
+"""Which files of a folder are photos."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from c2m_tf.photos.errors import ImageError
+from c2m_tf.photos.formats import PHOTO_SUFFIXES
+
+
+def list_photos(folder: str | os.PathLike) -> list[Path]:
+    """Photos of a folder, by their suffixes, in order of their names.
+
+    Hidden files are left out: ._NAME.jpg is what macOS leaves beside NAME.jpg on memory cards and in archives.
+
+    Raises:
+        ImageError: the folder does not exist or cannot be read.
+    """
+    return [path for path in _files(folder) if path.suffix.lower() in PHOTO_SUFFIXES]
+
+
+def list_others(folder: str | os.PathLike) -> list[Path]:
+    """Files of a folder that `list_photos` passes over, hidden ones left out; raises ImageError as it does."""
+    return [path for path in _files(folder) if path.suffix.lower() not in PHOTO_SUFFIXES and path.is_file()]
+
+
+def by_stem(photos: Iterable[Path]) -> dict[str, Path]:
+    """Photos by their names without suffix.
+
+    Raises:
+        ImageError: two have one name, e.g. IMG_1.jpg and IMG_1.png.
+    """
+    found: dict[str, Path] = {}
+    for path in photos:
+        if path.stem in found:
+            raise ImageError(f"{found[path.stem]} and {path.name} have one name; keep one of them")
+        found[path.stem] = path
+    return found
+
+
+def _files(folder):
+    try:
+        return sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise ImageError(f"folder {folder} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,62 @@
+"""Photos as 8 bits and as floats, and Pillow's bicubic, by which the field degrades photos."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+SCALE = 4
+_FLOATS_AT_ONCE = 2**20
+
+
+def as_uint8(values: np.ndarray) -> np.ndarray:
+    """uint8 as it is; float in [0, 1] clipped, scaled to 0..255 and rounded. NaN becomes 0."""
+    values = np.asarray(values)
+    if values.dtype == np.uint8:
+        return values
+    result = np.empty(values.shape, np.uint8)
+    # Some rows at a time: a float copy of a large photo would take four times its own memory.
+    rows = max(1, _FLOATS_AT_ONCE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), rows):
+        part = np.nan_to_num(values[start : start + rows].astype(np.float32))
+        result[start : start + rows] = np.rint(np.clip(part, 0.0, 1.0) * np.float32(255.0))
+    return result
+
+
+def as_float(values: np.ndarray) -> np.ndarray:
+    """uint8 0..255 -> float32 [0, 1]; float as float32."""
+    values = np.asarray(values)
+    if values.dtype != np.uint8:
+        return values.astype(np.float32)
+    result = values.astype(np.float32)
+    result /= np.float32(255.0)
+    return result
+
+
+def bicubic(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Pillow's bicubic resize, as the field degrades photos: 8 bits in, 8 bits out, antialiased when shrinking.
+
+    Args:
+        values: uint8 [H,W,3] or [H,W].
+        size: (height, width) of the result.
+
+    Returns:
+        uint8 of that size.
+    """
+    return np.asarray(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+
+
+def downsample(hr: np.ndarray) -> np.ndarray:
+    """LR photo of an HR one whose sides are multiples of 4: Pillow's bicubic by 4, uint8 [h,w,3]."""
+    return bicubic(hr, (hr.shape[0] // SCALE, hr.shape[1] // SCALE))
+
+
+def upsample(lr: np.ndarray) -> np.ndarray:
+    """Pillow's bicubic by 4: uint8 [4h,4w,3] or [4h,4w]."""
+    return bicubic(lr, (lr.shape[0] * SCALE, lr.shape[1] * SCALE))
+
+
+def crop_to_multiple(photo: np.ndarray, multiple: int = SCALE) -> np.ndarray:
+    """Drops rows at the bottom and columns at the right until both sides are multiples of 4."""
+    height, width = (size // multiple * multiple for size in photo.shape[:2])
+    return photo[:height, :width]

@@ -1,0 +1,28 @@
+"""Colours of pixels that are fully transparent.
+
+Files hold any colour there: black, white, a key colour, what was erased. A network sees them all the same, and lets them bleed
+into what is visible; so they take the colour of the nearest pixel that can be seen.
+"""
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+
+def fill_hidden(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Replaces the colours of fully transparent pixels.
+
+    Args:
+        rgb: [H,W,3] of any dtype.
+        alpha: [H,W], 0 where nothing is visible; or None.
+
+    Returns:
+        rgb itself if nothing, or everything, is hidden; else a copy in which each hidden pixel has the colour of the nearest
+        one that is not.
+    """
+    if alpha is None:
+        return rgb
+    hidden = alpha == 0
+    if not hidden.any() or hidden.all():
+        return rgb
+    y, x = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    return rgb[y, x]
