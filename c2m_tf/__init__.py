@@ -4,11 +4,18 @@ from c2m_tf import C2Matching, Upscaler
 sr = Upscaler(C2Matching.from_preset("light")).upscale(lr, ref)
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from c2m_tf.custom_objects import register_once_keras_is_imported
 from c2m_tf.version import __version__
 
+if TYPE_CHECKING:
+    from c2m_tf.network.model import C2Matching
+    from c2m_tf.upscaling.keras_upscaler import Upscaler
+
 __all__ = ["C2Matching", "Upscaler", "__version__"]
+
+register_once_keras_is_imported()
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 
+@keras.saving.register_keras_serializable("c2m_tf.export")
 class ActivationRange(layers.Layer):
     """Rounds a tensor to 256 values between its smallest and its largest value.
 
@@ -45,13 +46,28 @@ class ActivationRange(layers.Layer):
     def compute_output_shape(self, input_shape) -> tuple:
         return input_shape
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["dtype"]
+        return {**config, "fixed": self.fixed}
 
+
+@keras.saving.register_keras_serializable("c2m_tf.export")
 class QuantizedConv2D(layers.Conv2D):
     """Conv2D whose kernel is rounded to 255 values between minus and plus the largest magnitude of each filter."""
 
     def build(self, input_shape) -> None:
         super().build(input_shape)
         self.limit = self.add_weight(shape=(self.filters,), initializer="zeros", trainable=False, name="limit")
+
+    def save_own_variables(self, store: Any) -> None:
+        # Conv2D stores kernel and bias alone.
+        for variable in self.variables:
+            store[variable.name] = variable
+
+    def load_own_variables(self, store: Any) -> None:
+        for variable in self.variables:
+            variable.assign(store[variable.name])
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return super().convolution_op(inputs, rounded_kernel(kernel, self.limit))

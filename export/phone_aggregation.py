@@ -14,6 +14,7 @@ Sampling positions, and their fractions, stay float32: rounded to 256 values the
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -31,6 +32,7 @@ _POINTS = DEFORMABLE_GROUPS * TAPS
 _SHARE = (0.0, 255 / 256)
 
 
+@keras.saving.register_keras_serializable("c2m_tf.export")
 class PhoneAggregation(DynamicAggregation):
     """`DynamicAggregation` for references that are at least four times as large as the LR photo, each way.
 

@@ -21,6 +21,7 @@ PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
 _PIXELS = (0.0, 1.0)
 
 
+@keras.saving.register_keras_serializable("c2m_tf.export")
 class PhoneNetwork(C2Matching):
     """A C2Matching model with the same weights, in the form that a TFLite file holds.
 
@@ -35,11 +36,12 @@ class PhoneNetwork(C2Matching):
         ValueError: another variant.
     """
 
-    def __init__(self, network: C2Matching, quantized: bool = False) -> None:
+    def __init__(self, network: C2Matching, quantized: bool = False, name: str = "phone_network") -> None:
         if not network.variant.startswith("light"):
             raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
         parts = {name: _clone(getattr(network, name), quantized) for name in PARTS}
-        super().__init__(network.variant, name="phone_network", parts=parts)
+        super().__init__(network.variant, name=name, parts=parts)
+        self.quantized = quantized
 
     def ranges(self) -> Iterator[ActivationRange]:
         """All layers that round activations."""
@@ -79,6 +81,13 @@ class PhoneNetwork(C2Matching):
             return super().find_flow(lr, reference)  # a batch, in training
         matches, score = match(self.extractor_lr(bicubic_upsample(lr)), reference["matching"])
         return flow_from_matches(matches), score
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "variant": self.variant, "quantized": self.quantized}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneNetwork":
+        return cls(C2Matching(config["variant"]), config["quantized"], config["name"])
 
 
 def _clone(part, quantized):

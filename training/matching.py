@@ -15,6 +15,7 @@ from c2m_tf.network.tensors import Tensor
 from . import losses
 
 
+@keras.saving.register_keras_serializable("c2m_tf.training")
 class Extractors(keras.Model):
     """The two extractors of a matcher: `extractor_lr` for the photo, `extractor_ref` for the reference.
 

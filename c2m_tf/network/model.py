@@ -11,6 +11,7 @@ Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 an
 are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -166,26 +167,32 @@ class C2Matching(keras.Model):
         batch, height, width, channels = input_shape["lr"]
         return (batch, height and 4 * height, width and 4 * width, channels)
 
+    def compute_output_spec(self, inputs: dict[str, Any], training: bool = False) -> keras.KerasTensor:
+        # The result is float32 under every dtype policy.
+        return keras.KerasTensor(self.compute_output_shape({"lr": inputs["lr"].shape}), "float32")
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "variant": self.variant}
 
     @classmethod
-    def from_preset(cls, preset: str, dtype: str = "float32") -> "C2Matching":
-        """The model with weights that ship with this package.
+    def from_preset(cls, preset: str | os.PathLike, dtype: str | None = None) -> "C2Matching":
+        """A model with weights.
 
         Args:
-            preset: a name of `c2m_tf.weights.presets.PRESETS`, e.g. "light".
-            dtype: dtype policy, "float32" or "mixed_bfloat16".
+            preset: a name of `c2m_tf.weights.presets.PRESETS`, e.g. "light"; or what `save` wrote: a .keras file, a folder, or
+                a handle of the Hugging Face Hub, "hf://user/name".
+            dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
 
         Returns:
             C2Matching.
 
         Raises:
-            ValueError: unknown preset; the message names those that exist.
+            ValueError: unknown preset (the message names those that exist), no such file, or one that holds something else.
+            ImportError: a handle of the Hub, and huggingface_hub is not installed.
         """
-        from c2m_tf.weights.presets import load_preset  # presets builds models of this class
+        from c2m_tf.weights.presets import load_model  # builds models of this class
 
-        return load_preset(preset, dtype)
+        return load_model(preset, dtype)
 
 
 def _pad_to_cells(reference):

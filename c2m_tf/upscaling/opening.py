@@ -19,9 +19,9 @@ def open_upscaler(
     """Loads a model.
 
     Args:
-        source: preset; .keras file; .tflite file of `c2m-tf export tflite`; folder of `c2m-tf export saved-model`, the
-            newest of whose versions is taken.
-        dtype: dtype policy, None for the model's own. This and the last three are for presets and .keras files alone.
+        source: preset, .keras file, folder or handle, as of `C2Matching.from_preset`; .tflite file of `c2m-tf export tflite`;
+            folder of `c2m-tf export saved-model`, the newest of whose versions is taken.
+        dtype: dtype policy, None for the model's own. This and the last three are for presets and Keras models alone.
         max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
         search, tile, window: see `upscaler.Upscaler`.
 
@@ -34,7 +34,8 @@ def open_upscaler(
     """
     check_sizes(search, tile, window)
     path = Path(source)
-    if path.suffix == ".tflite" or path.is_dir():
+    is_saved_model = path.is_dir() and not (path / "config.json").is_file()  # Keras writes config.json into its folders
+    if path.suffix == ".tflite" or is_saved_model:
         given = {"dtype": dtype, "search": None if search == "auto" else search, "tile": tile, "window": window}
         chosen = [name for name, value in given.items() if value is not None]
         if chosen:
@@ -44,7 +45,7 @@ def open_upscaler(
 
         return TFLiteUpscaler(path, max_memory)
     start_keras()
-    if path.is_dir():
+    if is_saved_model:
         from c2m_tf.upscaling.saved_model_upscaler import SavedModelUpscaler
 
         return SavedModelUpscaler(path, max_memory)

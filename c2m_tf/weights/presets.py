@@ -47,7 +47,15 @@ PRESETS = {
 
 
 def load_preset(name: str, dtype: str = "float32") -> C2Matching:
-    """C2Matching with the weights of a preset; see `C2Matching.from_preset`."""
+    """C2Matching with the weights of a preset.
+
+    Args:
+        name: a name of `PRESETS`.
+        dtype: dtype policy, "float32" or "mixed_bfloat16".
+
+    Raises:
+        ValueError: unknown preset; the message names those that exist.
+    """
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
     if name == "light-integer":
@@ -78,30 +86,21 @@ def without_residual_offsets(model: C2Matching) -> C2Matching:
 
 
 def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matching:
-    """A model from what a user names: a preset or a .keras file.
-
-    Args:
-        source: name of a preset, or path of a file saved by `C2Matching.save`.
-        dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
-
-    Returns:
-        C2Matching.
-
-    Raises:
-        ValueError: unknown preset, no such file, or a file that holds something else.
-    """
+    """A model from what a user names; see `C2Matching.from_preset`."""
+    is_handle = str(source).startswith("hf://")
     path = Path(source)
-    if path.suffix != ".keras":
-        return load_preset(str(source), dtype or "float32")
-    if not path.is_file():
-        raise ValueError(f"model {path} does not exist")
+    if not is_handle:
+        if str(source) in PRESETS or not (path.suffix == ".keras" or path.is_dir()):
+            return load_preset(str(source), dtype or "float32")
+        if not path.exists():
+            raise ValueError(f"model {path} does not exist")
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(str(source) if is_handle else path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
         reason = str(error).strip().splitlines()
-        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason[0] if reason else error!r}") from error
+        raise ValueError(f"{source} cannot be loaded as a Keras model: {reason[0] if reason else error!r}") from error
     if not isinstance(model, C2Matching):
-        raise ValueError(f"{path} holds a {type(model).__name__} model; a C2Matching model is wanted")
+        raise ValueError(f"{source} holds a {type(model).__name__} model; a C2Matching model is expected")
     if dtype is not None and model.dtype_policy.name != dtype:
         converted = C2Matching(model.variant, dtype=dtype)
         converted.set_weights(model.get_weights())

@@ -170,7 +170,7 @@ def test_model_survives_saving_in_safe_mode(full, tmp_path):
     close(sr, arrays["output"])
 
 
-def test_a_file_loads_in_another_precision(light, tmp_path):
+def test_a_file_loads_under_another_dtype_policy(light, tmp_path):
     light.save(tmp_path / "light.keras")
     assert load_model(tmp_path / "light.keras").dtype_policy.name == "float32"
     half = load_model(tmp_path / "light.keras", "mixed_bfloat16")
@@ -179,16 +179,34 @@ def test_a_file_loads_in_another_precision(light, tmp_path):
         np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
 
 
-def test_bfloat16_keeps_coordinates_in_float32(rng):
+def test_bfloat16_samples_where_float32_does(rng):
     arrays = golden("light")
-    model = golden_model("light", "mixed_bfloat16")
-    assert model.restoration.get_layer("head_small_0").compute_dtype == "bfloat16"
-    reference = model.encode_reference(arrays["ref"][None])
-    flow, _ = model.find_flow(arrays["lr"][None], reference)
-    assert keras.backend.standardize_dtype(flow.dtype) == "float32"
-    sr = np.asarray(model.restore(arrays["lr"][None], arrays["flow"][..., ::-1].copy(), reference))
+    model, half = golden_model("light"), golden_model("light", "mixed_bfloat16")
+    assert half.restoration.get_layer("head_small_0").compute_dtype == "bfloat16"
+    flow = np.zeros((1, *arrays["lr"].shape[:2], 2), np.float32)
+    # A cell far beyond the 256 that bfloat16 counts up to: a coordinate rounded to it would sample other pixels.
+    reference = {
+        name: np.asarray(value) for name, value in model.encode_reference(rng.random((1, 16, 1604, 3), np.float32)).items()
+    }
+    flow[..., 1] = 301 + np.arange(flow.shape[2]) % 3
+    expected = np.asarray(model.restore(arrays["lr"][None], flow, reference))
+    sr = np.asarray(half.restore(arrays["lr"][None], flow, reference))
     assert sr.dtype == np.float32
-    assert np.sqrt(np.mean((sr - arrays["output"]) ** 2)) < 0.01
+    error = np.sqrt(np.mean((sr - expected) ** 2))
+    moved = np.sqrt(
+        np.mean((np.asarray(model.restore(arrays["lr"][None], flow + np.float32([0, 1]), reference)) - expected) ** 2)
+    )
+    assert error < 0.3 * moved, (error, moved)
+
+
+def test_symbolic_calls_say_what_real_ones_return(rng):
+    model = C2Matching("light", dtype="mixed_bfloat16")
+    lr, ref = rng.random((1, 4, 5, 3), np.float32), rng.random((1, 16, 20, 3), np.float32)
+    for inputs in ({"lr": lr, "ref": ref}, {"lr": lr}, {"lr": lr, "ref": [ref, ref], "strength": np.ones(1, np.float32)}):
+        symbols = keras.tree.map_structure(lambda value: keras.KerasTensor(value.shape, "float32"), inputs)
+        symbolic, real = model(symbols), model(inputs)
+        assert symbolic.dtype == keras.backend.standardize_dtype(real.dtype) == "float32"
+        assert symbolic.shape == real.shape
 
 
 @pytest.mark.slow
