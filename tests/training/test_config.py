@@ -34,7 +34,7 @@ def test_recipes_are_found_by_name():
     assert recipe_names() == sorted(f"{path.parent.name}/{path.stem}" for path in RECIPES)
     recipe = read_config("restoration", "published/restoration")
     assert recipe == read_config("restoration", Path(__file__).parents[2] / "training/recipes/published/restoration.yaml")
-    with pytest.raises(ConfigError, match=r"no recipe that ships; recipes are cpu/light-gan, "):
+    with pytest.raises(ConfigError, match=r"no recipe that ships; recipes are cpu/finish, cpu/light, "):
         read_config("restoration", "published/everything")
 
 

@@ -51,7 +51,7 @@ def arrays(path):
 
 def test_every_stage_through_the_command_line(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    runs = {stage: tmp_path / f"runs/smoke-{stage}" for stage in ("teacher", "student", "restoration", "adversarial")}
+    runs = {stage: tmp_path / f"runs/smoke-{stage}" for stage in ("teacher", "student", "trunk", "restoration", "adversarial")}
     for stage, folder in runs.items():
         assert training(command(stage, root, folder)) == 0, capsys.readouterr().err
         assert [row["iteration"] for row in rows(folder)] == ["2", "4"]
@@ -60,7 +60,8 @@ def test_every_stage_through_the_command_line(root, tmp_path, monkeypatch, capsy
         assert read_config(stage, folder / "config.yaml").root == str(root)
         assert list(folder.glob("events.out.tfevents.*"))
     assert float(rows(runs["teacher"])[-1]["matched"]) > 0
-    assert float(rows(runs["restoration"])[-1]["psnr_y"]) > 5
+    for stage in ("trunk", "restoration"):
+        assert float(rows(runs[stage])[-1]["psnr_y"]) > 5
     assert "is finished: 4 iterations" in capsys.readouterr().out
 
     # What a run made is a model like any other.

@@ -1,0 +1,84 @@
+"""The networks that runs start from."""
+
+from pathlib import Path
+from typing import Any
+
+from c2m_tf.network.model import C2Matching
+from c2m_tf.weights import checkpoints
+from c2m_tf.weights.presets import load_model, without_residual_offsets
+from c2m_tf.weights.vgg import read_vgg
+
+from .config import ConfigError, rooted
+from .growth import grow, load_trunk
+from .matching import Extractors
+
+
+def vgg_of(config: Any) -> str | Path:
+    """What the config's key vgg names; raises ConfigError if it is missing."""
+    if config.vgg is None:
+        raise ConfigError("key vgg is missing: keras, torchvision's .pth, or an .npz of Keras arrays")
+    return config.vgg if config.vgg == "keras" else rooted(config, config.vgg)
+
+
+def vgg_extractors(config: Any) -> Extractors:
+    """Both extractors with the weights of VGG, as teacher and student start."""
+    extractors = Extractors(config.dtype)
+    state = read_vgg(vgg_of(config))
+    for stem in (extractors.extractor_lr, extractors.extractor_ref):
+        checkpoints.load_vgg_stem(stem, state)
+    return extractors
+
+
+def network_of(config: Any) -> C2Matching:
+    """The C2Matching model that a trunk, restoration or adversarial run starts from.
+
+    Raises:
+        ConfigError: keys that contradict each other, or files that cannot be used.
+    """
+    network = _started(config) if config.start is not None else _new(config)
+    if config.trunk is not None:
+        load_trunk(network, config.trunk)
+    return network
+
+
+def _started(config):
+    """From the config's key start, grown or cut down to the variant if it is a light model."""
+    if getattr(config, "extractors", None) is not None:
+        raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
+    network = load_model(config.start, config.dtype)
+    if network.variant == config.variant:
+        return network
+    if network.variant != "light":
+        raise ConfigError(f"start {config.start} is a {network.variant} model, but variant is {config.variant}")
+    if config.variant == "light-integer":
+        return without_residual_offsets(network)
+    grown = grow(network, config.variant)
+    if config.dtype == "float32":
+        return grown
+    converted = C2Matching(config.variant, dtype=config.dtype)
+    converted.set_weights(grown.get_weights())
+    return converted
+
+
+def _new(config):
+    """From random numbers, with a student's extractors and VGG as reference encoder."""
+    if config.extractors is None or config.vgg is None:
+        raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
+    network = C2Matching(config.variant, dtype=config.dtype)
+    student = Extractors()
+    load_weights(student, config.extractors, "extractors")
+    network.extractor_lr.set_weights(student.extractor_lr.get_weights())
+    network.extractor_ref.set_weights(student.extractor_ref.get_weights())
+    checkpoints.load_reference_encoder(network, read_vgg(vgg_of(config)))
+    return network
+
+
+def load_weights(model: Extractors, path: str, key: str) -> None:
+    """Reads the weights of a run; raises ConfigError, naming the config's key, if that fails."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{key}: {path} does not exist; give the best.weights.h5 of a run")
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise ConfigError(f"{key}: {path} cannot be loaded: {' '.join(str(error).split())}") from error
