@@ -1,9 +1,9 @@
-# make demo | make test | make lint; another Python: make test PYTHON=python3.13
+# make demo | make test | make docs | make lint; another Python: make test PYTHON=python3.13
 PYTHON ?= python3
 VENV ?= .venv/$(notdir $(PYTHON))
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow-test android lint format clean
+.PHONY: demo test slow-test docs android lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/c2m-tf demo --output demo_output
@@ -32,5 +32,18 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# The site of documentation, in site/. An environment of its own, without TensorFlow; packages lie as the wheel installs them.
+docs: .venv/docs/installed
+	rm -rf build/api site
+	mkdir -p build/api
+	cp -r c2m_tf build/api/
+	cp -r training export build/api/c2m_tf/
+	.venv/docs/bin/sphinx-build -q -W --keep-going docs site
+
+.venv/docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv .venv/docs
+	.venv/docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv demo_output android_demo/ci/.tools android_demo/ci/.build
+	rm -rf .venv build site demo_output android_demo/ci/.tools android_demo/ci/.build

@@ -1,0 +1,1 @@
+"""Export: SavedModel, TFLite and int8 quantization; installed as c2m_tf.export."""

@@ -34,9 +34,10 @@ _EXCLUDED = 1e4  # added to what must never be chosen or counted
 class Correspondence(NamedTuple):
     """True matches of the cells of image 1 in image 2; N = h*w cells, row-major.
 
-    target: int32 [B,N], the cell of image 2 that shows the same thing (0 where not usable).
-    target_yx: float32 [B,N,2], the same as (y, x).
-    usable: float32 [B,N], 1 where the target lies well inside image 2.
+    Attributes:
+        target: int32 [B,N], the cell of image 2 that shows the same thing (0 where not usable).
+        target_yx: float32 [B,N,2], the same as (y, x).
+        usable: float32 [B,N], 1 where the target lies well inside image 2.
     """
 
     target: Tensor

@@ -23,8 +23,9 @@ from .sources import Photos, SourceError, photos_by_name
 class Patch(NamedTuple):
     """A patch of an LR photo and what the network should make of it.
 
-    lr: float32 [h,h,3] in [0, 1].
-    target: float32 [4h,4h,3] in [0, 1].
+    Attributes:
+        lr: float32 [h,h,3] in [0, 1].
+        target: float32 [4h,4h,3] in [0, 1].
     """
 
     lr: np.ndarray

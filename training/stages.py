@@ -27,10 +27,11 @@ from .validation import MatchingValidation, PairsValidation
 class Parts(NamedTuple):
     """What a stage builds besides its data.
 
-    trainer: the keras.Model that `fit` is called on, compiled.
-    trained: the part of it that the stage makes.
-    product: a copy of that in float32, for validation and files.
-    callbacks: what the trainer needs besides the recorder, given the first iteration.
+    Attributes:
+        trainer: the keras.Model that `fit` is called on, compiled.
+        trained: the part of it that the stage makes.
+        product: a copy of that in float32, for validation and files.
+        callbacks: what the trainer needs besides the recorder, given the first iteration.
     """
 
     trainer: keras.Model

@@ -1,0 +1,1 @@
+"""Evaluation: test sets, protocols, PSNR and SSIM, and the demonstration."""

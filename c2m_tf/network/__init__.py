@@ -1,0 +1,1 @@
+"""The networks: C2Matching and the parts that it is made of."""

@@ -58,16 +58,15 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
         dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
 
     Returns:
-        keras.Model over a dict of
-            "lr":       [B,h,w,3] in [0, 1],
-            "flow":     float32 [B,h+2,w+2,2], (dy, dx) in cells (`matching.flow_from_matches`), with a border
-                        (`matching.bordered`),
-            "context_relu1_1", ...: the reference's features at the LR photo's own place, of its size,
-            "relu3_1":  [B,H/4,W/4,256] (full only),
-            "relu2_1":  [B,H/2,W/2,128],
-            "relu1_1":  [B,H,W,64],
-            "strength": float32 [B] in [0, 1], 1 for the published network
-        to the SR photo, float32 [B,4h,4w,3], not clamped.
+        keras.Model from a dict to the SR photo, float32 [B,4h,4w,3], not clamped. The dict holds
+
+        - "lr": [B,h,w,3] in [0, 1]
+        - "flow": float32 [B,h+2,w+2,2], (dy, dx) in cells (`matching.flow_from_matches`), with a border (`matching.bordered`)
+        - "context_relu1_1", ...: the reference's features at the LR photo's own place, of its size
+        - "relu3_1": [B,H/4,W/4,256] (full only)
+        - "relu2_1": [B,H/2,W/2,128]
+        - "relu1_1": [B,H,W,64]
+        - "strength": float32 [B] in [0, 1], 1 for the published network
 
     Raises:
         ValueError: unknown variant.

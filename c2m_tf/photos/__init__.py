@@ -1,0 +1,1 @@
+"""Photos: reading, writing, resampling, degrading and drawing them."""

@@ -21,11 +21,12 @@ HAS_AVIF = features.check("avif")
 class Format(NamedTuple):
     """What a file of a format can hold.
 
-    max_side: pixels of width and height at most.
-    max_bytes: of uncompressed pixels at most, where the format stores them so.
-    alpha: whether it holds transparency.
-    gray: whether it holds one channel.
-    profile: whether it holds a colour profile.
+    Attributes:
+        max_side: pixels of width and height at most.
+        max_bytes: of uncompressed pixels at most, where the format stores them so.
+        alpha: whether it holds transparency.
+        gray: whether it holds one channel.
+        profile: whether it holds a colour profile.
     """
 
     max_side: int

@@ -8,10 +8,11 @@ import numpy as np
 class Photo(NamedTuple):
     """A photo as the networks take it.
 
-    rgb: float32 [H,W,3] in [0, 1]; of results uint8.
-    alpha: float32 [H,W] in [0, 1], or None; of results uint8.
-    gray: whether the file was gray.
-    icc_profile: embedded colour profile, or None.
+    Attributes:
+        rgb: float32 [H,W,3] in [0, 1]; of results uint8.
+        alpha: float32 [H,W] in [0, 1], or None; of results uint8.
+        gray: whether the file was gray.
+        icc_profile: embedded colour profile, or None.
     """
 
     rgb: np.ndarray

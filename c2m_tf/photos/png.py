@@ -23,10 +23,11 @@ GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # colour types
 class Header(NamedTuple):
     """Of a PNG file.
 
-    depth: bits per sample, or per palette index.
-    colour_type: GRAY, RGB, PALETTE, GRAY_ALPHA or RGB_ALPHA.
-    transparency: content of the chunk tRNS, None if there is none: for GRAY and RGB the transparent colour, two bytes per
-        sample; for PALETTE the alpha of the first entries.
+    Attributes:
+        depth: bits per sample, or per palette index.
+        colour_type: GRAY, RGB, PALETTE, GRAY_ALPHA or RGB_ALPHA.
+        transparency: content of the chunk tRNS, None if there is none: for GRAY and RGB the transparent colour, two bytes per
+            sample; for PALETTE the alpha of the first entries.
     """
 
     depth: int

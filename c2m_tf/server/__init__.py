@@ -1,0 +1,1 @@
+"""The HTTP server, its queue and its page."""

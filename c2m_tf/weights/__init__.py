@@ -1,0 +1,1 @@
+"""Weights: presets, published checkpoints, VGG, and models in files."""
