@@ -3,7 +3,8 @@
     python benchmarks/front_page.py --pairs FOLDER
 
 Of each crop: bicubic, the network without a reference (the LR photo serves as its own), the network with the first reference,
-the true photo, and the whole reference. The figures are PSNR on Y of the whole photo, by the plain protocol of `c2m-tf evaluate`.
+the true photo, and the whole reference. The figures are PSNR on Y of the whole photo, by the plain protocol of
+`c2m-tf evaluate`.
 The default crops are of groups 025 and 027 of the validation photos, which are from Image-Stitching by Daeyun Shin
 (BSD-2-Clause); they were chosen among the squares of 96 pixels in which the reference improves the result most.
 """

@@ -5,6 +5,9 @@ The API reference is read from the source, without importing the package: no Ker
 
 import re
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,7 +41,7 @@ napoleon_use_rtype = False
 napoleon_custom_sections = [("Call arguments", "params_style")]
 
 
-def literal_blocks(app, kind, name, role, options, lines):  # noqa: ANN001, ANN201
+def literal_blocks(app: Sphinx, kind: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
     """Marks code as reStructuredText asks for, with "::": indented blocks outside sections, and what follows "Example:"."""
     marked = []
     in_example = False
@@ -54,13 +57,13 @@ def literal_blocks(app, kind, name, role, options, lines):  # noqa: ANN001, ANN2
     lines[:] = marked
 
 
-def skip_undocumented(app, kind, name, item, skip, options):  # noqa: ANN001, ANN201
+def skip_undocumented(app: Sphinx, kind: str, name: str, item: Any, skip: bool, options: Any) -> bool:
     """Leaves out methods without a docstring, which override Keras's, and attributes that only a constructor assigns."""
     undocumented = kind in ("method", "attribute") and not item.docstring and not getattr(item, "annotation", None)
     return skip or undocumented
 
 
-def setup(app):  # noqa: ANN001, ANN201
+def setup(app: Sphinx) -> None:
     """Called by Sphinx. The priority is before napoleon's."""
     app.connect("autodoc-process-docstring", literal_blocks, priority=400)
     app.connect("autoapi-skip-member", skip_undocumented)
