@@ -1,0 +1,220 @@
+/**
+ * The built page in Chromium, beside what c2m-tf made of the same photos with the same model (ci/photos.py expected). CHROMIUM names the
+ * browser's program. Screenshots go to .build/screenshots.
+ */
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import { PNG } from "pngjs";
+import { preview, type PreviewServer } from "vite";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const FOLDER = fileURLToPath(new URL("../..", import.meta.url));
+const BUILD = `${FOLDER}.build/`;
+const SLOW = { timeout: 240_000 };
+
+let browser: Browser;
+let context: BrowserContext;
+let server: PreviewServer;
+let page: Page;
+const requests: string[] = [];
+const errors: string[] = [];
+
+/** Serves a built page as a plain host of files does: without the headers that isolate it. */
+function serve(outDir: string): Promise<PreviewServer> {
+  return preview({ root: FOLDER, configFile: false, logLevel: "error", build: { outDir }, preview: { port: 0, host: "127.0.0.1" } });
+}
+
+async function open(address: string): Promise<Page> {
+  const opened = await context.newPage();
+  opened.on("pageerror", (error) => errors.push(String(error)));
+  await opened.goto(address);
+  return opened;
+}
+
+const addressOf = (one: PreviewServer) => one.resolvedUrls!.local[0]!;
+const says = (text: string) => page.getByRole("status").filter({ hasText: text }).waitFor(SLOW);
+const complains = async (text: RegExp, where: Page = page) => {
+  await where.locator("#wrong").filter({ hasText: text }).waitFor(SLOW);
+};
+const button = (name: string) => page.getByRole("button", { name, exact: true });
+
+async function choose(slot: "lr" | "reference", file: string): Promise<void> {
+  await page.locator(`#${slot} input`).setInputFiles(BUILD + file);
+}
+
+async function start(lr: string, reference = "ref.png"): Promise<void> {
+  for (const [slot, file] of [["lr", lr], ["reference", reference]] as const) {
+    await choose(slot, file);
+    await page.locator(`#${slot} small`).filter({ hasText: file }).waitFor();
+  }
+  await button("Upscale").click();
+}
+
+async function downloaded(id: string): Promise<PNG> {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator(id).click()]);
+  return PNG.sync.read(readFileSync(await download.path()));
+}
+
+/** The largest difference of any channel of any pixel. */
+function difference(found: PNG, file: string): number {
+  const expected = PNG.sync.read(readFileSync(BUILD + file));
+  expect([found.width, found.height]).toEqual([expected.width, expected.height]);
+  return found.data.reduce((most, value, at) => Math.max(most, Math.abs(value - expected.data[at]!)), 0);
+}
+
+beforeAll(async () => {
+  server = await serve("dist");
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  context = await browser.newContext({ acceptDownloads: true, viewport: { width: 1100, height: 900 } });
+  context.on("request", (request) => requests.push(request.url()));
+  page = await open(addressOf(server));
+  await says("Ready");
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+test("a service worker isolates the page, so that threads compute", async () => {
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  expect(await page.locator("#about").textContent()).toMatch(/processor with \d+ threads.*light-integer, int8/);
+});
+
+test("the picture and the matches are those of c2m-tf", async () => {
+  const before = requests.length;
+  await start("lr.png");
+  await page.locator("#detail").filter({ hasText: /1 of 2 tiles, .* left/ }).waitFor(SLOW);
+  expect(await button("Upscale").isDisabled()).toBe(true);
+  await says("Done");
+  expect(difference(await downloaded("#download"), "lr-sr.png")).toBeLessThanOrEqual(1);
+  await page.locator("#matches summary").click();
+  expect(difference(await downloaded("#download-map"), "lr-matches.png")).toBeLessThanOrEqual(1);
+  expect(await page.locator("#size").textContent()).toMatch(/^256 × 320, /);
+  expect(requests.slice(before).filter((address) => !address.startsWith("blob:"))).toEqual([]);
+});
+
+test("the slider is moved by keys", async () => {
+  const slider = page.locator("#compare input");
+  await slider.focus();
+  await page.keyboard.press("Home");
+  expect(await page.locator("#compare").evaluate((element) => element.style.getPropertyValue("--at"))).toBe("0%");
+  await page.keyboard.press("End");
+  expect(await page.locator("#compare").evaluate((element) => element.style.getPropertyValue("--at"))).toBe("100%");
+});
+
+test.each(["turned", "transparent", "gray"])("a second photo after the first, %s, is as c2m-tf makes it", async (name) => {
+  await start(`${name}.png`);
+  await says("Done");
+  const found = await downloaded("#download");
+  expect(difference(found, `${name}-sr.png`)).toBeLessThanOrEqual(1);
+  expect((found as PNG & { color: boolean }).color).toBe(name !== "gray");
+});
+
+test("cancelling ends the work at once, and the next photo is upscaled without a request", async () => {
+  const before = requests.length;
+  await start("lr.png");
+  await page.locator("#detail").filter({ hasText: "of 2 tiles" }).waitFor(SLOW);
+  await button("Cancel").click();
+  await says("Cancelled");
+  expect(await button("Cancel").isVisible()).toBe(false);
+  await start("gray.png");
+  await says("Done");
+  expect(difference(await downloaded("#download"), "gray-sr.png")).toBeLessThanOrEqual(1);
+  expect(requests.slice(before).filter((address) => !address.startsWith("blob:"))).toEqual([]);
+});
+
+test.each([
+  ["text.png", /Text\.png is no photo that this browser reads/],
+  ["empty.png", /Empty\.png is empty/],
+])("%s is refused in words, and the page goes on", async (file, words) => {
+  await choose("reference", "ref.png");
+  await choose("lr", file);
+  await complains(words);
+  expect(await button("Upscale").isDisabled()).toBe(true);
+  await choose("lr", "gray.png");
+  await page.locator("#lr small").filter({ hasText: "gray.png" }).waitFor();
+  expect(await page.locator("#wrong").textContent()).toBe("");
+  expect(await button("Upscale").isDisabled()).toBe(false);
+});
+
+test("a truncated photo is refused in words", async () => {
+  await choose("lr", "broken.png");
+  if (await button("Upscale").isEnabled()) await button("Upscale").click();
+  await complains(/Broken\.png is (no photo|damaged)/);
+});
+
+test("photos that are too small, or larger than memory, are refused in words", async () => {
+  const small = new PNG({ width: 11, height: 20 });
+  writeFileSync(`${BUILD}small.png`, PNG.sync.write(small));
+  await start("gray.png", "small.png");
+  await complains(/The reference has 11x20 pixels; at least 12x12 are needed/);
+  writeFileSync(`${BUILD}large.png`, PNG.sync.write(new PNG({ width: 6000, height: 9000 }), { colorType: 0 }));
+  await start("large.png");
+  await complains(/Upscaling a 6000x9000 photo with a \d+x\d+ reference needs about .* GiB of memory/);
+});
+
+test("the sample pair can be chosen", async () => {
+  await button("Use the sample pair").click();
+  await page.locator("#lr small").filter({ hasText: "sample.png, 112 × 100" }).waitFor();
+  expect(await button("Upscale").isEnabled()).toBe(true);
+});
+
+test.each([
+  ["missing", /The model is missing \(model\/model\.json\); build the page by make web-demo/, () => rmSync(`${BUILD}dist/model/model.json`)],
+  ["described otherwise", /is of another version than this page: expected is .*64x64/, () => changeSidecar({ window: 320 })],
+  ["of another scale", /enlarges 2 times; this page is made for 4/, () => changeSidecar({ scale: 2 })],
+  ["no model", /is no model that LiteRT\.js reads/, () => writeFileSync(`${BUILD}dist/model/c2m_light-integer_int8.tflite.gz`, "no model")],
+])("a model that is %s is told on the page", async (_, words, damage) => {
+  rmSync(`${BUILD}dist`, { recursive: true, force: true });
+  cpSync(`${FOLDER}dist`, `${BUILD}dist`, { recursive: true });
+  damage();
+  const other = await serve(".build/dist");
+  const opened = await open(addressOf(other));
+  await complains(words, opened);
+  expect(await opened.locator("#start").isDisabled()).toBe(true);
+  expect(await opened.locator("#working").isVisible()).toBe(false);
+  await opened.close();
+  await other.close();
+});
+
+function changeSidecar(fields: Record<string, number>): void {
+  const path = `${BUILD}dist/model/model.json`;
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...fields }));
+}
+
+test("a browser without SIMD is told which to use", async () => {
+  const opened = await context.newPage();
+  await opened.addInitScript(() => {
+    WebAssembly.validate = () => false;
+  });
+  await opened.goto(addressOf(server));
+  await complains(/no WebAssembly with SIMD; use a current Chrome/, opened);
+  await opened.close();
+});
+
+test("a frame of another page computes with one thread", async () => {
+  const plain = await browser.newContext();
+  const opened = await plain.newPage();
+  await opened.route("**/frame.html", (route) => route.fulfill({ contentType: "text/html", body: '<iframe src="./index.html"></iframe>' }));
+  await opened.goto(`${addressOf(server)}frame.html`);
+  await opened.frameLocator("iframe").locator("#about").filter({ hasText: "one thread" }).waitFor(SLOW);
+  await plain.close();
+});
+
+test.each([
+  ["light", { width: 1100, height: 1500 }],
+  ["dark", { width: 1100, height: 1500 }],
+  ["narrow", { width: 360, height: 1500 }],
+] as const)("a screenshot: %s", async (name, viewport) => {
+  await page.emulateMedia({ colorScheme: name === "dark" ? "dark" : "light" });
+  await page.setViewportSize(viewport);
+  const fits = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+  expect(fits).toBe(true);
+  await page.screenshot({ path: `${BUILD}screenshots/${name}.png`, fullPage: true });
+});
+
+test("nothing failed unseen", () => {
+  expect(errors).toEqual([]);
+});
