@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv/$(notdir $(PYTHON))
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow-test docs android lint format clean
+.PHONY: demo test slow-test docs android web-demo web-demo-check web-demo-test lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/c2m-tf demo --output demo_output
@@ -17,6 +17,29 @@ slow-test: $(VENV)/installed
 # The app's sources, as far as this machine has what that takes; says what it leaves out.
 android: $(VENV)/installed
 	PYTHON=$(BIN)/python android_demo/ci/check.sh
+
+# The page that upscales in the browser, in web_demo/dist: make web-demo MODEL=FILE.tflite for a model of one's own.
+MODEL ?= web_demo/model/c2m_light-integer_int8.tflite
+
+web-demo: web_demo/node_modules/.package-lock.json $(MODEL)
+	cd web_demo && MODEL=$(abspath $(MODEL)) npm run --silent build
+
+# What takes seconds and no browser: types, and the pipeline on golden vectors.
+web-demo-check: web_demo/node_modules/.package-lock.json
+	cd web_demo && npm run --silent check && npm run --silent test
+
+# The page in Chromium (CHROMIUM=...), beside c2m-tf with the same model.
+web-demo-test: web-demo-check web-demo
+	$(BIN)/python web_demo/ci/photos.py expected $(MODEL)
+	cd web_demo && npm run --silent test:browser
+
+web_demo/node_modules/.package-lock.json: web_demo/package-lock.json
+	npm ci --prefix web_demo --silent --no-audit --no-fund
+	touch $@
+
+web_demo/model/c2m_light-integer_int8.tflite: export/weights/light-integer-int8.npz | $(VENV)/installed
+	mkdir -p $(@D)
+	$(BIN)/c2m-tf export tflite --model light-integer --precision int8 -o $@
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -46,4 +69,4 @@ docs: .venv/docs/installed
 	touch $@
 
 clean:
-	rm -rf .venv build site demo_output android_demo/ci/.tools android_demo/ci/.build
+	rm -rf .venv build site demo_output android_demo/ci/.tools android_demo/ci/.build web_demo/node_modules web_demo/model web_demo/.build web_demo/dist

@@ -60,7 +60,7 @@ function modelAndRuntime(): Plugin {
 
 export default defineConfig({
   base: "./",
-  build: { target: "es2022", assetsInlineLimit: 0, reportCompressedSize: false },
+  build: { target: "es2022", assetsInlineLimit: 0, reportCompressedSize: false, rolldownOptions: { checks: { pluginTimings: false } } },
   worker: { format: "iife" },
   plugins: [modelAndRuntime()],
 });

@@ -71,11 +71,17 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
     )
     pending = prometheus_client.Gauge("c2m_pending_requests", "Requests waiting or worked on.", registry=registry)
     pending.set_function(lambda: turns.pending)
-    page = resources.files("c2m_tf.server").joinpath("index.html").read_text(encoding="utf-8")
+    page, slider = (
+        resources.files("c2m_tf.server").joinpath(name).read_text(encoding="utf-8") for name in ("index.html", "compare-slider.js")
+    )
 
     @app.get("/", include_in_schema=False, response_class=HTMLResponse)
     async def index() -> str:
         return page
+
+    @app.get("/compare-slider.js", include_in_schema=False)
+    async def compare_slider() -> Response:
+        return Response(slider, media_type="text/javascript")
 
     @app.get("/healthz")
     async def health() -> dict[str, Any]:

@@ -221,6 +221,9 @@ def test_health_metrics_page_and_description(client):
     assert (health["status"], health["model"], health["limits"]["queue"]) == ("ok", "golden", 3)
     assert re.search(r'c2m_requests_total\{status="200"\} \d', client.get("/metrics").text)
     assert "reference" in client.get("/").text
+    slider = client.get("/compare-slider.js")
+    assert slider.headers["content-type"].startswith("text/javascript")
+    assert "customElements.define" in slider.text
     assert "/v1/upscale" in client.get("/openapi.json").json()["paths"]
 
 

@@ -67,9 +67,9 @@ export async function upscale(
     const lrTile = lr.crop(tile.y, tile.x, tile.height, tile.width).toTensor(spec.tile);
     let result: Float32Array;
     if (coarse) {
-      const window = coarse.window(tile, spec.window);
-      const seen = references[window.reference]!.crop(window.y, window.x, window.height, window.width);
-      result = await model.upscale(lrTile, seen.toTensor(spec.window));
+      const { reference, y, x, height, width } = coarse.window(tile, spec.window);
+      const refWindow = references[reference]!.crop(y, x, height, width);
+      result = await model.upscale(lrTile, refWindow.toTensor(spec.window));
     } else {
       result = await model.upscaleAlone!(lrTile);
     }

@@ -1,10 +1,11 @@
 /** Photos out of files, in a worker, by the browser's own decoders: turned upright as EXIF says, in the colours of sRGB. */
 import { Photo } from "../core/photo";
 import { InputError } from "../core/pipeline";
+import { fillHidden } from "../core/transparency";
 
 /** A photo as the pipeline takes it. */
 export interface DecodedPhoto {
-  /** [height, width, 3]. */
+  /** [height, width, 3]; hidden colours replaced by visible ones. */
   readonly rgb: Photo;
   /** [height, width, 1], or nothing if all of it is opaque. */
   readonly alpha: Photo | undefined;
@@ -39,11 +40,10 @@ export async function decode(file: File): Promise<DecodedPhoto> {
     for (let at = 0; gray && at < pixels.rgb.length; at += 3) {
       gray = pixels.rgb[at] === pixels.rgb[at + 1] && pixels.rgb[at] === pixels.rgb[at + 2];
     }
-    return {
-      rgb: new Photo(height, width, 3, pixels.rgb),
-      alpha: transparent ? new Photo(height, width, 1, pixels.alpha) : undefined,
-      gray,
-    };
+    const rgb = new Photo(height, width, 3, pixels.rgb);
+    if (!transparent) return { rgb, alpha: undefined, gray };
+    const alpha = new Photo(height, width, 1, pixels.alpha);
+    return { rgb: fillHidden(rgb, alpha), alpha, gray };
   } finally {
     bitmap.close();
   }

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 const FOLDER = fileURLToPath(new URL("../..", import.meta.url));
 const BUILD = `${FOLDER}.build/`;
-const SLOW = { timeout: 240_000 };
+const SLOW = { timeout: 550_000 }; // machines may be busy
 
 let browser: Browser;
 let context: BrowserContext;
@@ -79,7 +79,7 @@ afterAll(async () => {
 
 test("a service worker isolates the page, so that threads compute", async () => {
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
-  expect(await page.locator("#about").textContent()).toMatch(/processor with \d+ threads.*light-integer, int8/);
+  expect(await page.locator("#about").textContent()).toMatch(/processor with \d+ threads .*\. Model .+, .+\./);
 });
 
 test("the picture and the matches are those of c2m-tf", async () => {
@@ -104,15 +104,13 @@ test("the slider is moved by keys", async () => {
   expect(await page.locator("#compare").evaluate((element) => element.style.getPropertyValue("--at"))).toBe("100%");
 });
 
-test.each(["turned", "transparent", "gray"])("a second photo after the first, %s, is as c2m-tf makes it", async (name) => {
-  await start(`${name}.png`);
+test("a second photo after the first, turned by EXIF and partly transparent, is as c2m-tf makes it", async () => {
+  await start("turned.png");
   await says("Done");
-  const found = await downloaded("#download");
-  expect(difference(found, `${name}-sr.png`)).toBeLessThanOrEqual(1);
-  expect((found as PNG & { color: boolean }).color).toBe(name !== "gray");
+  expect(difference(await downloaded("#download"), "turned-sr.png")).toBeLessThanOrEqual(1);
 });
 
-test("cancelling ends the work at once, and the next photo is upscaled without a request", async () => {
+test("cancelling ends the work at once; the next photo, a gray one, is upscaled without a request and stays gray", async () => {
   const before = requests.length;
   await start("lr.png");
   await page.locator("#detail").filter({ hasText: "of 2 tiles" }).waitFor(SLOW);
@@ -121,7 +119,9 @@ test("cancelling ends the work at once, and the next photo is upscaled without a
   expect(await button("Cancel").isVisible()).toBe(false);
   await start("gray.png");
   await says("Done");
-  expect(difference(await downloaded("#download"), "gray-sr.png")).toBeLessThanOrEqual(1);
+  const found = await downloaded("#download");
+  expect(difference(found, "gray-sr.png")).toBeLessThanOrEqual(1);
+  expect((found as PNG & { color: boolean }).color).toBe(false);
   expect(requests.slice(before).filter((address) => !address.startsWith("blob:"))).toEqual([]);
 });
 
@@ -150,9 +150,10 @@ test("photos that are too small, or larger than memory, are refused in words", a
   writeFileSync(`${BUILD}small.png`, PNG.sync.write(small));
   await start("gray.png", "small.png");
   await complains(/The reference has 11x20 pixels; at least 12x12 are needed/);
-  writeFileSync(`${BUILD}large.png`, PNG.sync.write(new PNG({ width: 6000, height: 9000 }), { colorType: 0 }));
+  writeFileSync(`${BUILD}large.png`, PNG.sync.write(new PNG({ width: 6000, height: 3000 }), { colorType: 0 }));
+  await page.evaluate(() => Object.defineProperty(navigator, "deviceMemory", { value: 4 }));
   await start("large.png");
-  await complains(/Upscaling a 6000x9000 photo with a \d+x\d+ reference needs about .* GiB of memory/);
+  await complains(/Upscaling a 6000x3000 photo with a \d+x\d+ reference needs about .* GiB of memory; a page may use 2\.0 GiB here/);
 });
 
 test("the sample pair can be chosen", async () => {
@@ -165,7 +166,7 @@ test.each([
   ["missing", /The model is missing \(model\/model\.json\); build the page by make web-demo/, () => rmSync(`${BUILD}dist/model/model.json`)],
   ["described otherwise", /is of another version than this page: expected is .*64x64/, () => changeSidecar({ window: 320 })],
   ["of another scale", /enlarges 2 times; this page is made for 4/, () => changeSidecar({ scale: 2 })],
-  ["no model", /is no model that LiteRT\.js reads/, () => writeFileSync(`${BUILD}dist/model/c2m_light-integer_int8.tflite.gz`, "no model")],
+  ["no model", /is no model that LiteRT\.js reads/, () => writeFileSync(`${BUILD}dist/model/${modelFile()}.gz`, "no model")],
 ])("a model that is %s is told on the page", async (_, words, damage) => {
   rmSync(`${BUILD}dist`, { recursive: true, force: true });
   cpSync(`${FOLDER}dist`, `${BUILD}dist`, { recursive: true });
@@ -178,6 +179,10 @@ test.each([
   await opened.close();
   await other.close();
 });
+
+function modelFile(): string {
+  return JSON.parse(readFileSync(`${BUILD}dist/model/model.json`, "utf8")).file;
+}
 
 function changeSidecar(fields: Record<string, number>): void {
   const path = `${BUILD}dist/model/model.json`;

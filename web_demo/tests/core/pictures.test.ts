@@ -1,7 +1,9 @@
 import { PNG } from "pngjs";
 import { expect, test } from "vitest";
 import { matchMap } from "../../src/core/match_map";
+import { Photo } from "../../src/core/photo";
 import { PngWriter } from "../../src/core/png";
+import { fillHidden } from "../../src/core/transparency";
 
 test.each([1, 2, 3, 4])("a PNG file of %i channels holds its rows", async (channels) => {
   const [height, width] = [7, 5];
@@ -34,4 +36,26 @@ test("a match map shows direction as hue, length as saturation and confidence as
   expect(pixel(1)).toEqual([255, 0, 0]);
   expect(pixel(2)).toEqual([128, 0, 255]);
   expect(pixel(3)).toEqual([0, 0, 0]);
+});
+
+test("hidden pixels take the colour of a nearest visible one", () => {
+  const [height, width] = [13, 17];
+  const alpha = Uint8Array.from({ length: height * width }, (_, at) => ((at * at * 7 + at) % 23 === 0 ? 1 + (at % 255) : 0));
+  const rgb = new Photo(height, width, 3, Uint8Array.from({ length: height * width * 3 }, (_, at) => (at % 3 === 0 ? Math.floor(at / 3) : 9)));
+  const filled = fillHidden(rgb, new Photo(height, width, 1, alpha));
+  const distance = (at: number, other: number) =>
+    (Math.floor(at / width) - Math.floor(other / width)) ** 2 + ((at % width) - (other % width)) ** 2;
+  const visible = [...alpha.keys()].filter((at) => alpha[at] !== 0);
+  expect(visible.length).toBeGreaterThan(3);
+  for (const at of alpha.keys()) {
+    const chosen = filled.pixels[3 * at]!; // red counts pixels
+    expect(visible).toContain(chosen);
+    expect(distance(at, chosen)).toBe(Math.min(...visible.map((other) => distance(at, other))));
+  }
+});
+
+test("colours stay where nothing or everything is hidden", () => {
+  const rgb = new Photo(2, 2, 3, new Uint8Array(12).fill(7));
+  expect(fillHidden(rgb, new Photo(2, 2, 1, new Uint8Array(4)))).toBe(rgb);
+  expect(fillHidden(rgb, new Photo(2, 2, 1, new Uint8Array(4).fill(1)))).toBe(rgb);
 });
