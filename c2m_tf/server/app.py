@@ -71,9 +71,8 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
     )
     pending = prometheus_client.Gauge("c2m_pending_requests", "Requests waiting or worked on.", registry=registry)
     pending.set_function(lambda: turns.pending)
-    page, slider = (
-        resources.files("c2m_tf.server").joinpath(name).read_text(encoding="utf-8") for name in ("index.html", "compare-slider.js")
-    )
+    folder = resources.files("c2m_tf.server")
+    page, slider = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("index.html", "compare-slider.js"))
 
     @app.get("/", include_in_schema=False, response_class=HTMLResponse)
     async def index() -> str:

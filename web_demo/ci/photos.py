@@ -1,7 +1,7 @@
 """Photos for the page and its tests, of the photo that ships with scikit-image and another view of it.
 
-    python web_demo/ci/photos.py sample                # public/sample: the pair that visitors may try
-    python web_demo/ci/photos.py expected FILE.tflite  # .build: a pair, and what c2m-tf makes of it with that model
+python web_demo/ci/photos.py sample                # public/sample: the pair that visitors may try
+python web_demo/ci/photos.py expected FILE.tflite  # .build: a pair, and what c2m-tf makes of it with that model
 """
 
 import sys
