@@ -26,7 +26,7 @@ class AdversarialTrainer(RestorationTrainer):
         pixel_weight, perceptual_weight, adversarial_weight: of the three losses; by default the published ones.
         others: as of `RestorationTrainer`.
 
-    `pixel_only` says whether steps go by L1 alone; after a change inside `fit` the step has to be traced anew
+    `pixel_only` is True while steps use L1 alone; after a change inside `fit` the step has to be traced again
     (`make_train_function(force=True)`), see `PixelOnlyStart`.
     """
 

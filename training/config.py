@@ -1,4 +1,4 @@
-"""What a training run is told: a YAML file, checked into frozen dataclasses.
+"""Configuration of a training run: a YAML file, validated into frozen dataclasses.
 
 Each stage has its own class; keys that a stage does not know, and values of the wrong type, are errors that name the key and
 the nearest right one.
@@ -39,7 +39,7 @@ class SourceConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class DataConfig:
-    """What batches are made of (see `c2m_tf.training.datasets`)."""
+    """Data of the batches (see `c2m_tf.training.datasets`)."""
 
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
     recolour: Share = 0.0  # share of references whose colours are changed
@@ -50,8 +50,8 @@ class DataConfig:
 class ReferenceDataConfig(DataConfig):
     """The same for restoration."""
 
-    lr_size: Annotated[int, Field(ge=3, le=40)] = 40  # pixels a side of LR patches
-    ref_size: Annotated[int, Field(ge=12, le=160)] = 160  # pixels a side of references
+    lr_size: Annotated[int, Field(ge=3, le=40)] = 40  # side of LR patches in pixels
+    ref_size: Annotated[int, Field(ge=12, le=160)] = 160  # side of references in pixels
     unrelated: Share = 0.0  # share of samples whose reference shows something else
 
 
@@ -60,7 +60,7 @@ class PatchesConfig:
     """Patches of photos without a reference (see `c2m_tf.training.patches`)."""
 
     photos: Annotated[tuple[str, ...], Field(min_length=1)]  # folders
-    lr_size: Annotated[int, Field(ge=3)] = 32  # pixels a side of LR patches
+    lr_size: Annotated[int, Field(ge=3)] = 32  # side of LR patches in pixels
     teacher: str | None = None  # folder of a teacher's pictures of all these photos
     teacher_share: Share = 1.0  # of the teacher's picture in the target; the rest is the photo
     teacher_until: Share = 1.0  # share of the run after which the teacher's share falls to 0
@@ -69,7 +69,7 @@ class PatchesConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class AloneConfig(PatchesConfig):
-    """Patches without a reference that are learnt beside those with one."""
+    """Patches without a reference, trained beside those with one."""
 
     batch_size: Positive = 2
     weight: Rate = 0.5  # of their loss
@@ -105,7 +105,7 @@ class MatchingValidationConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class _RunConfig:
-    """What every stage has."""
+    """Keys of every stage."""
 
     iterations: Positive
     batch_size: Positive
@@ -113,7 +113,7 @@ class _RunConfig:
     seed: Count = 10
     dtype: Literal["float32", "mixed_bfloat16"] = "float32"  # policy of the networks
     xla: bool = False  # compile steps with XLA (teacher, student and restoration)
-    mirrored: bool = False  # spread each batch over all devices that TensorFlow sees
+    mirrored: bool = False  # distribute each batch over all devices that TensorFlow sees
     log_every: Positive = 50  # iterations
     save_every: Positive = 500  # iterations
     root: str = "."  # folder that relative paths of data, validation and vgg start from
@@ -130,7 +130,7 @@ class TeacherConfig(_RunConfig):
 
 @dataclass(frozen=True, config=_STRICT)
 class StudentConfig(TeacherConfig):
-    """Student: extractors on blurred photos, taught by the teacher."""
+    """Student: extractors on blurred photos, distilled from the teacher."""
 
     teacher: str = Field()  # weights of a teacher run, e.g. runs/teacher/best.weights.h5
 
@@ -153,7 +153,7 @@ class TrunkConfig(_RunConfig):
 
 @dataclass(frozen=True, config=_STRICT)
 class _ReferenceConfig(_RunConfig):
-    """What stages that learn from references have.
+    """Keys of the stages that train with references.
 
     They start from one of: `start`, a preset or .keras file of the same variant, or a light one, which is grown into full or
     has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of a student run, and
@@ -175,7 +175,7 @@ class _ReferenceConfig(_RunConfig):
 class RestorationConfig(_ReferenceConfig):
     """Restoration network by a pixel loss."""
 
-    alone: AloneConfig | None = None  # patches without a reference, learnt along
+    alone: AloneConfig | None = None  # patches without a reference, trained beside those with one
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
 
 
@@ -227,8 +227,8 @@ def read_config(stage: str, recipe: str | os.PathLike, settings: Sequence[str] =
     Args:
         stage: a key of `STAGES`.
         recipe: YAML file, or name of a recipe that ships with the package, e.g. "published/restoration".
-        settings: "key=value" each, overriding what the recipe says; dots lead into sections, numbers into lists
-            ("data.sources.0.folder=photos"); values are YAML.
+        settings: "key=value" each, overriding a key of the recipe. Nested keys are joined by dots, elements of lists are
+            numbers ("data.sources.0.folder=photos"); values are YAML.
 
     Returns:
         An instance of the stage's class.

@@ -5,8 +5,8 @@
     PatchBatches      LR patch -> the photo's, or a teacher's, patch: the trunk
     JointBatches      both of them: restoration that keeps what it can do without a reference
 
-Batch n depends on the seed and n alone. So every worker draws differently, and a run that resumes at iteration n goes on with
-the very batches that it would have had. LR photos come from Pillow's bicubic, 8 bits in and out, as the published training
+Batch n depends on the seed and n alone. So every worker draws differently, and a run that resumes at iteration n continues with
+the same batches as an uninterrupted one. LR photos come from Pillow's bicubic, 8 bits in and out, as the published training
 makes them.
 """
 
@@ -21,7 +21,7 @@ from c2m_tf.photos import images
 from .homography import WINDOW, draw_homography, warp
 from .patches import PhotoPatches, teacher_share
 
-# What recolouring draws from: a power, a factor a channel and a term a channel, on values in [0, 1].
+# Ranges of recolouring, on values in [0, 1]: exponent, per-channel gain and per-channel offset.
 _GAMMA, _GAIN, _SHIFT = 0.25, 0.15, 0.05
 
 # Pixels around a window that its warp may reach into; homographies move pixels by up to about 55.
@@ -29,7 +29,7 @@ _SURROUNDINGS = 64
 
 
 class Source(Protocol):
-    """What batches are drawn from; see `c2m_tf.training.sources`."""
+    """Source of training photos; see `c2m_tf.training.sources`."""
 
     def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """A photo and its reference, uint8 [160,160,3] each."""
@@ -39,12 +39,12 @@ class Source(Protocol):
 
 
 class _Batches(keras.utils.PyDataset):
-    """Batches drawn from sources by weight, one a iteration.
+    """Batches drawn from sources by weight, one per iteration.
 
     Args:
         sources: list of `Source`.
         weights: how often each is drawn, relative to each other.
-        batch_size: photos a batch.
+        batch_size: photos per batch.
         iterations: the run's last iteration.
         first_iteration: batch 0 of this dataset is that of iteration `first_iteration`, counted from 0.
         seed: two datasets of one seed give the same batches.
@@ -91,7 +91,7 @@ class HomographyPairs(_Batches):
     """Batches for teacher and student; arguments as above.
 
     A batch is ({"hr": float32 [B,160,160,3], "upsampled": the same downsampled and upsampled by 4, "ref": the warp of hr
-    [B,160,160,3], "homography": float32 [B,3,3] that maps a pixel (x, y, 1) of hr to ref},).
+    [B,160,160,3], "homography": float32 [B,3,3] that maps pixels (x, y, 1) of hr to ref},).
     """
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
@@ -100,7 +100,7 @@ class HomographyPairs(_Batches):
     def _sample(self, random):
         photo, (y, x) = self._draw_source(random).window(random)
         turn = _Turn(random)
-        # The window's surroundings are turned along, because the warp needs them.
+        # The window's surroundings are flipped with it, because the warp needs them.
         top, left = max(0, y - _SURROUNDINGS), max(0, x - _SURROUNDINGS)
         photo = photo[top : y + WINDOW + _SURROUNDINGS, left : x + WINDOW + _SURROUNDINGS]
         photo, (y, x) = turn(photo), turn.origin(photo.shape, y - top, x - left)
@@ -121,7 +121,7 @@ class ReferencePairs(_Batches):
 
     Args:
         lr_size: side of the LR patches in pixels, at most 40. Smaller than 40 means a random crop of the 160x160 window.
-        ref_size: side of the references in pixels, at most 160; a random crop, drawn by itself, of the reference's window.
+        ref_size: side of the references in pixels, at most 160; a random crop of the reference's window, drawn independently.
         unrelated: share of samples whose reference belongs to another photo.
         others: as above.
 
@@ -229,7 +229,7 @@ class _Turn:
         return np.ascontiguousarray(photo.transpose(1, 0, 2) if self.transposed else photo)
 
     def origin(self, shape, y, x):
-        """Where the first pixel of a window, of `WINDOW` pixels a side at (y, x), comes to lie."""
+        """Where the first pixel of a window, of `WINDOW`x`WINDOW` pixels at (y, x), is after the flips."""
         x = shape[1] - WINDOW - x if self.mirrored else x
         y = shape[0] - WINDOW - y if self.upturned else y
         return (x, y) if self.transposed else (y, x)
@@ -241,7 +241,7 @@ def _crop(photo, size, random):
 
 
 def _recolour(photo, random):
-    """Other light: a power of the values, then a factor and a term a channel."""
+    """Other light: a power of the values, then per-channel gain and offset."""
     values = photo.astype(np.float32) / np.float32(255.0)
     values = values ** np.float32(np.exp(random.uniform(-_GAMMA, _GAMMA)))
     values = values * np.float32(1.0 + random.uniform(-_GAIN, _GAIN, 3)) + np.float32(random.uniform(-_SHIFT, _SHIFT, 3))

@@ -12,7 +12,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 
 class Events:
-    """Writes what TensorBoard shows.
+    """Writes the event file of a run.
 
     Args:
         folder: run folder.
@@ -37,7 +37,7 @@ class Events:
         self._add(iteration, [Summary.Value(tag=name, image=image)])
 
     def close(self) -> None:
-        """Writes what is still held back."""
+        """Writes what is still buffered."""
         self._writer.close()
 
     def _add(self, iteration, values):

@@ -1,4 +1,4 @@
-"""One call of `fit` from where a run's folder stands to its end, or until a signal."""
+"""One call of `fit`, from the saved state of a run to its end or until a signal."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ class RunStoppedError(Exception):
     """
 
     def __init__(self, number: int, iteration: int) -> None:
-        super().__init__(f"stopped at iteration {iteration}, state saved; the same command goes on from there")
+        super().__init__(f"stopped at iteration {iteration}, state saved; the same command resumes from there")
         self.number = number
 
 
@@ -33,7 +33,7 @@ def fit_run(
     validation: Any = None,
     callbacks: Callable[[int], Sequence[keras.callbacks.Callback]] | None = None,
 ) -> int:
-    """Trains.
+    """Calls `trainer.fit` from the saved state to `config.iterations`.
 
     Args:
         run: folder; a state in it is resumed from.
@@ -41,7 +41,7 @@ def fit_run(
         trainer: compiled, its optimizer built.
         trained: the part of it that the run makes.
         product: a copy of that, for validation and files.
-        batches: the dataset from an iteration on.
+        batches: the dataset that starts at a given iteration.
         save_product: writes the product, called with "best" or "last".
         validation: see `Recorder`.
         callbacks: what the trainer needs besides the recorder, given the first iteration.
@@ -50,7 +50,7 @@ def fit_run(
         Iterations done.
 
     Raises:
-        RunFailedError: the loss is no number, or a checkpoint cannot be written.
+        RunFailedError: the loss is not finite, or a checkpoint cannot be written.
         RunStoppedError: a signal stopped the run after its state was saved.
     """
     first_iteration = 0

@@ -1,6 +1,6 @@
 """Homographies as the published training draws them, and photos warped by them.
 
-A homography is a float64 [3,3] matrix that maps a pixel (x, y, 1) of image 1 to image 2, its warp, up to scale. Pixel
+A homography is a float64 [3,3] matrix that maps pixels (x, y, 1) of image 1 to image 2, its warp, up to scale. Pixel
 coordinates name pixel centres: the first pixel is (0, 0).
 """
 

@@ -57,11 +57,11 @@ def correspondence(homography: Tensor, height: int, width: int) -> Correspondenc
     """Where each cell of image 1 lies in image 2, its homographic warp.
 
     Args:
-        homography: float [B,3,3], maps (x, y, 1) of a pixel of image 1 to image 2, up to scale.
+        homography: float [B,3,3], maps pixels (x, y, 1) of image 1 to image 2, up to scale.
         height, width: size of the feature maps, in cells of 4 pixels.
 
     Returns:
-        Correspondence. A cell stands for its top-left pixel, as in the released code.
+        Correspondence. A cell is represented by its top-left pixel, as in the released code.
     """
     y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     pixels = np.stack([x.ravel(), y.ravel(), np.ones(height * width)], axis=0) * [[FEATURE_STRIDE], [FEATURE_STRIDE], [1]]

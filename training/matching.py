@@ -45,7 +45,7 @@ class TeacherTrainer(keras.Model):
         extractors: `Extractors` to train.
     """
 
-    photo = "hr"  # what stands in for the LR photo
+    photo = "hr"  # key of the photo that is matched with the reference
 
     def __init__(self, extractors: Extractors, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)

@@ -36,7 +36,7 @@ class PhotoPatches:
     """Photos of several folders, and patches of them. Larger photos are drawn more often, by their area up to `MAX_AREA`.
 
     Args:
-        folders: of photos, at least 4 * lr_size pixels a side.
+        folders: of photos, at least 4 * lr_size pixels high and wide.
         lr_size: side of the LR patches in pixels.
         teacher: folder with the teacher's pictures of all these photos; None to learn from the photos alone.
 

@@ -1,8 +1,8 @@
-"""Run folders: everything that a run leaves behind and goes on from.
+"""Run folders: everything that a run writes and resumes from.
 
     config.yaml        the config with every key
     versions.json      of Python and of the packages that matter
-    log.csv            a line every `log_every` iterations
+    log.csv            one line per `log_every` iterations
     events.out...      the same, and pictures, for TensorBoard
     state.weights.h5   the whole trainer: networks, optimizers, averages; what a run resumes from
     best.*, last.*     what the stage makes: .weights.h5 of extractors or .keras of a C2Matching model
@@ -35,7 +35,7 @@ class RunError(ValueError):
 
 
 class RunFailedError(RuntimeError):
-    """A run that cannot go on; the message says why and what is left."""
+    """A run that cannot continue; the message gives the reason and what was kept."""
 
 
 class Run:

@@ -5,7 +5,7 @@
                 yA, image B, xB, yB, ...), each two 160x160 windows of one scene that show the same thing
     single      FOLDER/*.jpg, photos without a reference
 
-Every photo is read once when a source is made, so that a fault is named before training starts and not an hour later.
+Every photo is read once when a source is made, so that damaged photos are reported before training starts, not an hour later.
 """
 
 import os
@@ -32,13 +32,13 @@ class Photos:
 
     Args:
         paths: files.
-        least: pixels that height and width must have at least.
+        minimum: smallest height and width in pixels.
 
     Raises:
         SourceError: photos are damaged or too small; the first five are named.
     """
 
-    def __init__(self, paths: Iterable[Path], least: int = WINDOW) -> None:
+    def __init__(self, paths: Iterable[Path], minimum: int = WINDOW) -> None:
         self.paths = list(paths)
         self._kept = {}
         self._kept_bytes = 0
@@ -49,8 +49,8 @@ class Photos:
             except images.ImageError as error:
                 faults.append(str(error))
                 continue
-            if min(height, width) < least:
-                faults.append(f"{path} has {width}x{height} pixels, at least {least}x{least} are needed")
+            if min(height, width) < minimum:
+                faults.append(f"{path} has {width}x{height} pixels, at least {minimum}x{minimum} are needed")
         if faults:
             more = f"; and {len(faults) - _FAULTS_NAMED} more" if len(faults) > _FAULTS_NAMED else ""
             raise SourceError("; ".join(faults[:_FAULTS_NAMED]) + more)
@@ -86,7 +86,7 @@ class CufedPairs:
             raise SourceError(f"{path} has no partner of that name in {folder / side} ({len(alone)} such photos)")
         names = sorted(inputs)
         self.photos = Photos(inputs[name] for name in names)
-        self.references = Photos((references[name] for name in names), least=12)
+        self.references = Photos((references[name] for name in names), minimum=12)
 
     def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """A photo and its reference, both uint8 [160,160,3]; a reference of another size is resized, as published."""
@@ -102,7 +102,7 @@ class CufedPairs:
 
 
 class MultiviewPairs:
-    """Matched windows of photos of a few scenes. Scenes are drawn evenly, however many pairs each has.
+    """Matched windows of photos of several scenes. Scenes are drawn with equal probability, whatever their numbers of pairs.
 
     Raises:
         SourceError: a file or the list is missing, damaged or names windows outside the photos.
@@ -115,9 +115,9 @@ class MultiviewPairs:
             with np.load(listed, allow_pickle=False) as arrays:
                 files, pairs = arrays["files"], arrays["pairs"].astype(np.int64)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise SourceError(f"{listed} cannot be used: {error}; wanted is an .npz file with `files` and `pairs`") from error
+            raise SourceError(f"{listed} cannot be used: {error}; expected is an .npz file with `files` and `pairs`") from error
         if pairs.ndim != 2 or pairs.shape[1] < 6 or len(pairs) == 0:
-            raise SourceError(f"{listed} has pairs of shape {pairs.shape}; wanted are rows (A, xA, yA, B, xB, yB)")
+            raise SourceError(f"{listed} has pairs of shape {pairs.shape}; expected are rows (A, xA, yA, B, xB, yB)")
         self.photos = Photos(folder / "img" / str(name) for name in files)
         self._pairs = pairs
         sizes = np.array([self.photos[index].shape[:2] for index in range(len(self.photos))])
@@ -150,8 +150,8 @@ class SinglePhotos:
     """Photos without references: a photo warped by a homography serves as its own reference.
 
     Args:
-        folder: photos of any size from 160x160 on.
-        held_back: the last so many photos, by name, are not drawn; they are there to validate matching on.
+        folder: photos of at least 160x160 pixels.
+        held_back: number of photos, the last by name, that are not drawn but used to validate matching.
 
     Raises:
         SourceError: no folder, no photo left, damaged or too small photos.
@@ -175,7 +175,7 @@ class SinglePhotos:
 
 
 def source_of(folder: str | os.PathLike) -> "CufedPairs | MultiviewPairs | SinglePhotos":
-    """The source that a folder's layout asks for: pairs160.npz, or input/ and ref/, or photos.
+    """The source that fits a folder's layout: pairs160.npz, or input/ and ref/, or photos.
 
     Raises:
         SourceError: no folder, or photos that cannot be used.
@@ -191,7 +191,7 @@ def source_of(folder: str | os.PathLike) -> "CufedPairs | MultiviewPairs | Singl
 def photos_by_name(folder: Path) -> dict[str, Path]:
     """{stem: path} of the photos in a folder, in order of their names; raises SourceError if there is none."""
     if not folder.is_dir():
-        raise SourceError(f"{folder} is not a folder; wanted is a folder of photos")
+        raise SourceError(f"{folder} is not a folder; expected is a folder of photos")
     found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in images.SUFFIXES}
     if not found:
         raise SourceError(f"{folder} holds no photo ({' '.join(images.SUFFIXES)})")

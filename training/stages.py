@@ -41,19 +41,19 @@ class Parts(NamedTuple):
 
 
 def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
-    """Runs a stage from where its folder stands to its end, or until SIGTERM or SIGINT.
+    """Runs a stage from the saved state of its folder to its end, or until SIGTERM or SIGINT.
 
     Args:
         stage: a key of `config.STAGES`.
         config: of the stage's class.
-        folder: run folder; if it holds a run of this config, that run goes on.
+        folder: run folder; if it holds a run of this config, that run is resumed.
 
     Returns:
-        A sentence that says where the run stands.
+        A sentence on the state of the run.
 
     Raises:
         ValueError: photos, weights or folder cannot be used; nothing has been trained then.
-        RunFailedError: the loss is no number, or a checkpoint cannot be written.
+        RunFailedError: the loss is not finite, or a checkpoint cannot be written.
         RunStoppedError: a signal stopped the run after its state was saved.
     """
     keras.utils.set_random_seed(config.seed)
@@ -144,7 +144,7 @@ def _patch_batches(config, options, patches, batch_size, first_iteration):
 
 
 def _devices(config):
-    """Where variables are made: on all devices if the config says so, else where Keras puts them."""
+    """Where variables are created: on all devices if the config says so, else where Keras puts them."""
     if not config.mirrored:
         return contextlib.nullcontext()
     if keras.backend.backend() != "tensorflow":

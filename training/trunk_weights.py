@@ -13,7 +13,7 @@ The two differ from our restoration network in three ways:
 - The encoder expects values in [-1, 1]; the scaling is folded into conv_first.
 - Their last two convolutions are 64-64-3, ours 64-32-3: the 32 channels that weigh most in the output are kept.
 
-At borders, where convolutions pad with zeros, the function changes a little; a hundred steps of training mend that.
+At borders, where convolutions pad with zeros, the function changes a little; a hundred steps of training correct that.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a run is judged by: PSNR on a folder of pairs, or the share of right matches on warped photos."""
+"""Validation of a run: PSNR on a folder of pairs, or the share of correct matches on warped photos."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -7,7 +7,7 @@ from c2m_tf.startup import one_line, start_keras
 
 STAGES = {
     "teacher": "extractors on sharp photos",
-    "student": "extractors on blurred photos, taught by the teacher",
+    "student": "extractors on blurred photos, distilled from the teacher",
     "trunk": "restoration network without a reference",
     "restoration": "restoration network with references",
     "adversarial": "restoration network by L1, perceptual and adversarial loss",

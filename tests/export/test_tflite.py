@@ -39,9 +39,9 @@ def run(path, signature, **inputs):
 def test_upscale_equals_the_keras_model(exported, light, rng):
     lr, ref = rng.random((1, TILE, TILE, 3), np.float32), rng.random((1, WINDOW, WINDOW, 3), np.float32)
     sr = run(exported, "upscale", lr_tile=lr, ref_window=ref)["sr"]
-    wanted = np.clip(light.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
+    expected = np.clip(light.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
     assert sr.shape == (1, 4 * TILE, 4 * TILE, 3)
-    np.testing.assert_allclose(sr, wanted, atol=1e-4)
+    np.testing.assert_allclose(sr, expected, atol=1e-4)
 
 
 def test_upscale_of_the_integer_variant_equals_the_keras_model(light, tmp_path, rng):
@@ -49,9 +49,9 @@ def test_upscale_of_the_integer_variant_equals_the_keras_model(light, tmp_path, 
     path = tmp_path / "integer.tflite"
     export_tflite(PhoneNetwork(integer), path, "float16", TILE, WINDOW)
     lr, ref = rng.random((1, TILE, TILE, 3), np.float32), rng.random((1, WINDOW, WINDOW, 3), np.float32)
-    wanted = np.clip(integer.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
+    expected = np.clip(integer.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
     # Weights in half precision also turn a close match here and there.
-    assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=ref)["sr"] - wanted).mean() < 1e-3
+    assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=ref)["sr"] - expected).mean() < 1e-3
 
 
 def test_locate_equals_matching(exported, light, rng):

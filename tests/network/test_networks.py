@@ -16,8 +16,8 @@ from c2m_tf.weights.presets import load_model
 TOLERANCE = 3e-5
 
 
-def close(actual, wanted, tolerance=TOLERANCE):
-    np.testing.assert_allclose(np.asarray(actual), wanted, rtol=tolerance, atol=tolerance)
+def close(actual, expected, tolerance=TOLERANCE):
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("variant", ["full", "light"])
@@ -53,10 +53,10 @@ def test_every_golden_array_is_reproduced(variant, request):
     for level in model.levels:  # photos of equal size: the context is the whole reference
         inputs[level] = inputs[f"context_{level}"] = np.asarray(reference[level])
     for name, value in probe(inputs).items():
-        wanted = arrays[name]
+        expected = arrays[name]
         if name.endswith("dyn_agg"):  # the golden arrays stand before the LeakyReLU
-            wanted = np.where(wanted > 0, wanted, 0.1 * wanted)
-        close(value, wanted)
+            expected = np.where(expected > 0, expected, 0.1 * expected)
+        close(value, expected)
 
 
 @pytest.mark.parametrize("variant", ["full", "light"])

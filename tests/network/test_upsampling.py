@@ -29,6 +29,6 @@ def test_bicubic_treats_each_photo_of_a_batch_alone(rng):
 @given(height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 2**32 - 1))
 def test_bilinear_has_half_pixel_centres_and_clamped_edges(height, width, seed):
     lr = np.random.default_rng(seed).random((height, width, 3))
-    wanted = resize(lr, (4 * height, 4 * width, 3), order=1, mode="edge", anti_aliasing=False)
+    expected = resize(lr, (4 * height, 4 * width, 3), order=1, mode="edge", anti_aliasing=False)
     ours = bilinear_upsample(lr[None].astype(np.float32))
-    np.testing.assert_allclose(np.asarray(ours)[0], wanted, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(ours)[0], expected, atol=1e-5)

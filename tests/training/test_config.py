@@ -43,7 +43,7 @@ def test_the_command_line_knows_every_stage():
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_configs_survive_being_written(recipe, tmp_path):
+def test_configs_round_trip_through_yaml(recipe, tmp_path):
     config = read_config(stage_of(recipe), recipe)
     (tmp_path / "config.yaml").write_text(as_yaml(config))
     assert read_config(stage_of(recipe), tmp_path / "config.yaml") == config
@@ -65,14 +65,14 @@ def test_configs_survive_being_written(recipe, tmp_path):
         ({"optimizer": {}}, "key optimizer.learning_rate is missing"),
     ],
 )
-def test_faults_name_the_key(change, words):
+def test_invalid_configs_name_the_key(change, words):
     with pytest.raises(ConfigError) as error:
         make_config("teacher", MINIMAL | change, "recipe.yaml")
     assert str(error.value).startswith("recipe.yaml: ")
     assert words in str(error.value)
 
 
-def test_settings_go_over_the_file(tmp_path):
+def test_settings_override_the_file(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "iterations: 5\nbatch_size: 2\noptimizer: {learning_rate: 1e-3}\ndata: {sources: [{kind: single, folder: a}]}"

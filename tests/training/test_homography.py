@@ -16,7 +16,7 @@ def test_seed_gives_the_published_homography():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_a_pixel_is_seen_where_the_homography_maps_it(seed):
+def test_warp_moves_pixels_as_the_homography_maps_them(seed):
     random = np.random.RandomState(seed)
     homography = draw_homography(random)
     y, x = np.mgrid[:220, :240].astype(np.float64)

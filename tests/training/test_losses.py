@@ -13,10 +13,10 @@ from c2m_tf.weights import checkpoints
 RELATIVE = 1e-4
 
 
-def close(actual, wanted):
+def close(actual, expected):
     """Equal up to 1e-4 of the largest magnitude."""
-    wanted = np.asarray(wanted)
-    np.testing.assert_allclose(np.asarray(actual), wanted, rtol=0, atol=RELATIVE * np.abs(wanted).max())
+    expected = np.asarray(expected)
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=RELATIVE * np.abs(expected).max())
 
 
 def test_triplet_loss_and_gradients():
@@ -104,9 +104,9 @@ def test_critic_loss_gradient_penalty_and_gradients(critic):
     for variable, gradient in zip(critic.trainable_variables, gradients, strict=True):
         *_, layer, kind = variable.path.split("/")
         name = published[f"{layer}_{kinds[kind]}"]
-        wanted = arrays[f"critic_grad_norm/{name}"]
+        expected = arrays[f"critic_grad_norm/{name}"]
         # The golden norms are float32 sums over a second derivative. Biases before a batch normalisation have no gradient.
-        assert abs(np.linalg.norm(gradient) - wanted) < 3 * RELATIVE * wanted + 1e-5, name
+        assert abs(np.linalg.norm(gradient) - expected) < 3 * RELATIVE * expected + 1e-5, name
         if name == "conv_block1.0.weight":
             close(gradient, arrays["critic_grad/conv_block1.0.weight"].transpose(2, 3, 1, 0))
 

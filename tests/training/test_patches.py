@@ -53,7 +53,7 @@ def test_target_is_the_share_of_the_teacher_and_the_rest_of_the_photo(folders, s
     np.testing.assert_allclose(taught.target, share * (1 - alone.target) + (1 - share) * alone.target, atol=1e-6)
 
 
-def test_share_of_the_teacher_falls_to_nothing():
+def test_share_of_the_teacher_decays_to_zero():
     assert [teacher_share(progress, 0.8, 0.5) for progress in (0.0, 0.5, 0.75, 1.0)] == [0.8, 0.8, 0.4, 0.0]
     assert teacher_share(1.0, 0.8, 1.0) == 0.8
 

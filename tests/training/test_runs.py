@@ -98,7 +98,7 @@ def wait_for(path, process, seconds=120):
         time.sleep(0.01)
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(root, tmp_path):
+def test_a_killed_run_resumes_to_the_same_weights(root, tmp_path):
     longer = ("iterations=8", "optimizer.average=0.9", "validation=null")
     assert training(command("teacher", root, tmp_path / "whole", *longer)) == 0
     killed = tmp_path / "killed"
@@ -110,11 +110,11 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(root, tmp_path):
     iteration = next(int(value) for name, value in saved.items() if name.startswith("optimizer") and value.shape == ())
     assert 2 <= iteration < 8
     assert training(command("teacher", root, killed, *longer)) == 0
-    wanted, found = arrays(tmp_path / "whole/state.weights.h5"), arrays(killed / "state.weights.h5")
-    assert wanted.keys() == found.keys()
-    for name in wanted:
+    expected, found = arrays(tmp_path / "whole/state.weights.h5"), arrays(killed / "state.weights.h5")
+    assert expected.keys() == found.keys()
+    for name in expected:
         if "distance" not in name:  # running means of what is shown
-            np.testing.assert_array_equal(wanted[name], found[name], err_msg=name)
+            np.testing.assert_array_equal(expected[name], found[name], err_msg=name)
     assert [row["iteration"] for row in rows(killed)] == ["2", "4", "6", "8"]
 
 
@@ -129,7 +129,7 @@ def test_sigterm_saves_and_stops(root, tmp_path):
     assert (tmp_path / "run/state.weights.h5").exists()
 
 
-def test_a_loss_that_is_no_number_stops_the_run(root, tmp_path, capsys):
+def test_a_non_finite_loss_stops_the_run(root, tmp_path, capsys):
     assert training(command("teacher", root, tmp_path / "run", "optimizer.learning_rate=1e30", "iterations=9")) == 1
     error = capsys.readouterr().err
     assert "the loss became nan at iteration" in error
@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(root, tmp_path):
         (lambda root: (root / "weights/vgg19.npz").unlink(), "vgg19.npz do not exist"),
     ],
 )
-def test_faults_are_named_before_anything_is_trained_or_made(root, tmp_path, capsys, fault, words):
+def test_invalid_runs_are_refused_before_anything_is_trained_or_written(root, tmp_path, capsys, fault, words):
     fault(root)
     assert training(command("teacher", root, tmp_path / "run")) == 2
     error = capsys.readouterr().err
@@ -205,7 +205,7 @@ def test_other_folders_are_left_alone(root, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 
-def test_plot_and_preset_say_what_is_missing(tmp_path, capsys):
+def test_plot_and_preset_report_missing_files(tmp_path, capsys):
     assert training(["plot", str(tmp_path)]) == 2
     assert "holds no log.csv" in capsys.readouterr().err
     assert training(["preset", "light", "-o", str(tmp_path / "weights.bin")]) == 2

@@ -19,7 +19,7 @@ def refused(source, *arguments):
     return str(error.value)
 
 
-def test_pairs_are_of_one_name(root):
+def test_cufed_pairs_have_the_same_name(root):
     pairs = sources.CufedPairs(root / "data/cufed")
     photo, reference = pairs.pair(np.random.RandomState(0))
     shown = [images.as_uint8(images.read(path).rgb) for path in sorted((root / "data/cufed/ref").iterdir())]
@@ -63,7 +63,7 @@ def multiview(root, pairs):
     return folder
 
 
-def test_scenes_are_drawn_evenly(root):
+def test_scenes_are_drawn_with_equal_probability(root):
     folder = multiview(root, [[0, 0, 0, 1, 9, 9, 100]] * 50 + [[2, 0, 0, 2, 5, 5, 100]])
     source = sources.MultiviewPairs(folder)
     random = np.random.RandomState(0)

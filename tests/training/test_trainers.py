@@ -167,15 +167,15 @@ def test_adversarial_losses_equal_the_published_ones():
     trainer.compile(GroupedAdam(0.0), keras.optimizers.Adam(0.0))
     hr, sr = arrays["hr"], arrays["sr"]
     measured = trainer._train_critic(tf.constant(hr), tf.constant(sr))
-    wanted = float(arrays["critic_loss_real"] + arrays["critic_loss_fake"])
-    np.testing.assert_allclose(float(measured["critic_loss"]), wanted, rtol=1e-3, atol=1e-6)
+    expected = float(arrays["critic_loss_real"] + arrays["critic_loss_fake"])
+    np.testing.assert_allclose(float(measured["critic_loss"]), expected, rtol=1e-3, atol=1e-6)
     value = trainer.adversarial_factor * losses.adversarial_loss(critic(sr, training=True))
     np.testing.assert_allclose(float(value), float(arrays["adversarial"]), rtol=1e-4)
     value = trainer.perceptual_factor * losses.perceptual_loss(perceptual(hr), perceptual(sr))
     np.testing.assert_allclose(float(value), float(arrays["perceptual"]), rtol=1e-4)
 
 
-def test_groups_learn_at_their_own_rates():
+def test_groups_of_variables_have_their_own_learning_rates():
     variables = {name: keras.Variable(np.ones(3), name=name) for name in ("head", "small_offset", "medium_offset")}
     optimizer = GroupedAdam(0.1, factors={"small_offset": 0.01, "medium_offset": 0.0})
     gradients = [np.ones(3, np.float32)] * 3
