@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import make_folder
-from c2m_tf.upscaling.keras_upscaler import LEAST_LR, LEAST_REF
+from c2m_tf.upscaling.keras_upscaler import MIN_LR_SIDE, MIN_REF_SIDE
 
 from . import photos
 
@@ -61,7 +61,7 @@ class _Module(tf.Module):
     def __init__(self, model, max_lr_pixels, max_ref_pixels):
         super().__init__()
         self._model = model
-        self._limits = {"lr": (LEAST_LR, max_lr_pixels), "ref": (LEAST_REF, max_ref_pixels)}
+        self._limits = {"lr": (MIN_LR_SIDE, max_lr_pixels), "ref": (MIN_REF_SIDE, max_ref_pixels)}
         self._variables = [variable.value for variable in model.variables]  # what the file holds
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string, "lr_image"), tf.TensorSpec([], tf.string, "ref_image")])

@@ -38,4 +38,6 @@ def open_upscaler(options: argparse.Namespace) -> "TiledUpscaler":
 
     allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
     dtype = _DTYPES.get(options.dtype)
-    return opening.open_upscaler(options.model, dtype, allowed, options.search, options.tile, options.window)
+    return opening.open_upscaler(
+        options.model, dtype=dtype, max_memory=allowed, search=options.search, tile=options.tile, window=options.window
+    )

@@ -33,7 +33,7 @@ def _run(options):
     from c2m_tf.photos import images
     from c2m_tf.upscaling import batch
 
-    jobs, problems = batch.plan(options.input, options.reference, options.output)
+    jobs, problems = batch.find_jobs(options.input, options.reference, options.output)
     single = not Path(options.input).is_dir()
     written = [options.output]
     for name, path in (("comparison", options.comparison), ("matches", options.matches)):

@@ -1,53 +1,78 @@
 """What upscalers of every kind share: inputs checked, a plan within memory, tiles put together.
 
-`upscaler.Upscaler` restores tiles with a Keras model, `tflite_upscaler.TFLiteUpscaler` with a .tflite file. Nothing here needs
-a deep learning framework.
+`keras_upscaler.Upscaler` restores tiles with a Keras model, `tflite_upscaler.TFLiteUpscaler` with a .tflite file,
+`saved_model_upscaler.SavedModelUpscaler` with a SavedModel. Nothing here needs a deep learning framework.
+
+A photo that is a file is used in three steps: its header says its size; from all sizes memory is estimated, and what would not
+fit is refused; only then, and only when it is this photo's turn, pixels are decoded.
 """
 
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from c2m_tf.photos import images
+from c2m_tf.photos.headers import read_header, rereadable
 from c2m_tf.photos.images import SCALE, as_float
-from c2m_tf.upscaling import plans
+from c2m_tf.upscaling.memory import default_max_memory
+from c2m_tf.upscaling.plans import Plan
 from c2m_tf.upscaling.tiles import Canvas, Tile
+from c2m_tf.upscaling.windows import CoarseReferences
 
-LEAST_LR = 3  # pixels a side: one 3x3 patch of cells
-LEAST_REF = 12  # pixels a side: one 3x3 patch of cells of 4 pixels
+MIN_LR_SIDE = 3  # pixels: one 3x3 patch of cells
+MIN_REF_SIDE = 12  # pixels: one 3x3 patch of cells of 4 pixels
 
-Photo = np.ndarray | str | os.PathLike
+Photo = np.ndarray | str | os.PathLike | BinaryIO
 
 
 class Reference:
-    """One or several references, checked; what is computed of them is kept. Made by `encode_reference` of an upscaler.
+    """One or several references, decoded and checked, and what is computed of them alone. Made by `encode_reference`.
 
     Attributes:
+        upscaler: that made it. No other can use it.
         photos: list of [H,W,3], uint8 or float32.
+        encoded: features of the whole references, for exact search; None until they are computed.
+        coarse: small versions of the references, for window search; None until they are made.
     """
 
-    def __init__(self, photos: list[np.ndarray]) -> None:
+    def __init__(self, upscaler: "TiledUpscaler", photos: list[np.ndarray]) -> None:
+        self.upscaler = upscaler
         self.photos = photos
-        self.encoded = None
+        self.encoded: dict[str, Any] | None = None
+        self.coarse: CoarseReferences | None = None
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the photos, [H,W,3] each."""
+        return [photo.shape for photo in self.photos]
 
 
 class TiledUpscaler(ABC):
     """Upscales photos tile by tile. Threads may share one; they take turns.
 
     Args:
-        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+        max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
+
+    Raises:
+        ValueError: `max_memory` is not a positive number of bytes.
     """
 
-    def __init__(self, max_memory: int | None = None) -> None:
-        self.max_memory = int(plans.physical_memory() * plans.SHARE_OF_MEMORY) if max_memory is None else max_memory
+    max_references: int | None = None  # for one photo; None for any number
+
+    def __init__(self, *, max_memory: int | None = None) -> None:
+        if max_memory is None:
+            max_memory = default_max_memory()
+        if not 0 < max_memory < float("inf"):
+            raise ValueError(f"max_memory {max_memory} is not a positive number of bytes; leave it out for 75 % of the memory")
+        self.max_memory = int(max_memory)
         self._turn = threading.Lock()
 
     @abstractmethod
-    def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
+    def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
         """How a photo of that shape will be upscaled with references of those."""
 
     @abstractmethod
@@ -61,28 +86,33 @@ class TiledUpscaler(ABC):
             flow: float32 [h,w,2], (dy, dx) in cells of 4 reference pixels; of several references, in the one that fits best.
             score: float32 [h,w], mean cosine of the matched patches, in [-1, 1].
             With window search both are those of the coarse search, and smaller.
+
+        Raises:
+            ValueError: see `upscale`; or the model does not report its matches.
         """
 
     @abstractmethod
-    def _restorer(self, lr: np.ndarray, reference: Reference, plan: plans.Plan) -> Callable[[Tile], np.ndarray]:
-        """A function that gives the SR pixels [4h,4w,3] of a tile of the LR photo."""
+    def _restore_tiles(self, lr: np.ndarray, reference: Reference, plan: Plan, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        """SR pixels, float [4h,4w,3], of each tile of the LR photo, one after the other."""
 
     def encode_reference(self, refs: Photo | Sequence[Photo]) -> Reference:
-        """References to be used for several LR photos.
+        """References to be used for several LR photos: decoded, checked, and computed on once.
 
         Args:
             refs: one reference [H,W,3] or a list of them, H, W >= 12, of any sizes; uint8, or float in [0, 1], or files.
 
         Returns:
-            Reference.
+            Reference, for this upscaler only.
 
         Raises:
             ValueError: see `upscale`.
         """
-        refs = list(refs) if isinstance(refs, (list, tuple)) else [refs]
-        if not refs:
-            raise ValueError("no reference given; at least one is needed")
-        return Reference([_checked("reference", ref, LEAST_REF) for ref in refs])
+        sources = _sources(refs)
+        self.checked_plan((MIN_LR_SIDE, MIN_LR_SIDE), _shapes(sources))
+        with self._turn:
+            reference = Reference(self, [_pixels("reference", source) for source in sources])
+            self._encode(reference)
+        return reference
 
     def upscale(
         self,
@@ -93,57 +123,120 @@ class TiledUpscaler(ABC):
         """SR photo of one LR photo.
 
         Args:
-            lr: [h,w,3] RGB, uint8 or float in [0, 1]; h, w >= 3; or a file.
+            lr: [h,w,3] RGB, uint8 or float in [0, 1]; h, w >= 3; or a file, as path or open.
             refs: one reference [H,W,3] or a list of them, H, W >= 12, of any sizes; uint8 or float in [0, 1]; or files; or
                 the result of `encode_reference`.
-            progress: called with (tiles done, tiles in all) after each tile.
+            progress: called with (tiles done, tiles in all) after each tile. What it raises ends the work.
 
         Returns:
             float32 [4h,4w,3] in [0, 1].
 
         Raises:
-            ValueError: wrong shape, type, value range or size; `images.ImageError` if a file cannot be read,
-                `images.TooLargeError` if more memory is needed than allowed.
+            ValueError: wrong shape, type, value range or size, or the Reference of another upscaler; `images.ImageError` if
+                a file cannot be read, `images.TooLargeError` if more memory is needed than allowed.
         """
-        lr, reference, plan = self._checked_inputs(lr, refs)
-        canvas = Canvas(*lr.shape[:2], plan.tile, SCALE)
+        lr, refs, plan = self._planned(lr, refs)
         with self._turn:
-            restore = self._restorer(lr, reference, plan)
-            for done, tile in enumerate(canvas, 1):
-                canvas.add(tile, restore(tile))
+            pixels, reference = self._decoded(lr, refs)
+            canvas = Canvas(*pixels.shape[:2], plan.tile, SCALE)
+            restored = self._restore_tiles(pixels, reference, plan, canvas)
+            for done, (tile, result) in enumerate(zip(canvas, restored, strict=True), 1):
+                canvas.add(tile, result)
                 if progress is not None:
                     progress(done, len(canvas))
-        return canvas.photo()
+            return canvas.photo()
 
     def estimated_memory(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> int:
         """Bytes that upscaling needs at its peak, from the shapes of the LR photo and of the references."""
         return self.plan(lr_shape, ref_shapes).memory
 
-    def _checked_inputs(self, lr, refs):
-        """LR photo [h,w,3], Reference and plan; raises ValueError as `upscale` does."""
-        lr = _checked("LR photo", lr, LEAST_LR)
-        reference = refs if isinstance(refs, Reference) else self.encode_reference(refs)
-        plan = self.plan(lr.shape, [photo.shape for photo in reference.photos])
+    def checked_plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> Plan:
+        """The plan for photos of those sizes, as headers tell them, if they can be upscaled.
+
+        Args:
+            lr_shape: of the LR photo, [h,w,...].
+            ref_shapes: of its references, [H,W,...] each.
+
+        Returns:
+            Plan.
+
+        Raises:
+            ValueError: no references or too many, photos that are too small; `images.TooLargeError` if more memory is needed
+                than allowed.
+        """
+        _check_sides("LR photo", lr_shape, MIN_LR_SIDE)
+        for shape in ref_shapes:
+            _check_sides("reference", shape, MIN_REF_SIDE)
+        if not ref_shapes:
+            raise ValueError("no reference given; at least one is needed")
+        if self.max_references is not None and len(ref_shapes) > self.max_references:
+            raise ValueError(
+                f"{len(ref_shapes)} references are given, this model takes {self.max_references} for a photo; give the best"
+            )
+        plan = self.plan(lr_shape, ref_shapes)
         if plan.memory > self.max_memory:
             raise images.TooLargeError(
-                f"upscaling a {lr.shape[1]}x{lr.shape[0]} photo with {_sizes(reference.photos)} needs about "
+                f"upscaling a {lr_shape[1]}x{lr_shape[0]} photo with {_listed(ref_shapes)} needs about "
                 f"{plan.memory / 2**30:.1f} GiB, allowed are {self.max_memory / 2**30:.1f} GiB; use smaller photos or "
                 f"allow more (--max-memory)"
             )
-        return lr, reference, plan
+        return plan
+
+    def _encode(self, reference: Reference) -> None:  # noqa: B027, an upscaler need not override it
+        """Computes what can be computed of references alone; called in this upscaler's turn."""
+
+    def _planned(self, lr, refs):
+        """LR photo and references, not decoded yet, and the plan; raises ValueError as `upscale` does."""
+        lr = _source(lr)
+        if isinstance(refs, Reference):
+            if refs.upscaler is not self:
+                raise ValueError("this Reference was made by another upscaler; make one by encode_reference of this upscaler")
+            shapes = refs.shapes
+        else:
+            refs = _sources(refs)
+            shapes = _shapes(refs)
+        return lr, refs, self.checked_plan(_shape("LR photo", lr), shapes)
+
+    def _decoded(self, lr, refs):
+        """LR photo [h,w,3] and Reference."""
+        if not isinstance(refs, Reference):
+            refs = Reference(self, [_pixels("reference", ref) for ref in refs])
+        return _pixels("LR photo", lr), refs
 
 
-def _checked(what, photo, least):
-    """The photo as uint8 or float32 [H,W,3]; raises ValueError if it is not an RGB photo of at least `least` pixels a side."""
-    if isinstance(photo, (str, os.PathLike)):
-        photo = images.read(Path(photo)).rgb
-    photo = np.asarray(photo)
+def _sources(refs):
+    return [_source(ref) for ref in (refs if isinstance(refs, (list, tuple)) else [refs])]
+
+
+def _source(photo):
+    """A photo as an array, or as a file that can be read more than once."""
+    return rereadable(photo) if _is_file(photo) else np.asarray(photo)
+
+
+def _is_file(photo):
+    return isinstance(photo, (str, os.PathLike)) or hasattr(photo, "read")
+
+
+def _shapes(refs):
+    return [_shape("reference", ref) for ref in refs]
+
+
+def _shape(what, photo):
+    """Shape of a photo, from its header if it is a file; raises ValueError if an array is no RGB photo."""
+    if _is_file(photo):
+        header = read_header(photo)
+        return header.height, header.width, 3
     if photo.ndim != 3 or photo.shape[2] != 3:
-        raise ValueError(f"the {what} has shape {photo.shape}; wanted is [height, width, 3]")
+        raise ValueError(f"the {what} has shape {photo.shape}; expected is [height, width, 3]")
     if photo.dtype != np.uint8 and not np.issubdtype(photo.dtype, np.floating):
-        raise ValueError(f"the {what} is of type {photo.dtype}; wanted is uint8, or float in [0, 1]")
-    if min(photo.shape[:2]) < least:
-        raise ValueError(f"the {what} has {photo.shape[1]}x{photo.shape[0]} pixels; at least {least}x{least} are needed")
+        raise ValueError(f"the {what} is of type {photo.dtype}; expected is uint8, or float in [0, 1]")
+    return photo.shape
+
+
+def _pixels(what, photo):
+    """The photo as uint8 or float32 [H,W,3]; raises ValueError if values lie outside [0, 1]."""
+    if _is_file(photo):
+        return images.read(photo).rgb
     if photo.dtype == np.uint8:
         return photo
     if not np.isfinite(photo).all() or photo.min() < -1e-3 or photo.max() > 1.0 + 1e-3:
@@ -151,5 +244,13 @@ def _checked(what, photo, least):
     return as_float(photo)
 
 
-def _sizes(refs):
-    return " and ".join(f"a {ref.shape[1]}x{ref.shape[0]} reference" for ref in refs)
+def _check_sides(what, shape, minimum):
+    if min(shape[:2]) < minimum:
+        raise ValueError(f"the {what} has {shape[1]}x{shape[0]} pixels; at least {minimum}x{minimum} are needed")
+
+
+def _listed(ref_shapes):
+    if len(ref_shapes) > 3:
+        pixels = sum(shape[0] * shape[1] for shape in ref_shapes)
+        return f"{len(ref_shapes)} references of {pixels:,} pixels together"
+    return " and ".join(f"a {shape[1]}x{shape[0]} reference" for shape in ref_shapes)

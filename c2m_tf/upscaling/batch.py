@@ -26,7 +26,7 @@ class Job(NamedTuple):
     output: Path
 
 
-def plan(
+def find_jobs(
     source: str | os.PathLike, references: Iterable[str | os.PathLike], output: str | os.PathLike
 ) -> tuple[list[Job], list[tuple[Path, str]]]:
     """The jobs that a command line asks for, checked as far as that is possible without decoding photos.

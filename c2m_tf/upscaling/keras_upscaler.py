@@ -12,7 +12,7 @@ each tile of the LR photo is searched in a window of the references, which match
 estimated beforehand: what would not fit is refused instead of being killed by the system.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -22,10 +22,11 @@ from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
 from c2m_tf.photos.images import as_float
 from c2m_tf.upscaling import plans
-from c2m_tf.upscaling.base import LEAST_LR, LEAST_REF, Photo, Reference, TiledUpscaler
-from c2m_tf.upscaling.windows import CoarseMatches
+from c2m_tf.upscaling.base import MIN_LR_SIDE, MIN_REF_SIDE, Photo, Reference, TiledUpscaler
+from c2m_tf.upscaling.tiles import Tile
+from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
-__all__ = ["LEAST_LR", "LEAST_REF", "Photo", "Reference", "Upscaler"]
+__all__ = ["MIN_LR_SIDE", "MIN_REF_SIDE", "Photo", "Reference", "Upscaler"]
 
 
 class Upscaler(TiledUpscaler):
@@ -33,7 +34,7 @@ class Upscaler(TiledUpscaler):
 
     Args:
         model: C2Matching.
-        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+        max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search: "exact", "window", or "auto" for exact as long as the photos are small.
         tile: side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile, and
             others go in tiles of 96.
@@ -46,30 +47,31 @@ class Upscaler(TiledUpscaler):
     def __init__(
         self,
         model: C2Matching,
+        *,
         max_memory: int | None = None,
         search: str = "auto",
         tile: int | None = None,
         window: int | None = None,
     ) -> None:
         plans.check_sizes(search, tile, window)
-        super().__init__(max_memory)
+        super().__init__(max_memory=max_memory)
         self.model = model
         self._search = search
         self._tile = tile
         self._window = plans.default_window(tile) if window is None else window
-        self._encode = _Compiled(lambda ref: model.encode_reference(ref))
-        self._find_flow = _Compiled(lambda inputs: model.find_flow(inputs["lr"], inputs["reference"]))
-        self._restore = _Compiled(
-            lambda inputs: model.restore(inputs["lr"], inputs["flow"], inputs["reference"], inputs["origin"])
-        )
+        self._encode_whole = _EncodeReference(model)
+        self._encode_for_matching = _EncodeForMatching(model)
+        self._find_flow = _FindFlow(model)
+        self._restore = _Restore(model)
 
     def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
-        lr, reference, plan = self._checked_inputs(lr, refs)
+        lr, refs, plan = self._planned(lr, refs)
         with self._turn:
+            pixels, reference = self._decoded(lr, refs)
             if plan.search == "window":
-                coarse = CoarseMatches(lr, reference.photos, self._locate)
+                coarse = self._coarse_matches(pixels, reference)
                 return coarse.flow.astype(np.float32), coarse.score
-            flow, score = self._exact_flow(lr, reference)
+            flow, score = self._exact_flow(pixels, reference)
         height, width = score.shape
         matches = flow[:height, :width] + np.stack(np.mgrid[:height, :width], axis=-1)
         _, inside = _split(matches, reference.photos)
@@ -78,65 +80,120 @@ class Upscaler(TiledUpscaler):
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
         return plans.make_plan(lr_shape, list(ref_shapes), self._search, self._tile, self._window)
 
-    def _exact_flow(self, lr, reference):
-        if reference.encoded is None:
-            encoded = [self._encode.predict_on_batch(as_float(photo)[None]) for photo in reference.photos]
-            reference.encoded = encoded[0] if len(encoded) == 1 else atlas(encoded)
-        flow, score = self._find_flow.predict_on_batch({"lr": as_float(lr)[None], "reference": reference.encoded})
-        return flow[0], score[0]
+    def _encode(self, reference: Reference) -> None:
+        """Whole references where a small photo would be searched exactly, else their small versions."""
+        smallest = (MIN_LR_SIDE, MIN_LR_SIDE)
+        if self.plan(smallest, reference.shapes).search == "exact":
+            self._encoded(reference)
+        else:
+            self._encoded_coarse(self._coarse_references(smallest, reference))
 
-    def _restorer(self, lr: np.ndarray, reference: Reference, plan: plans.Plan) -> Callable[[Any], np.ndarray]:
-        return self._exactly(lr, reference) if plan.search == "exact" else self._in_windows(lr, reference, plan)
+    def _restore_tiles(
+        self, lr: np.ndarray, reference: Reference, plan: plans.Plan, tiles: Iterable[Tile]
+    ) -> Iterator[np.ndarray]:
+        if plan.search == "exact":
+            return self._restore_exactly(lr, reference, tiles)
+        return self._restore_in_windows(lr, reference, plan, tiles)
 
-    def _exactly(self, lr, reference):
+    def _restore_exactly(self, lr, reference, tiles):
         """Restores tiles with the flow of the whole photo and the whole references."""
         flow, _ = self._exact_flow(lr, reference)
         border = PATCH - 1
         flow = np.pad(flow, ((border, 0), (border, 0), (0, 0)))
-
-        def restore(tile):
+        features = {level: reference.encoded[level] for level in self.model.levels}
+        for tile in tiles:
             rows, columns = slice(tile.y, tile.y + tile.height + border), slice(tile.x, tile.x + tile.width + border)
             inputs = {
                 "lr": as_float(lr[tile.rows, tile.columns])[None],
                 "flow": flow[rows, columns][None],
-                "reference": reference.encoded,
+                "reference": features,
                 "origin": np.array([tile.y, tile.x], np.int32),
             }
-            return self._restore.predict_on_batch(inputs)[0]
+            yield self._restore.predict_on_batch(inputs)[0]
 
-        return restore
+    def _restore_in_windows(self, lr, reference, plan, tiles):
+        """Restores tiles, each searched in its own window.
 
-    def _in_windows(self, lr, reference, plan):
-        """Restores tiles, each searched in its own window."""
-        coarse = CoarseMatches(lr, reference.photos, self._locate)
-
-        def restore(tile):
+        Windows lie elsewhere for every photo, so only the small versions' features are kept, not those of windows.
+        """
+        reference.encoded = None  # the estimate for windows has no room for features of whole references
+        coarse = self._coarse_matches(lr, reference)
+        for tile in tiles:
             window = coarse.window(tile, plan.window).of(reference.photos)
             inputs = {"lr": as_float(lr[tile.rows, tile.columns])[None], "ref": as_float(window)[None]}
-            return self.model.predict_on_batch(inputs)[0]
+            yield self.model.predict_on_batch(inputs)[0]
 
-        return restore
+    def _exact_flow(self, lr, reference):
+        encoded = self._encoded(reference)
+        matching = {name: encoded[name] for name in ("matching", "candidates")}
+        flow, score = self._find_flow.predict_on_batch({"lr": as_float(lr)[None], "reference": matching})
+        return flow[0], score[0]
 
-    def _locate(self, lr, refs):
-        encoded = [self._encode.predict_on_batch(ref[None]) for ref in refs]
-        reference = encoded[0] if len(encoded) == 1 else atlas(encoded)
-        flow, score = self._find_flow.predict_on_batch({"lr": lr[None], "reference": reference})
+    def _encoded(self, reference):
+        """Features of whole references, computed once."""
+        if reference.encoded is None:
+            reference.encoded = _joined([self._encode_whole.predict_on_batch(as_float(ref)[None]) for ref in reference.photos])
+        return reference.encoded
+
+    def _coarse_matches(self, lr, reference):
+        return CoarseMatches(lr, self._coarse_references(lr.shape, reference), self._locate)
+
+    def _coarse_references(self, lr_shape, reference):
+        """Small versions of references by the factor that an LR photo needs, made once as long as the factor is the same."""
+        factor = shrinking(lr_shape, reference.shapes)
+        if reference.coarse is None or reference.coarse.factor != factor:
+            reference.coarse = CoarseReferences(reference.photos, factor)
+        return reference.coarse
+
+    def _encoded_coarse(self, coarse):
+        """Matching features of small versions, computed once."""
+        if coarse.encoded is None:
+            coarse.encoded = _joined([self._encode_for_matching.predict_on_batch(photo[None]) for photo in coarse.photos])
+        return coarse.encoded
+
+    def _locate(self, lr: np.ndarray, coarse: CoarseReferences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `windows.Locate`."""
+        flow, score = self._find_flow.predict_on_batch({"lr": lr[None], "reference": self._encoded_coarse(coarse)})
         height, width = score.shape[1:]
         matches = flow[0, :height, :width] + np.stack(np.mgrid[:height, :width], axis=-1)
-        number, inside = _split(np.rint(matches).astype(int), refs)
+        number, inside = _split(np.rint(matches).astype(int), coarse.photos)
         return number, inside, score[0]
 
 
-class _Compiled(keras.Model):
-    """A function of arrays, compiled by `predict_on_batch`."""
+class _Step(keras.Model):
+    """A step of the network as a model of its own, so that `predict_on_batch` compiles it."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__(name="compiled", autocast=False)
-        self._function = function
+    def __init__(self, network: C2Matching) -> None:
+        super().__init__(name="step", autocast=False)
+        self.network = network
         self.built = True
 
+
+class _EncodeReference(_Step):
+    def call(self, photo: Any) -> Any:
+        return self.network.encode_reference(photo)
+
+
+class _EncodeForMatching(_Step):
+    """What matching alone needs: graph compilers leave out the rest."""
+
+    def call(self, photo: Any) -> Any:
+        encoded = self.network.encode_reference(photo)
+        return {name: encoded[name] for name in ("matching", "candidates")}
+
+
+class _FindFlow(_Step):
     def call(self, inputs: Any) -> Any:
-        return self._function(inputs)
+        return self.network.find_flow(inputs["lr"], inputs["reference"])
+
+
+class _Restore(_Step):
+    def call(self, inputs: Any) -> Any:
+        return self.network.restore(inputs["lr"], inputs["flow"], inputs["reference"], inputs["origin"])
+
+
+def _joined(encoded):
+    return encoded[0] if len(encoded) == 1 else atlas(encoded)
 
 
 def _split(matches, refs):

@@ -10,6 +10,7 @@ from c2m_tf.upscaling.plans import check_sizes
 
 def open_upscaler(
     source: str | os.PathLike,
+    *,
     dtype: str | None = None,
     max_memory: int | None = None,
     search: str = "auto",
@@ -22,7 +23,7 @@ def open_upscaler(
         source: preset, .keras file, folder or handle, as of `C2Matching.from_preset`; .tflite file of `c2m-tf export tflite`;
             folder of `c2m-tf export saved-model`, the newest of whose versions is taken.
         dtype: dtype policy, None for the model's own. This and the last three are for presets and Keras models alone.
-        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+        max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search, tile, window: see `upscaler.Upscaler`.
 
     Returns:
@@ -43,13 +44,13 @@ def open_upscaler(
     if path.suffix == ".tflite":
         from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
-        return TFLiteUpscaler(path, max_memory)
+        return TFLiteUpscaler(path, max_memory=max_memory)
     start_keras()
     if is_saved_model:
         from c2m_tf.upscaling.saved_model_upscaler import SavedModelUpscaler
 
-        return SavedModelUpscaler(path, max_memory)
+        return SavedModelUpscaler(path, max_memory=max_memory)
     from c2m_tf.upscaling.keras_upscaler import Upscaler
     from c2m_tf.weights.presets import load_model
 
-    return Upscaler(load_model(source, dtype), max_memory, search, tile, window)
+    return Upscaler(load_model(source, dtype), max_memory=max_memory, search=search, tile=tile, window=window)

@@ -1,18 +1,17 @@
 """How a photo will be upscaled: which search, tiles and windows of which size, and how much memory that needs."""
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.photos.images import SCALE
 from c2m_tf.upscaling.tiles import OVERLAP
+from c2m_tf.upscaling.windows import MAX_COARSE_CELLS
 
 SEARCHES = ("auto", "exact", "window")
-TILE = 96  # LR pixels a side; the outermost 8 overlap
-WINDOW = 512  # reference pixels a side; a tile covers 384 of them
-WHOLE = 16384  # LR pixels up to which a photo is one tile
-SHARE_OF_MEMORY = 0.75
+DEFAULT_TILE = 96  # LR pixels a side; the outermost 8 overlap
+DEFAULT_WINDOW = 512  # reference pixels a side; a default tile covers 384 of them
+MAX_WHOLE_PIXELS = 16384  # LR pixels up to which a photo is one tile
 
 # Exact search is chosen up to these: pairs of cells compared (some ten seconds on two cores), and pixels of the references,
 # whose features are all kept.
@@ -20,13 +19,16 @@ _EXACT_PAIRS = 2**32
 _EXACT_REF_PIXELS = 1_250_000
 
 # Peak bytes, an upper fit to measurements (benchmarks/scaling.py): framework and weights, a pixel that is restored at a time,
-# a reference pixel that is encoded at a time (exact search keeps all features, and joins them), a result's pixel, a given
-# photo's pixel.
+# a reference pixel that is encoded at a time (exact search keeps all features, and joins them), a cell of a reference's small
+# version (its matching features, and the same in the atlas), a result's pixel.
 _FIXED_BYTES = 1000 * 2**20
 _BYTES_PER_RESTORED_PIXEL = 3400
 _BYTES_PER_ENCODED_PIXEL = {"exact": 1700, "window": 900}
+_BYTES_PER_COARSE_CELL = 2300
 _BYTES_PER_RESULT_PIXEL = 32
-_BYTES_PER_GIVEN_PIXEL = 16
+# Photos: a pixel that is given, and, beyond that, a pixel of the largest one while it is decoded (WebP with alpha takes most).
+_BYTES_PER_GIVEN_PIXEL = 24
+_BYTES_PER_DECODED_PIXEL = 12
 
 
 class Plan(NamedTuple):
@@ -57,22 +59,27 @@ def make_plan(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], sear
         pairs = lr_pixels * sum(ref_pixels) / FEATURE_STRIDE**2
         search = "exact" if pairs <= _EXACT_PAIRS and sum(ref_pixels) <= _EXACT_REF_PIXELS else "window"
     if tile is None:
-        tile = max(lr_shape[:2]) if search == "exact" and lr_pixels <= WHOLE else TILE
-    encoded = sum(ref_pixels) if search == "exact" else max(min(window**2, pixels) for pixels in ref_pixels)
-    restored = min(tile, lr_shape[0]) * min(tile, lr_shape[1]) * SCALE**2
-    memory = (
-        _FIXED_BYTES
-        + restored * _BYTES_PER_RESTORED_PIXEL
-        + encoded * _BYTES_PER_ENCODED_PIXEL[search]
-        + lr_pixels * SCALE**2 * _BYTES_PER_RESULT_PIXEL
-        + sum(ref_pixels) * _BYTES_PER_GIVEN_PIXEL
-    )
+        tile = max(lr_shape[:2]) if search == "exact" and lr_pixels <= MAX_WHOLE_PIXELS else DEFAULT_TILE
+    memory = _FIXED_BYTES + photo_bytes(lr_shape, ref_shapes)
+    memory += min(tile, lr_shape[0]) * min(tile, lr_shape[1]) * SCALE**2 * _BYTES_PER_RESTORED_PIXEL
+    if search == "exact":
+        memory += sum(ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
+    else:
+        memory += max(min(window**2, pixels) for pixels in ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
+        memory += sum(min(MAX_COARSE_CELLS, pixels // FEATURE_STRIDE**2) for pixels in ref_pixels) * _BYTES_PER_COARSE_CELL
     return Plan(search, tile, window, memory)
+
+
+def photo_bytes(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> int:
+    """Peak bytes of the photos themselves: reading those of the given shapes, keeping them, and the result."""
+    given = [shape[0] * shape[1] for shape in (lr_shape, *ref_shapes)]
+    result = lr_shape[0] * lr_shape[1] * SCALE**2
+    return sum(given) * _BYTES_PER_GIVEN_PIXEL + max(given) * _BYTES_PER_DECODED_PIXEL + result * _BYTES_PER_RESULT_PIXEL
 
 
 def default_window(tile: int | None) -> int:
     """Side of the windows, in reference pixels, for tiles of that side, None for the default."""
-    return max(WINDOW, SCALE * (tile or TILE))
+    return max(DEFAULT_WINDOW, SCALE * (tile or DEFAULT_TILE))
 
 
 def check_sizes(search: str, tile: int | None, window: int | None) -> None:
@@ -81,19 +88,10 @@ def check_sizes(search: str, tile: int | None, window: int | None) -> None:
         raise ValueError(f"unknown search {search!r}; choose one of {', '.join(SEARCHES)}")
     for name, value in (("tile", tile), ("window", window)):
         if value is not None and (value <= 0 or value % FEATURE_STRIDE):
-            raise ValueError(f"{name} {value} is no positive multiple of {FEATURE_STRIDE}")
-    least = FEATURE_STRIDE * (OVERLAP // FEATURE_STRIDE + 1)
-    if tile is not None and tile < least:
-        raise ValueError(f"tile {tile} is too small: neighbours overlap by {OVERLAP} pixels; {least} is the least")
-    if window is not None and window < SCALE * (tile or TILE):
-        raise ValueError(
-            f"window {window} is smaller than what a tile of {tile or TILE} LR pixels covers, {SCALE * (tile or TILE)}"
-        )
-
-
-def physical_memory() -> int:
-    """Bytes of memory that the machine has."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 8 * 2**30  # Windows has no sysconf; assume a small machine
+            raise ValueError(f"{name} {value} is not a positive multiple of {FEATURE_STRIDE}")
+    minimum = FEATURE_STRIDE * (OVERLAP // FEATURE_STRIDE + 1)
+    if tile is not None and tile < minimum:
+        raise ValueError(f"tile {tile} is too small: neighbours overlap by {OVERLAP} pixels; the minimum is {minimum}")
+    covered = SCALE * (tile or DEFAULT_TILE)
+    if window is not None and window < covered:
+        raise ValueError(f"window {window} is smaller than what a tile of {tile or DEFAULT_TILE} LR pixels covers, {covered}")

@@ -5,7 +5,7 @@ The only file of the package that imports TensorFlow itself, because a SavedMode
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +21,18 @@ class SavedModelUpscaler(TiledUpscaler):
 
     Args:
         folder: of versions, of which the newest is taken, or a version itself.
-        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+        max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
 
     Raises:
         ValueError: no SavedModel, or another one.
     """
 
-    def __init__(self, folder: str | os.PathLike, max_memory: int | None = None) -> None:
+    max_references = 1
+
+    def __init__(self, folder: str | os.PathLike, *, max_memory: int | None = None) -> None:
         import tensorflow as tf
 
-        super().__init__(max_memory)
+        super().__init__(max_memory=max_memory)
         version = _newest(Path(folder))
         try:
             self._loaded = tf.saved_model.load(str(version))
@@ -45,20 +47,14 @@ class SavedModelUpscaler(TiledUpscaler):
         return make_plan(lr_shape, list(ref_shapes), "exact", -(-side // 4) * 4, 0)
 
     def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
-        raise ValueError("a SavedModel does not tell its matches; give a preset, a .keras or a .tflite file")
+        raise ValueError("a SavedModel does not report its matches; give a preset, a .keras or a .tflite file")
 
-    def _restorer(self, lr: np.ndarray, reference: Reference, plan: Plan) -> Callable[[Tile], np.ndarray]:
-        if len(reference.photos) != 1:
-            raise ValueError(f"a SavedModel takes one reference, here are {len(reference.photos)}; give the best one")
-
-        def restore(tile):
-            inputs = {"lr": as_float(lr)[None], "ref": as_float(reference.photos[0])[None]}
-            try:
-                return self._loaded.signatures["upscale"](**inputs)["sr"].numpy()[0]
-            except self._errors as error:
-                raise ValueError(_sentence(error.message)) from error
-
-        return restore
+    def _restore_tiles(self, lr: np.ndarray, reference: Reference, plan: Plan, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        inputs = {"lr": as_float(lr)[None], "ref": as_float(reference.photos[0])[None]}
+        try:
+            yield self._loaded.signatures["upscale"](**inputs)["sr"].numpy()[0]
+        except self._errors as error:
+            raise ValueError(_sentence(error.message)) from error
 
 
 def _sentence(message):

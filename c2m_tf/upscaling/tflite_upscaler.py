@@ -12,7 +12,7 @@ used: memory is that of the larger one.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +20,18 @@ import numpy as np
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.photos.images import SCALE, as_float
 from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler
-from c2m_tf.upscaling.plans import Plan
+from c2m_tf.upscaling.plans import Plan, photo_bytes
 from c2m_tf.upscaling.tiles import Tile
-from c2m_tf.upscaling.windows import CoarseMatches
+from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
 
 THREADS = 2
 _SIGNATURES = {"locate": ("lr_thumb", "ref_thumb"), "upscale": ("lr_tile", "ref_window")}
 
 # Peak bytes, an upper fit to measurements: what does not depend on the file, an SR pixel of a tile and a pixel of a window with
-# all that is computed of them, a result's pixel, a given photo's pixel.
+# all that is computed of them.
 _FIXED_BYTES = 300 * 2**20
 _BYTES_PER_TILE_PIXEL = 6000
 _BYTES_PER_WINDOW_PIXEL = 3000
-_BYTES_PER_RESULT_PIXEL = 32
-_BYTES_PER_GIVEN_PIXEL = 16
 
 
 class TFLiteUpscaler(TiledUpscaler):
@@ -41,7 +39,7 @@ class TFLiteUpscaler(TiledUpscaler):
 
     Args:
         path: .tflite file.
-        max_memory: bytes that one photo may need; by default 75 % of the machine's memory.
+        max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         threads: that the runtime uses.
 
     Raises:
@@ -49,8 +47,8 @@ class TFLiteUpscaler(TiledUpscaler):
         ImportError: the runtime, ai-edge-litert, is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike, max_memory: int | None = None, threads: int = THREADS) -> None:
-        super().__init__(max_memory)
+    def __init__(self, path: str | os.PathLike, *, max_memory: int | None = None, threads: int = THREADS) -> None:
+        super().__init__(max_memory=max_memory)
         self.path = Path(path)
         self._threads = threads
         interpreter = _interpreter(self.path, threads)
@@ -70,49 +68,47 @@ class TFLiteUpscaler(TiledUpscaler):
             + self.path.stat().st_size
             + (SCALE * self.tile) ** 2 * _BYTES_PER_TILE_PIXEL
             + self.window**2 * _BYTES_PER_WINDOW_PIXEL
-            + lr_shape[0] * lr_shape[1] * SCALE**2 * _BYTES_PER_RESULT_PIXEL
-            + sum(shape[0] * shape[1] for shape in ref_shapes) * _BYTES_PER_GIVEN_PIXEL
+            + photo_bytes(lr_shape, list(ref_shapes))
         )
         return Plan("window", self.tile, self.window, memory)
 
     def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
-        lr, reference, _ = self._checked_inputs(lr, refs)
+        lr, refs, _ = self._planned(lr, refs)
         with self._turn:
-            coarse = self._coarse_matches(lr, reference)
+            coarse = self._coarse_matches(*self._decoded(lr, refs))
         return coarse.flow.astype(np.float32), coarse.score
 
-    def _restorer(self, lr: np.ndarray, reference: Reference, plan: Plan) -> Callable[[Tile], np.ndarray]:
+    def _restore_tiles(self, lr: np.ndarray, reference: Reference, plan: Plan, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         coarse = self._coarse_matches(lr, reference)
         upscale = self._runner("upscale")
-
-        def restore(tile):
+        for tile in tiles:
             window = coarse.window(tile, self.window).of(reference.photos)
             inputs = {
                 "lr_tile": _extended(as_float(lr[tile.rows, tile.columns]), self.tile),
                 "ref_window": _extended(as_float(window), self.window),
             }
-            return upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
-
-        return restore
+            yield upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
 
     def _runner(self, signature):
-        """A function that runs a signature, in an interpreter of its own that goes with it."""
+        """Runs a signature, in an interpreter of its own that goes with it."""
         return _interpreter(self.path, self._threads).get_signature_runner(signature)
 
     def _coarse_matches(self, lr, reference):
         factor = max(1.0, max(lr.shape[:2]) / self._lr_thumb)
         for photo in reference.photos:
             factor = max(factor, max(photo.shape[:2]) / self._ref_thumb)
-        return CoarseMatches(lr, reference.photos, self._locate, factor)
+        if reference.coarse is None or reference.coarse.factor != factor:
+            reference.coarse = CoarseReferences(reference.photos, factor)
+        return CoarseMatches(lr, reference.coarse, self._locate)
 
-    def _locate(self, lr, refs):
+    def _locate(self, lr: np.ndarray, coarse: CoarseReferences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Matches of small photos in the reference that fits best at each place; see `windows.Locate`."""
         height, width = (side - PATCH + 1 for side in lr.shape[:2])
         lr_thumb = _extended(lr, self._lr_thumb)
         best_number = np.zeros((height, width), int)
         best_match, best_score = np.zeros((height, width, 2), int), np.full((height, width), -2.0, np.float32)
         locate = self._runner("locate")
-        for number, ref in enumerate(refs):
+        for number, ref in enumerate(coarse.photos):
             found = locate(lr_thumb=lr_thumb, ref_thumb=_extended(ref, self._ref_thumb))
             match, score = found["matches"][0, :height, :width], found["score"][0, :height, :width]
             last = np.array(ref.shape[:2]) // FEATURE_STRIDE - PATCH

@@ -6,7 +6,7 @@ the tile's matches fall into. Time and memory then grow with the area.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,7 @@ from c2m_tf.photos.images import as_float, as_uint8, bicubic
 from c2m_tf.upscaling.tiles import Tile
 
 # Cells that a small version has at most: the coarse search then takes about a second whatever the photos.
-MOST_CELLS = 16384
-
-# Matches the 3x3 patches of two small photos: (LR [h,w,3], references) -> reference's number int [h-2,w-2], top-left cells int
-# [h-2,w-2,2] (y, x) in it, score float [h-2,w-2].
-Locate = Callable[[np.ndarray, Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray, np.ndarray]]
+MAX_COARSE_CELLS = 16384
 
 
 class Window(NamedTuple):
@@ -36,32 +32,55 @@ class Window(NamedTuple):
         return references[self.reference][self.y : self.y + self.height, self.x : self.x + self.width]
 
 
+class CoarseReferences:
+    """Small versions of references, for as many LR photos as use the same factor.
+
+    Args:
+        references: list of [H,W,3], uint8 or float in [0, 1].
+        factor: by how much they are made smaller along each axis, see `shrinking`.
+
+    Attributes:
+        factor: as given.
+        photos: float32 [H',W',3] each, sides multiples of 4.
+        sizes: (H, W) of each reference.
+        encoded: features of the small versions, for whoever computes them; None until then.
+    """
+
+    def __init__(self, references: Sequence[np.ndarray], factor: float) -> None:
+        self.factor = factor
+        self.photos = [_small(reference, factor, FEATURE_STRIDE) for reference in references]
+        self.sizes = [reference.shape[:2] for reference in references]
+        self.encoded: dict[str, Any] | None = None
+
+
+# Matches the 3x3 patches of a small LR photo [h,w,3]: number of the reference int [h-2,w-2], top-left cells in it int
+# [h-2,w-2,2] (y, x), score float [h-2,w-2].
+Locate = Callable[[np.ndarray, CoarseReferences], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
 class CoarseMatches:
     """Matches of small versions of an LR photo and its references.
 
     Args:
         lr: [h,w,3], uint8 or float in [0, 1].
-        references: list of [H,W,3] of the same kinds.
+        references: small versions of the references; the LR photo is made smaller by their factor.
         locate: see `Locate`.
-        factor: by how much photos are made smaller; by default `shrinking`.
     """
 
-    def __init__(self, lr: np.ndarray, references: Sequence[np.ndarray], locate: Locate, factor: float | None = None) -> None:
-        factor = factor or shrinking(lr.shape, [reference.shape for reference in references])
-        small_lr = _small(lr, factor, 1)
-        small_references = [_small(reference, factor, FEATURE_STRIDE) for reference in references]
-        number, match, score = locate(small_lr, small_references)
+    def __init__(self, lr: np.ndarray, references: CoarseReferences, locate: Locate) -> None:
+        small_lr = _small(lr, references.factor, 1)
+        number, match, score = locate(small_lr, references)
         # Centres of the patches, in pixels of the LR photo and in cells of the reference.
         rows, columns = (lr.shape[axis] / small_lr.shape[axis] for axis in (0, 1))
         height, width = score.shape
         self._y, self._x = np.meshgrid((np.arange(height) + 1.5) * rows, (np.arange(width) + 1.5) * columns, indexing="ij")
-        cells = [[shape[axis] / FEATURE_STRIDE for axis in (0, 1)] for shape in (r.shape for r in references)]
-        small_cells = [[shape[axis] // FEATURE_STRIDE for axis in (0, 1)] for shape in (r.shape for r in small_references)]
-        self._cell = np.array(cells) / np.array(small_cells)  # of the small references, in cells of the large
+        cells = np.array(references.sizes) / FEATURE_STRIDE
+        small_cells = np.array([photo.shape[:2] for photo in references.photos]) // FEATURE_STRIDE
+        self._cell = cells / small_cells  # of the small references, in cells of the large
         self._reference = number
         self._found = (match + 1.5) * self._cell[number]
         self._weight = np.square(np.maximum(score, 0.0)) + 1e-6
-        self._sizes = [reference.shape[:2] for reference in references]
+        self._sizes = references.sizes
         self._reach = max(rows, columns)
         self.flow = self._found - np.stack([self._y, self._x], axis=-1)
         self.score = score
@@ -94,7 +113,7 @@ class CoarseMatches:
 def shrinking(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> float:
     """By how much, along each axis, photos are made smaller for the coarse search; 1 at least."""
     cells = [lr_shape[0] * lr_shape[1], *(shape[0] * shape[1] / FEATURE_STRIDE**2 for shape in ref_shapes)]
-    return max(1.0, (max(cells) / MOST_CELLS) ** 0.5)
+    return max(1.0, (max(cells) / MAX_COARSE_CELLS) ** 0.5)
 
 
 def _small(photo, factor, multiple):

@@ -173,13 +173,13 @@ def test_the_command_line_takes_the_folder(answer, tmp_path, capsys):
     assert c2m_tf([*arguments, "--search", "window"]) == 2
     assert "was exported with its own search; leave --search out" in capsys.readouterr().err
     assert c2m_tf([*arguments, "--matches", f"{tmp_path}/map.png"]) == 2
-    assert "a SavedModel does not tell its matches" in capsys.readouterr().err
+    assert "a SavedModel does not report its matches" in capsys.readouterr().err
 
 
 def test_a_saved_model_refuses_in_words(answer, tmp_path):
     upscaler = open_upscaler(answer["folder"] / "1")
     lr, ref = answer["photos"]
-    with pytest.raises(ValueError, match="takes one reference, here are 2"):
+    with pytest.raises(ValueError, match="2 references are given, this model takes 1"):
         upscaler.upscale(lr, [ref, ref])
     with pytest.raises(ValueError, match="lr is too large, the limit is 65536 pixels"):
         upscaler.upscale(np.zeros((300, 300, 3), np.uint8), ref)

@@ -150,7 +150,7 @@ def test_sidecar_tells_what_an_app_has_to_know(exported, light):
         (["-o", "{}/model.tflite", "--precision", "int4"], "unknown precision 'int4'; choose one of float32, float16, int8"),
         (["-o", "{}/model.tflite", "--precision", "int8", "--model", "light-gan"], "no int8 weights of light-gan"),
         (["-o", "{}/model.tflite", "--pairs", "{}/nowhere"], "nowhere"),
-        (["-o", "{}/model.tflite", "--tile", "50"], "tile 50 is no positive multiple of 4"),
+        (["-o", "{}/model.tflite", "--tile", "50"], "tile 50 is not a positive multiple of 4"),
         (["-o", "{}/model.tflite", "--tile", "64", "--window", "200"], "window 200 is smaller than what a tile of 64"),
         (["-o", "{}/model.tflite", "--model", "huge"], "unknown preset 'huge'"),
     ],

@@ -36,7 +36,7 @@ def test_several_references_of_several_sizes(upscaler, rng):
         (np.zeros((1, 1, 3)), np.zeros((12, 12, 3)), "LR photo has 1x1 pixels; at least 3x3"),
         (np.zeros((3, 3, 3)), np.zeros((12, 11, 3)), "reference has 11x12 pixels; at least 12x12"),
         (np.zeros((8, 8)), np.zeros((12, 12, 3)), r"LR photo has shape \(8, 8\)"),
-        (np.zeros((8, 8, 4)), np.zeros((12, 12, 3)), r"wanted is \[height, width, 3\]"),
+        (np.zeros((8, 8, 4)), np.zeros((12, 12, 3)), r"expected is \[height, width, 3\]"),
         (np.zeros((8, 8, 3), np.uint16), np.zeros((12, 12, 3)), "type uint16"),
         (np.full((8, 8, 3), 200.0), np.zeros((12, 12, 3)), r"outside \[0, 1\]"),
         (np.full((8, 8, 3), np.nan), np.zeros((12, 12, 3)), r"outside \[0, 1\]"),

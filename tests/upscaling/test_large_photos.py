@@ -14,7 +14,7 @@ from c2m_tf.photos.match_map import match_map
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.upscaling.tiles import OVERLAP, Canvas
-from c2m_tf.upscaling.windows import MOST_CELLS, CoarseMatches, shrinking
+from c2m_tf.upscaling.windows import MAX_COARSE_CELLS, CoarseMatches, CoarseReferences, shrinking
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,11 @@ def scene():
     photo = data.astronaut()
     hr = photo[60:300, 60:348]
     return images.downsample(hr), photo[20:300, 116:428]
+
+
+def coarse_matches(model, lr, references):
+    small = CoarseReferences(references, shrinking(lr.shape, [reference.shape for reference in references]))
+    return CoarseMatches(lr, small, Upscaler(model)._locate)
 
 
 @settings(max_examples=60, deadline=None)
@@ -65,7 +70,7 @@ def test_a_scene_far_away_in_a_large_reference_is_found(preset):
     lr = images.downsample(photo[120:280, 160:352])
     reference = np.zeros((900, 1000, 3), np.uint8)
     reference[340:852, 470:982] = photo  # the scene lies (340, 470) pixels away
-    coarse = CoarseMatches(lr, [reference], Upscaler(preset)._locate)
+    coarse = coarse_matches(preset, lr, [reference])
     tile = next(iter(Canvas(*lr.shape[:2], 96, 4)))
     window = coarse.window(tile, 320)
     assert window.y <= 340 + 120
@@ -77,21 +82,45 @@ def test_a_scene_far_away_in_a_large_reference_is_found(preset):
 def test_windows_come_from_the_reference_that_shows_the_tile(preset, scene):
     lr, ref = scene
     other = data.chelsea()
-    coarse = CoarseMatches(lr, [other, ref], Upscaler(preset)._locate)
+    coarse = coarse_matches(preset, lr, [other, ref])
     for tile in Canvas(*lr.shape[:2], 48, 4):
         assert coarse.window(tile, 224).reference == 1
 
 
-def test_encoded_references_serve_many_photos(preset, scene):
+@pytest.mark.parametrize("options", [{"search": "exact"}, {"search": "window", "tile": 48, "window": 224}])
+def test_encoded_references_serve_many_photos(preset, scene, options):
     lr, ref = scene
-    upscaler = Upscaler(preset)
+    upscaler = Upscaler(preset, **options)
     reference = upscaler.encode_reference(ref)
-    first = upscaler.upscale(lr[:30], reference)
-    kept = reference.encoded
-    second = upscaler.upscale(lr[20:], reference)
-    assert reference.encoded is kept
+
+    def kept():
+        return reference.encoded if options["search"] == "exact" else reference.coarse.encoded
+
+    encoded = kept()
+    assert encoded is not None  # computed when it was made
+    first, second = upscaler.upscale(lr[:30], reference), upscaler.upscale(lr[20:], reference)
+    assert kept() is encoded
     np.testing.assert_array_equal(first, upscaler.upscale(lr[:30], ref))
     np.testing.assert_array_equal(second, upscaler.upscale(lr[20:], ref))
+
+
+def test_a_reference_serves_photos_that_need_other_searches_and_factors(preset, scene, monkeypatch):
+    lr, ref = scene
+    upscaler = Upscaler(preset)
+    reference = upscaler.encode_reference([ref, ref[:200]])
+    for pairs, cells in ((2**32, 16384), (0, 16384), (0, 1000), (2**32, 1000)):
+        monkeypatch.setattr("c2m_tf.upscaling.plans._EXACT_PAIRS", pairs)
+        monkeypatch.setattr("c2m_tf.upscaling.windows.MAX_COARSE_CELLS", cells)
+        np.testing.assert_array_equal(upscaler.upscale(lr, reference), upscaler.upscale(lr, [ref, ref[:200]]))
+
+
+def test_a_reference_is_refused_by_another_upscaler(preset, scene):
+    lr, ref = scene
+    reference = Upscaler(preset).encode_reference(ref)
+    other = Upscaler(preset)
+    for use in (other.upscale, other.find_matches):
+        with pytest.raises(ValueError, match="made by another upscaler"):
+            use(lr, reference)
 
 
 def test_threads_may_share_an_upscaler(preset, scene):
@@ -102,8 +131,8 @@ def test_threads_may_share_an_upscaler(preset, scene):
     alone = [upscaler.upscale(part, reference) for part in parts]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda part: upscaler.upscale(part, reference), parts * 2))
-    for wanted, found in zip(alone * 2, together, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for expected, found in zip(alone * 2, together, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_progress_counts_tiles(preset, scene):
@@ -140,8 +169,8 @@ def test_small_versions_have_a_bounded_number_of_cells():
     assert shrinking((80, 100), [(400, 400)]) == 1.0
     for lr, ref in (((1080, 1920), (4320, 7680)), ((200, 100), (6000, 8000)), ((4000, 3000), (500, 500))):
         factor = shrinking(lr, [ref])
-        assert lr[0] * lr[1] / factor**2 <= MOST_CELLS * 1.001
-        assert ref[0] * ref[1] / 16 / factor**2 <= MOST_CELLS * 1.001
+        assert lr[0] * lr[1] / factor**2 <= MAX_COARSE_CELLS * 1.001
+        assert ref[0] * ref[1] / 16 / factor**2 <= MAX_COARSE_CELLS * 1.001
 
 
 def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
@@ -151,7 +180,7 @@ def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
     assert small.search == "exact"
     assert small.tile >= 125
     assert large.search == "window"
-    assert large.memory < 4e9
+    assert large.memory < 4 * 2**30
     assert upscaler.plan((600, 600), [(2400, 2400)]).memory < 2.25e9
     assert upscaler.plan((100, 100), [(3000, 4000)]).search == "window"
 
@@ -160,9 +189,9 @@ def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
     ("options", "words"),
     [
         ({"search": "best"}, "unknown search 'best'"),
-        ({"tile": 50}, "tile 50 is no positive multiple of 4"),
-        ({"tile": 16}, "neighbours overlap by 16 pixels; 20 is the least"),
-        ({"window": -4}, "window -4 is no positive multiple"),
+        ({"tile": 50}, "tile 50 is not a positive multiple of 4"),
+        ({"tile": 16}, "neighbours overlap by 16 pixels; the minimum is 20"),
+        ({"window": -4}, "window -4 is not a positive multiple"),
         ({"tile": 64, "window": 200}, "window 200 is smaller than what a tile of 64 LR pixels covers, 256"),
     ],
 )

@@ -1,0 +1,163 @@
+"""Memory is known before it is taken: limits of the machine and its containers, sizes from headers, one photo at a time."""
+
+import io
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from c2m_tf.photos import formats, images, reading
+from c2m_tf.upscaling import base
+from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.memory import default_max_memory, usable_memory
+from c2m_tf.upscaling.plans import make_plan
+
+GIB = 2**30
+UNLIMITED_V1 = str(2**63 - 4096)
+
+
+def machine(root, groups, files):
+    """A root with /proc/self/cgroup and limits under /sys/fs/cgroup."""
+    for path, content in {
+        "proc/self/cgroup": groups,
+        **{f"sys/fs/cgroup/{path}": text for path, text in files.items()},
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        # version 2: in a container of its own name space, in a group of systemd, limited above, not limited
+        ("0::/\n", {"memory.max": "1000000\n"}, 1_000_000),
+        ("0::/a.slice/b.scope\n", {"a.slice/b.scope/memory.max": "3000\n", "a.slice/memory.max": "max\n"}, 3000),
+        ("0::/a.slice/b.scope\n", {"a.slice/b.scope/memory.max": "max\n", "a.slice/memory.max": "2000\n"}, 2000),
+        ("0::/a/b\n", {"a/b/memory.max": "9000\n", "a/memory.max": "5000\n", "memory.max": "7000\n"}, 5000),
+        ("0::/\n", {"memory.max": "max\n"}, None),
+        # version 1: as a container sees it (the host's path is not there), nested, beside version 2, not limited
+        ("4:memory:/docker/1234\n3:cpu:/x\n", {"memory/memory.limit_in_bytes": "4000\n"}, 4000),
+        ("9:cpu,memory:/job/step\n", {"memory/job/step/memory.limit_in_bytes": "4000\n"}, 4000),
+        ("1:memory:/j\n0::/j\n", {"memory/j/memory.limit_in_bytes": "4000\n", "j/memory.max": "2500\n"}, 2500),
+        ("1:memory:/\n", {"memory/memory.limit_in_bytes": f"{UNLIMITED_V1}\n"}, None),
+        # none, or not readable as one
+        ("", {}, None),
+        ("0::/gone\n", {}, None),
+        ("rubbish\n::\n0::/../..\n", {"memory.max": "-5\n"}, None),
+        ("0::/\n", {"memory.max": "0\n"}, None),
+    ],
+)
+def test_limits_of_containers_count(tmp_path, groups, files, expected):
+    physical = usable_memory(tmp_path)
+    assert usable_memory(machine(tmp_path, groups, files)) == (physical if expected is None else expected)
+
+
+def test_without_control_groups_it_is_the_machines_memory(tmp_path):
+    assert usable_memory(tmp_path) > 2**26
+    assert 0 < default_max_memory() < usable_memory(tmp_path)
+
+
+@pytest.mark.parametrize("value", [0, -1, -GIB, float("inf"), float("-inf"), float("nan")])
+def test_limits_that_are_no_number_of_bytes_are_refused(light, value):
+    with pytest.raises(ValueError, match="is not a positive number of bytes"):
+        Upscaler(light, max_memory=value)
+
+
+def written(path, size, file_format="PNG"):
+    Image.new("RGB", size, (9, 9, 9)).save(path, file_format)
+    return path
+
+
+def fail_to_decode(*arguments):
+    pytest.fail("a photo was decoded")
+
+
+@given(
+    lr=st.tuples(st.integers(3, 3000), st.integers(3, 3000)),
+    refs=st.lists(st.tuples(st.integers(12, 8192), st.integers(12, 8192)), min_size=1, max_size=8),
+    search=st.sampled_from(["auto", "exact", "window"]),
+)
+def test_estimates_hold_every_given_and_every_result_pixel_and_grow_with_each_reference(lr, refs, search):
+    memory = make_plan(lr, refs, search, None, 512).memory
+    given = [height * width for height, width in (lr, *refs)]
+    assert memory > 24 * sum(given) + 16 * 32 * given[0]
+    if search != "auto":
+        assert make_plan(lr, [*refs, (64, 64)], search, None, 512).memory > memory
+
+
+@pytest.mark.parametrize("file_format", formats.FORMATS)
+@pytest.mark.parametrize("use", ["upscale", "encode_reference", "find_matches"])
+def test_references_that_would_not_fit_are_refused_before_any_is_decoded(light, tmp_path, monkeypatch, use, file_format):
+    refs = [written(tmp_path / f"{number}", (4096, 4096), file_format) for number in range(8)]
+    monkeypatch.setattr(reading, "photo_of", fail_to_decode)
+    upscaler = Upscaler(light, max_memory=2 * GIB)
+    arguments = [refs] if use == "encode_reference" else [np.zeros((8, 8, 3), np.uint8), refs]
+    with pytest.raises(images.TooLargeError, match="with 8 references of 134,217,728 pixels together needs about"):
+        getattr(upscaler, use)(*arguments)
+
+
+@pytest.mark.parametrize("broken", [(0, "LR photo has 2x2"), (1, "reference has 11x11")])
+def test_sizes_in_headers_are_checked_before_decoding(light, tmp_path, monkeypatch, broken):
+    sizes = [(8, 8), (40, 40)]
+    sizes[broken[0]] = (2, 2) if broken[0] == 0 else (11, 11)
+    lr, ref = (written(tmp_path / name, size) for name, size in zip(("lr", "ref"), sizes, strict=True))
+    monkeypatch.setattr(reading, "photo_of", fail_to_decode)
+    with pytest.raises(ValueError, match=broken[1]):
+        Upscaler(light).upscale(lr, ref)
+
+
+def test_open_files_and_files_give_the_same(light, rng):
+    upscaler = Upscaler(light)
+    lr, ref = rng.integers(0, 256, (6, 8, 3), np.uint8), rng.integers(0, 256, (24, 28, 3), np.uint8)
+    opened = []
+    for photo in (lr, ref):
+        opened.append(io.BytesIO())
+        images.encode(opened[-1], "PNG", photo)
+        opened[-1].seek(0)
+    np.testing.assert_array_equal(upscaler.upscale(*opened), upscaler.upscale(lr / 255.0, ref / 255.0))
+
+
+class Held(Upscaler):
+    """Keeps its turn until `free`."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.entered, self.free = threading.Event(), threading.Event()
+
+    def _restore_tiles(self, lr, reference, plan, tiles):
+        self.entered.set()
+        assert self.free.wait(60)
+        return super()._restore_tiles(lr, reference, plan, tiles)
+
+
+def test_threads_that_wait_hold_no_pixels(light, tmp_path):
+    held = Held(light)
+    lr, ref = written(tmp_path / "lr", (8, 8)), written(tmp_path / "ref", (600, 600))
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(held.upscale(lr, ref))) for _ in range(5)]
+    threads[0].start()
+    assert held.entered.wait(60)
+    tracemalloc.start()
+    for thread in threads[1:]:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while held._turn.locked() and time.monotonic() < deadline and tracemalloc.get_traced_memory()[1] == 0:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    current, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    held.free.set()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 5
+    assert current < 600 * 600 * 12  # one decoded reference
+
+
+def test_the_smallest_sides_are_those_of_the_networks():
+    assert (base.MIN_LR_SIDE, base.MIN_REF_SIDE) == (3, 12)
