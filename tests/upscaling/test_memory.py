@@ -92,14 +92,14 @@ def test_estimates_hold_every_given_and_every_result_pixel_and_grow_with_each_re
 
 
 @pytest.mark.parametrize("file_format", formats.FORMATS)
-@pytest.mark.parametrize("use", ["upscale", "encode_reference", "find_matches"])
-def test_references_that_would_not_fit_are_refused_before_any_is_decoded(light, tmp_path, monkeypatch, use, file_format):
-    refs = [written(tmp_path / f"{number}", (4096, 4096), file_format) for number in range(8)]
+def test_references_that_would_not_fit_are_refused_before_any_is_decoded(light, tmp_path, monkeypatch, file_format):
+    refs = [written(tmp_path / "ref", (2048, 2048), file_format)] * 8
     monkeypatch.setattr(reading, "photo_of", fail_to_decode)
     upscaler = Upscaler(light, max_memory=2 * GIB)
-    arguments = [refs] if use == "encode_reference" else [np.zeros((8, 8, 3), np.uint8), refs]
-    with pytest.raises(images.TooLargeError, match="with 8 references of 134,217,728 pixels together needs about"):
-        getattr(upscaler, use)(*arguments)
+    lr = np.zeros((8, 8, 3), np.uint8)
+    for use in (upscaler.upscale, upscaler.find_matches, lambda _, refs: upscaler.encode_reference(refs)):
+        with pytest.raises(images.TooLargeError, match="with 8 references of 33,554,432 pixels together needs about"):
+            use(lr, refs)
 
 
 @pytest.mark.parametrize("broken", [(0, "LR photo has 2x2"), (1, "reference has 11x11")])
