@@ -37,9 +37,11 @@ def expected(folder: Path, model: str) -> int:
     lr, ref = images.downsample(hr)[10:90, 20:84], other_view(hr)
     images.write(folder / "lr.png", lr)
     images.write(folder / "ref.png", ref)
-    # Five columns hidden, whose nearest visible pixels are those of the sixth, and then ever more visible.
+    # Five columns are hidden, in the colours of the nearest that is visible; those after them are ever more visible.
+    part = lr[:24, :30].copy()
+    part[:, :5] = part[:, 5:6]
     alpha = np.clip(12 * (np.arange(30) - 4), 0, 255).astype(np.uint8)
-    photo = Image.fromarray(np.dstack([lr[:24, :30], np.repeat(alpha[None], 24, axis=0)]))
+    photo = Image.fromarray(np.dstack([part, np.repeat(alpha[None], 24, axis=0)]))
     exif = photo.getexif()
     exif[0x0112] = 6  # turned by a quarter: 24 columns and 30 rows once upright
     photo.save(folder / "turned.png", exif=exif)

@@ -2,11 +2,10 @@
 import "../../../c2m_tf/server/compare-slider.js";
 import type { CompareSlider } from "../../../c2m_tf/server/compare-slider.js";
 import { memoryRefusal } from "../core/memory";
-import type { ModelSpec } from "../core/spec";
+import { ModelError, type ModelSpec } from "../core/spec";
 import { BrowserError, fetchAssets, type Assets } from "../model/assets";
 import { Cancelled, Engine, EngineError } from "../model/engine";
 import type { Loaded, Result } from "../model/messages";
-import { ModelError } from "../core/spec";
 import { isolate } from "./isolation";
 import { PhotoSlot, type ChosenPhoto } from "./photo_slot";
 import { duration, megabytes } from "./words";
@@ -32,7 +31,9 @@ function say(words: string): void {
 }
 
 function complain(words: string): void {
-  element("wrong").textContent = words && `${words[0]!.toUpperCase()}${words.slice(1)}.`;
+  // The name of a file stays as it is.
+  const sentence = words.replace(/^[a-z]+(?= )/, (word) => word[0]!.toUpperCase() + word.slice(1));
+  element("wrong").textContent = sentence && `${sentence}.`;
 }
 
 function refresh(): void {
