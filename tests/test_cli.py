@@ -1,6 +1,5 @@
 """The command line as a user meets it: results, exit codes, and one line for every fault."""
 
-import json
 import os
 import struct
 import subprocess
@@ -85,35 +84,6 @@ def test_folders_are_paired_by_name_and_one_bad_file_does_not_stop_the_rest(tmp_
     assert "b.png: " in output.err
     assert "has no reference named b" in output.err
     assert "broken.png: " in output.err
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_evaluate_prints_its_table_and_writes_json_and_pictures(tmp_path, model, rng, capsys, suffix):
-    for group in ("000", "001"):
-        images.write(tmp_path / f"{group}_0.png", rng.random((42, 49, 3)))
-        images.write(tmp_path / f"{group}_1{suffix}", rng.random((40, 52, 3)))
-        images.write(tmp_path / f"{group}_2.png", rng.random((20, 24, 3)))
-    for protocol, references in (("plain", "1"), ("paper", "all")):
-        report, folder = tmp_path / "out.json", tmp_path / protocol
-        arguments = ["--protocol", protocol, "--references", references, "--json", f"{report}", "--save-images", f"{folder}"]
-        assert main(["evaluate", "--pairs", f"{tmp_path}", "--model", model, *arguments]) == 0
-        assert f"{protocol} protocol" in capsys.readouterr().out
-        figures = json.loads(report.read_text())
-        assert protocol in figures["protocol"]
-        keys = {"psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "bicubic_ssim_y"}
-        assert set(figures["mean"]) == keys
-        assert [image["name"] for image in figures["images"]] == ["000", "001"]
-        for key in keys:
-            assert figures["mean"][key] == pytest.approx(np.mean([image[key] for image in figures["images"]]))
-        assert [path.name for path in sorted(folder.iterdir())] == ["000.png", "001.png"]
-        assert images.read(folder / "000.png").rgb.shape == (40, 48, 3)
-
-
-def test_evaluate_names_what_is_missing(tmp_path, model, rng, capsys):
-    assert fails(main(["evaluate", "--pairs", f"{tmp_path}/no", "--model", model]), capsys, "is not a folder")
-    assert fails(main(["evaluate", "--pairs", f"{tmp_path}", "--model", model]), capsys, "holds no pairs")
-    images.write(tmp_path / "007_0.png", rng.random((40, 40, 3)))
-    assert fails(main(["evaluate", "--pairs", f"{tmp_path}", "--model", model]), capsys, "007 lacks")
 
 
 def test_missing_files_are_named(pair, model, capsys):

@@ -18,7 +18,7 @@ def _run(options):
     from c2m_tf.evaluation import demo
 
     figures = demo.run(open_upscaler(options), options.output)
-    print(f"bicubic      {figures['bicubic_psnr_y']:.2f} dB PSNR, {figures['bicubic_ssim_y']:.4f} SSIM on Y")
-    print(f"C2-Matching  {figures['psnr_y']:.2f} dB PSNR, {figures['ssim_y']:.4f} SSIM on Y")
+    for label, name in (("bicubic", "bicubic"), ("C2-Matching", "sr")):
+        print(f"{label:<12} {figures[name]['psnr_y']:.2f} dB PSNR, {figures[name]['ssim_y']:.4f} SSIM on Y")
     print(f"pictures: {', '.join(f'{options.output}/{name}.png' for name in ('lr', 'ref', 'bicubic', 'sr', 'comparison'))}")
     return 0

@@ -1,71 +1,178 @@
-"""c2m-tf evaluate: PSNR and SSIM on a folder of groups, each an HR photo and its references."""
+"""c2m-tf evaluate: models and other systems' results on a folder of groups, each an HR photo and its references."""
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from c2m_tf.commands.model_options import add_model_options, open_upscaler
 from c2m_tf.commands.progress import track
 from c2m_tf.startup import one_line, start_keras
 
+# Names of c2m_tf.evaluation, which is not imported before the command runs; a test compares them.
+PROTOCOLS = ("plain", "paper", "ttsr", "mmagic-rgb")
+MEASURES = ("flip", "lpips", "dists")
+
 
 def add(commands: "argparse._SubParsersAction") -> None:
-    command = commands.add_parser("evaluate", help="PSNR and SSIM on a folder of HR photos and references")
+    command = commands.add_parser(
+        "evaluate", help="PSNR, SSIM and others of models and results on a folder of HR photos and references"
+    )
     command.set_defaults(run=_run)
     command.add_argument(
         "--pairs", required=True, metavar="FOLDER", help="NNN_0 (HR), NNN_1, ... (references); or folders input and ref"
     )
     command.add_argument(
+        "--results",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=DIR",
+        help="pictures that other systems made, named after the groups (NNN.png); --model may then be left out",
+    )
+    command.add_argument(
         "--references",
         choices=("1", "all", "none", "shuffled"),
         default="1",
-        help="first, all, none (the LR photo itself), or the next group's (default: 1)",
+        help="first, all, none (the LR photo itself), or shuffled: another group's, the least matching one (default: 1)",
     )
     command.add_argument(
-        "--protocol", choices=("plain", "paper"), default="plain", help="paper pads as the released code (default: plain)"
+        "--protocol",
+        choices=PROTOCOLS,
+        default="plain",
+        help="how figures are taken; the report writes it out, and so does docs/evaluation.md (default: plain)",
     )
-    command.add_argument("--json", metavar="FILE", help="also write the figures to a JSON file")
-    command.add_argument("--sheet", metavar="FILE.png", help="also draw the best, the median and the worst result")
-    command.add_argument("--save-images", metavar="DIR", help="also write each result as DIR/NNN.png")
-    add_model_options(command)
+    command.add_argument(
+        "--degradation",
+        default="bicubic",
+        metavar="NAME",
+        help="how LR photos are made: bicubic, area, blur, jpegQ, noiseS, messenger, phone, ... (default: bicubic)",
+    )
+    command.add_argument(
+        "--measures", nargs="+", default=[], choices=MEASURES, help="also take perceptual measures (extras flip, perceptual)"
+    )
+    command.add_argument("--json", metavar="FILE", help="also write the report to a JSON file")
+    command.add_argument("--sheet", metavar="FILE.png", help="also draw all systems where they differ most")
+    command.add_argument(
+        "--save-images", metavar="DIR", help="also write each result as DIR/NNN.png; of several models as DIR/MODEL/NNN.png"
+    )
+    add_model_options(command, several=True)
 
 
 def _run(options):
     start_keras()
-    from c2m_tf.evaluation import protocols
+    from c2m_tf.evaluation import comparison, reports
+    from c2m_tf.evaluation.evaluator import Evaluator
     from c2m_tf.evaluation.groups import find_groups
+    from c2m_tf.evaluation.perceptual import load_measures
+    from c2m_tf.evaluation.protocols import protocol_named
+    from c2m_tf.evaluation.systems import ModelSystem, find_results
     from c2m_tf.photos import images
+    from c2m_tf.photos.degradations import degradation_named
 
-    groups = find_groups(options.pairs, options.references)
-    if options.json is not None:
-        images.check_writable(options.json)
-    if options.sheet is not None:
-        images.check_output(options.sheet, [path for group in groups for path in (group.hr, *group.references)])
-    if options.save_images is not None:
-        folder = images.make_folder(options.save_images)
-        for group in groups:
-            images.check_output(folder / f"{group.name}.png", [group.hr, *group.references])
-    upscaler = open_upscaler(options)
+    degradation = degradation_named(options.degradation)
+    shuffled = options.references == "shuffled"
+    groups = find_groups(options.pairs, "1" if shuffled else options.references)
+    found = find_results(options.results, groups)
+    models = options.model or ([] if options.results else ["light"])
+    folders = _outputs(options, groups, found.systems, model_names(models))
+    measures = load_measures(options.measures)
+    opened = [ModelSystem(name, open_upscaler(options, model)) for name, model in zip(model_names(models), models, strict=True)]
+    evaluator = Evaluator([*opened, *found.systems], protocol_named(options.protocol), degradation, measures)
+    warnings = [*found.missing, *found.superfluous]
+    groups = found.groups
+    if shuffled:
+        groups, suspected = _lent(groups, opened)
+        warnings += suspected
+    for warning in warnings:
+        print(f"c2m-tf: {warning}", file=sys.stderr)
+
     results, problems = [], []
     for group in track(groups, "evaluating"):
         try:
-            result = protocols.evaluate_group(upscaler, group, options.protocol)
-            if options.save_images is not None:
-                images.write(folder / f"{group.name}.png", result.sr)
-            # Without a sheet to draw, photos need not be kept.
-            results.append(result if options.sheet else result._replace(hr=None, sr=None, bicubic=None, reference=None))
+            result = evaluator.evaluate(group)
         except ValueError as error:
             problems.append(f"group {group.name}: {one_line(error)}")
+            continue
+        for name, folder in folders.items():
+            images.write(images.make_folder(folder) / f"{group.name}.png", result.pictures[name])
+        # Without a sheet to draw, photos need not be kept.
+        results.append(result if options.sheet else result.without_photos())
     for problem in problems:
         print(f"c2m-tf: {problem}", file=sys.stderr)
     if not results:
         return 1
-    line = protocols.protocol_line(options.protocol, options.references, options.model)
-    report = protocols.summary([(result.name, result.figures) for result in results], line)
-    print("\n".join(protocols.table(report)))
+    report = reports.make_report(evaluator, results, options.references)
+    try:
+        if options.json is not None:
+            text = json.dumps(reports.as_json(report), indent=2, allow_nan=False).encode()
+            images.write_atomically(options.json, lambda file: file.write(text))
+        if options.sheet is not None:
+            images.write(options.sheet, comparison.comparison_sheet(results, evaluator.protocol.judged_by))
+    finally:  # a full disk must not cost the figures
+        print("\n".join(reports.table(report)))
+    return 1 if problems or found.missing else 0
+
+
+def model_names(models: Sequence[str]) -> list[str]:
+    """What tables call models: presets by name, files by their stem, by folder and stem where stems are equal.
+
+    Args:
+        models: presets, files and folders as given.
+
+    Raises:
+        ValueError: a model given twice.
+    """
+    short = [Path(model).name if Path(model).suffix not in (".keras", ".tflite") else Path(model).stem for model in models]
+    names = [
+        f"{Path(model).resolve().parent.name}/{name}" if short.count(name) > 1 else name
+        for model, name in zip(models, short, strict=True)
+    ]
+    names = [model if names.count(name) > 1 else name for model, name in zip(models, names, strict=True)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"model {twice} is given twice; once is enough")
+    return names
+
+
+def _outputs(options, groups, systems, names):
+    """Checks every file that will be written; gives {model: folder of its pictures}."""
+    from c2m_tf.photos import outputs
+
+    inputs = [path for group in groups for path in (group.hr, *group.references)]
+    inputs += [path for system in systems for path in system.files.values()]
+    written = []
     if options.json is not None:
-        text = json.dumps(report, indent=2).encode()
-        images.write_atomically(options.json, lambda file: file.write(text))
+        outputs.check_not_input(options.json, inputs)
+        outputs.check_writable(options.json)
+        written.append(options.json)
     if options.sheet is not None:
-        images.write(options.sheet, protocols.extremes_sheet(results))
-    return 1 if problems else 0
+        outputs.check_output(options.sheet, inputs)
+        written.append(options.sheet)
+    folders = {}
+    if options.save_images is not None:
+        folder = outputs.make_folder(options.save_images)
+        several = len(names) > 1
+        folders = {name: folder / name.replace("/", "-") if several else folder for name in names}
+        for model_folder in folders.values():
+            for group in groups:
+                path = outputs.make_folder(model_folder) / f"{group.name}.png"
+                outputs.check_output(path, inputs)
+                written.append(path)
+    outputs.check_distinct(written)
+    return folders
+
+
+def _lent(groups, opened):
+    """Groups with other groups' references, and sentences about those that may show the same scene."""
+    from c2m_tf.evaluation import unrelated
+
+    matcher = next((system.upscaler for system in opened if system.upscaler.reports_matches), None)
+    if matcher is None:
+        raise ValueError("--references shuffled needs a model that reports its matches: a preset, a .keras or a .tflite file")
+    lent = unrelated.lend(groups, unrelated.match_score(matcher))
+    return lent.groups, [
+        f"group {name}: even the least matching reference of {unrelated.CANDIDATES} groups may show the same scene"
+        for name in lent.suspect
+    ]

@@ -9,13 +9,15 @@ if TYPE_CHECKING:
 _DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def add_model_options(command: argparse.ArgumentParser) -> None:
-    """Adds the options that `open_upscaler` reads."""
+def add_model_options(command: argparse.ArgumentParser, several: bool = False) -> None:
+    """Adds the options that `open_upscaler` reads; `several` makes --model a list, None if it is not given."""
     command.add_argument(
         "--model",
-        default="light",
+        action="append" if several else "store",
+        default=None if several else "light",
         metavar="MODEL",
-        help="preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: light)",
+        help="preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: light)"
+        + ("; may be given several times" if several else ""),
     )
     command.add_argument(
         "--dtype",
@@ -32,12 +34,16 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def open_upscaler(options: argparse.Namespace) -> "TiledUpscaler":
-    """The upscaler for the options of `add_model_options`; raises as `c2m_tf.upscaling.opening.open_upscaler` does."""
+def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "TiledUpscaler":
+    """The upscaler for the options of `add_model_options`, or for one model of several.
+
+    Raises:
+        ValueError, ImportError: see `c2m_tf.upscaling.opening.open_upscaler`.
+    """
     from c2m_tf.upscaling import opening
 
     allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
     dtype = _DTYPES.get(options.dtype)
     return opening.open_upscaler(
-        options.model, dtype=dtype, max_memory=allowed, search=options.search, tile=options.tile, window=options.window
+        model or options.model, dtype=dtype, max_memory=allowed, search=options.search, tile=options.tile, window=options.window
     )

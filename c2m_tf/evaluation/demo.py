@@ -11,7 +11,7 @@ import numpy as np
 import skimage
 from skimage.transform import warp
 
-from c2m_tf.evaluation.protocols import compare
+from c2m_tf.evaluation.protocols import PROTOCOLS
 from c2m_tf.photos import images
 from c2m_tf.upscaling.batch import comparison_sheet
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
 
 
-def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, float]:
+def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, float]]:
     """Writes lr.png, ref.png, bicubic.png, sr.png and comparison.png into `folder`.
 
     Args:
@@ -30,7 +30,7 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, float]:
         folder: made if missing.
 
     Returns:
-        Figures of the SR photo and of bicubic, see `evaluation.FIGURES`.
+        {"bicubic": figures, "sr": figures} by the plain protocol, see `protocols.FIGURES`.
 
     Raises:
         images.ImageError: the folder cannot be made or written.
@@ -45,7 +45,7 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, float]:
     photos["comparison"] = comparison_sheet(bicubic, sr, reference, hr)
     for name, pixels in photos.items():
         images.write(folder / f"{name}.png", pixels)
-    return compare(hr, sr, bicubic)
+    return {name: PROTOCOLS["plain"].figures(hr, photos[name]) for name in ("bicubic", "sr")}
 
 
 def other_view(photo: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from c2m_tf.photos.images import SUFFIXES
 
-REFERENCES = ("1", "all", "none", "shuffled")
+REFERENCES = ("1", "all", "none")
 
 
 class Group(NamedTuple):
@@ -29,13 +29,12 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
 
     Args:
         folder: laid out in one of the ways above.
-        references: one of `REFERENCES`: "1" the first, "all" all of them, "none" no reference at all (the LR photo then
-            serves as its own; the only choice for photos without references), "shuffled" the first reference of the
-            next group, which shows something else.
+        references: one of `REFERENCES`: "1" the first, "all" all of them, "none" no reference at all (the only choice for
+            photos without references). For references of other groups see `unrelated.lend`.
 
     Raises:
-        ValueError: no folder, no group in it, groups without an HR photo or without a reference (all are named), unknown
-            references, or a single group to shuffle.
+        ValueError: no folder, no group in it, groups without an HR photo or without a reference (all are named), or unknown
+            references.
     """
     if references not in REFERENCES:
         raise ValueError(f"unknown references {references!r}; choose one of {', '.join(REFERENCES)}")
@@ -55,18 +54,8 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
             f"{folder} holds no pairs; wanted are NNN_0.png (HR) and NNN_1.png (reference), or folders input and ref; "
             f"--references none takes photos without references"
         )
-    return _lent(groups, references)
-
-
-def _lent(groups, references):
-    if references == "shuffled":
-        if len(groups) < 2:
-            raise ValueError("references can be shuffled between two groups or more; this folder has one")
-        lent = [group.references[:1] for group in [*groups[1:], groups[0]]]
-    else:
-        count = {"1": 1, "all": None, "none": 0}[references]
-        lent = [group.references[:count] for group in groups]
-    return [group._replace(references=chosen) for group, chosen in zip(groups, lent, strict=True)]
+    count = {"1": 1, "all": None, "none": 0}[references]
+    return [group._replace(references=group.references[:count]) for group in groups]
 
 
 def _numbered(folder):

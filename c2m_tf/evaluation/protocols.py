@@ -1,14 +1,19 @@
-"""Evaluation on a folder of HR photos and their references: PSNR and SSIM of SR beside bicubic.
+"""The protocols by which the field reports figures, each with what it does written out.
 
-Groups of photos come from `groups`. LR photos are made from HR by Pillow's bicubic. Two protocols:
+A protocol says how a group of photos becomes a case (LR photo and references) and how an SR photo is compared with its HR one:
+figures of two protocols differ by tenths of a dB for the same pictures, so a number from elsewhere is only compared by its own.
 
-    plain   LR from the HR photo, cropped to multiples of 4; references as they are, of any size
-    paper   as the released code: photos of a group are padded with black at the bottom and right to one size before
-            downsampling; the result is cropped back
+    plain      this project's: nothing padded, references of any size
+    paper      C2-Matching (Jiang et al., CVPR 2021), its released evaluation code
+    ttsr       TTSR (Yang et al., CVPR 2020), its released evaluation code, which SRNTT's tables agree with
+    mmagic-rgb MMagic's configs of TTSR: figures on RGB
 
-Figures are taken on 8-bit photos within a border of 4 px; Y is unrounded BT.601 luma (see `metrics`).
+All have in common: HR photos are cropped to multiples of 4 at the bottom and right; PSNR has a peak of 255 and is averaged over
+photos, not over errors; SSIM has an 11x11 Gaussian window of sigma 1.5 and is taken where the window fits (see `metrics`).
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,33 +21,157 @@ import numpy as np
 from c2m_tf.evaluation import metrics
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.photos import images
-from c2m_tf.photos.sheets import Panel, sheet
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.base import TiledUpscaler
 
-PROTOCOLS = ("plain", "paper")
-FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "bicubic_psnr_y", "bicubic_ssim_y")
+FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
+
+
+class Case(NamedTuple):
+    """A group made ready by a protocol.
+
+    name: of the group.
+    hr: uint8 [H,W,3], the HR photo, sides multiples of 4.
+    lr: uint8 [h,w,3], the LR photo, padded if the protocol pads: 4h >= H, 4w >= W.
+    references: uint8 photos, best first; empty for none.
+    bicubic: uint8 [H,W,3], the LR photo upsampled by Pillow's bicubic.
+    """
+
+    name: str
+    hr: np.ndarray
+    lr: np.ndarray
+    references: list[np.ndarray]
+    bicubic: np.ndarray
 
 
 class Result(NamedTuple):
-    """One evaluated group: its figures (see FIGURES) and its photos, uint8."""
+    """One evaluated group: figures (see FIGURES) of the SR photo and of bicubic, and the photos, uint8."""
 
     name: str
-    figures: dict
+    figures: dict[str, float]
+    bicubic_figures: dict[str, float]
     hr: np.ndarray
     sr: np.ndarray
     bicubic: np.ndarray
     reference: np.ndarray
 
 
+@dataclass(frozen=True)
+class Protocol:
+    """What one protocol does.
+
+    Attributes:
+        name: as on the command line.
+        channel: "Y" or "RGB", what its PSNR and SSIM are taken on.
+        border: pixels left out on each side.
+        rounding: whether SR is rounded to 8 bits before it is compared; it is clipped in any case.
+        references: "as they are"; "cropped" to multiples of 4; "padded", cropped so, and then all photos of a group, HR photo
+            included, padded with black at the bottom and right to one size before downsampling; or "as the HR photo", cropped
+            or padded with black to the HR photo's size.
+        source: where it comes from.
+    """
+
+    name: str
+    channel: str
+    border: int
+    rounding: bool
+    references: str
+    source: str
+
+    @property
+    def judged_by(self) -> str:
+        """The figure of FIGURES that systems are compared by."""
+        return f"psnr_{self.channel.lower()}"
+
+    def __str__(self) -> str:
+        """The whole definition in one sentence."""
+        references = {
+            "as they are": "references as they are",
+            "cropped": "references cropped to multiples of 4",
+            "padded": "HR photo and references padded with black to one size before downsampling, SR cropped back",
+            "as the HR photo": "references cropped or padded with black to the HR photo's size",
+        }[self.references]
+        channel = "unrounded BT.601 luma" if self.channel == "Y" else "R, G and B (PSNR jointly, SSIM averaged)"
+        rounding = "SR rounded to 8 bits" if self.rounding else "SR clipped but not rounded"
+        border = f"a border of {self.border} px left out" if self.border else "no border left out"
+        return f"{self.name} ({self.source}): {references}; {rounding}; {border}; PSNR and SSIM on {channel}"
+
+    def case(self, group: Group, degrade: Callable[[np.ndarray], np.ndarray] = images.downsample) -> Case:
+        """Reads a group and makes its LR photo.
+
+        Args:
+            group: Group.
+            degrade: from an HR photo, sides multiples of 4, to the LR photo; Pillow's bicubic by default.
+
+        Raises:
+            images.ImageError: photos that cannot be read.
+        """
+        hr = images.crop_to_multiple(_read(group.hr))
+        references = [_read(path) for path in group.references]
+        if self.references in ("cropped", "padded"):
+            references = [images.crop_to_multiple(reference) for reference in references]
+        if self.references == "as the HR photo":
+            references = [_fitted(reference, *hr.shape[:2]) for reference in references]
+        padded = hr
+        if self.references == "padded":
+            height, width = (max(photo.shape[axis] for photo in (hr, *references)) for axis in (0, 1))
+            padded, *references = (_fitted(photo, height, width) for photo in (hr, *references))
+        lr = degrade(padded)
+        return Case(group.name, hr, lr, references, images.upsample(lr)[: hr.shape[0], : hr.shape[1]])
+
+    def figures(self, hr: np.ndarray, sr: np.ndarray) -> dict[str, float]:
+        """All of FIGURES, PSNR in dB.
+
+        Args:
+            hr: uint8 [H,W,3].
+            sr: uint8, or float in [0, 1], of the same shape.
+
+        Raises:
+            ValueError: different shapes, or photos too small.
+        """
+        sr = self.compared(sr)
+        hr_y, sr_y = metrics.luma(hr), metrics.luma(sr)
+        channels = [metrics.ssim(hr[..., channel], sr[..., channel], self.border) for channel in range(3)]
+        return {
+            "psnr_y": metrics.psnr(hr_y, sr_y, self.border),
+            "ssim_y": metrics.ssim(hr_y, sr_y, self.border),
+            "psnr_rgb": metrics.psnr(hr, sr, self.border),
+            "ssim_rgb": float(np.mean(channels)),
+        }
+
+    def compared(self, sr: np.ndarray) -> np.ndarray:
+        """The SR photo as it is compared, on the scale 0..255: uint8, or float32 if the protocol does not round."""
+        if self.rounding or sr.dtype == np.uint8:
+            return images.as_uint8(sr)
+        return np.clip(np.asarray(sr, np.float32), 0.0, 1.0) * np.float32(255.0)
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("plain", "Y", 4, True, "as they are", "c2m-tf"),
+        Protocol("paper", "Y", 4, True, "padded", "C2-Matching, CVPR 2021, released code"),
+        Protocol("ttsr", "Y", 0, True, "cropped", "TTSR, CVPR 2020, released code"),
+        Protocol("mmagic-rgb", "RGB", 4, False, "as the HR photo", "MMagic, configs of TTSR"),
+    )
+}
+
+
+def protocol_named(name: str) -> Protocol:
+    """The protocol of that name; raises ValueError, naming the choices, if there is none."""
+    if name not in PROTOCOLS:
+        raise ValueError(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
 def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "plain") -> Result:
     """Downsamples a group's HR photo, upscales it again with the group's references and compares.
 
     Args:
-        upscaler: `tiled.TiledUpscaler`.
+        upscaler: TiledUpscaler.
         group: Group; with no references, the LR photo is its own.
-        protocol: "plain" or "paper", see the module.
+        protocol: a name of PROTOCOLS.
 
     Returns:
         Result.
@@ -50,107 +179,20 @@ def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "pla
     Raises:
         ValueError: photos that cannot be read or used (`images.ImageError` is one), unknown protocol.
     """
-    hr = images.crop_to_multiple(_read(group.hr))
-    refs = [_read(path) for path in group.references] or [images.downsample(hr)]
-    height, width = hr.shape[:2]
-    padded = hr
-    if protocol == "paper":
-        refs = [images.crop_to_multiple(ref) for ref in refs]
-        padded, *refs = _padded_to_one_size([hr, *refs])
-    elif protocol != "plain":
-        raise ValueError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
-    lr = images.downsample(padded)
-    sr = images.as_uint8(upscaler.upscale(lr, refs))[:height, :width]
-    bicubic = images.upsample(lr)[:height, :width]
-    return Result(group.name, compare(hr, sr, bicubic), hr, sr, bicubic, refs[0])
-
-
-def compare(hr: np.ndarray, sr: np.ndarray, bicubic: np.ndarray) -> dict[str, float]:
-    """The figures of one photo (see FIGURES); all three uint8 [H,W,3]."""
-    hr_y, sr_y, bicubic_y = metrics.luma(hr), metrics.luma(sr), metrics.luma(bicubic)
-    return {
-        "psnr_y": metrics.psnr(hr_y, sr_y),
-        "ssim_y": metrics.ssim(hr_y, sr_y),
-        "psnr_rgb": metrics.psnr(hr, sr),
-        "bicubic_psnr_y": metrics.psnr(hr_y, bicubic_y),
-        "bicubic_ssim_y": metrics.ssim(hr_y, bicubic_y),
-    }
-
-
-def extremes_sheet(results: list[Result]) -> np.ndarray:
-    """Sheet of the results of largest, middle and smallest gain over bicubic: bicubic, SR, HR and reference in a row each.
-
-    Args:
-        results: at least one.
-
-    Returns:
-        uint8 picture.
-    """
-    ordered = sorted(results, key=lambda result: result.figures["bicubic_psnr_y"] - result.figures["psnr_y"])
-    chosen = {"best": ordered[0], "median": ordered[len(ordered) // 2], "worst": ordered[-1]}
-    rows = []
-    for rank, result in chosen.items():
-        gain = result.figures["psnr_y"] - result.figures["bicubic_psnr_y"]
-        rows.append(
-            [
-                Panel(f"{rank}: {result.name}, bicubic", result.bicubic),
-                Panel(f"C2-Matching {result.figures['psnr_y']:.2f} dB ({gain:+.2f})", result.sr),
-                Panel("HR", result.hr),
-                Panel("reference", result.reference),
-            ]
-        )
-    return sheet(rows)
-
-
-def summary(results: list[tuple[str, dict]], protocol_line: str) -> dict:
-    """The report as it is written to JSON.
-
-    Args:
-        results: list of (name, figures).
-        protocol_line: text that says how the figures were made.
-
-    Returns:
-        {"protocol": ..., "mean": {figure: mean over photos}, "images": [{"name": ..., figures}]}.
-    """
-    mean = {figure: float(np.mean([figures[figure] for _, figures in results])) for figure in FIGURES}
-    listed = [{"name": name, **figures} for name, figures in results]
-    return {"protocol": protocol_line, "mean": mean, "images": listed}
-
-
-def protocol_line(protocol: str, references: str, model: str) -> str:
-    """One sentence that belongs beside every table."""
-    which = {
-        "1": "first reference",
-        "all": "all references",
-        "none": "no reference (the LR photo itself)",
-        "shuffled": "first reference of the next group",
-    }[references]
-    padding = "padded to one size with black before downsampling" if protocol == "paper" else "no padding"
-    return (
-        f"{protocol} protocol, {which}, {padding}; LR by Pillow bicubic /4; 8-bit SR, border {metrics.BORDER} px, "
-        f"Y unrounded BT.601; model {model}"
-    )
-
-
-def table(report: dict) -> list[str]:
-    """The report as lines of text."""
-    lines = [f"{'photo':<16}{'bicubic PSNR':>14}{'SSIM':>8}{'C2M PSNR':>12}{'SSIM':>8}{'gain':>8}{'RGB PSNR':>11}"]
-    rows = [*report["images"], {"name": "mean", **report["mean"]}]
-    for row in rows:
-        gain = row["psnr_y"] - row["bicubic_psnr_y"]
-        lines.append(
-            f"{row['name'][:15]:<16}{row['bicubic_psnr_y']:>14.2f}{row['bicubic_ssim_y']:>8.4f}"
-            f"{row['psnr_y']:>12.2f}{row['ssim_y']:>8.4f}{gain:>+8.2f}{row['psnr_rgb']:>11.2f}"
-        )
-    lines.append(f"PSNR in dB and SSIM on Y. {report['protocol']}")
-    return lines
+    chosen = protocol_named(protocol)
+    case = chosen.case(group)
+    height, width = case.hr.shape[:2]
+    references = case.references or [case.lr]
+    sr = upscaler.upscale(case.lr, references)[:height, :width]
+    figures, bicubic_figures = chosen.figures(case.hr, sr), chosen.figures(case.hr, case.bicubic)
+    return Result(group.name, figures, bicubic_figures, case.hr, images.as_uint8(sr), case.bicubic, references[0])
 
 
 def _read(path):
     return images.as_uint8(images.read(path).rgb)
 
 
-def _padded_to_one_size(photos):
-    height = max(photo.shape[0] for photo in photos)
-    width = max(photo.shape[1] for photo in photos)
-    return [np.pad(photo, ((0, height - photo.shape[0]), (0, width - photo.shape[1]), (0, 0))) for photo in photos]
+def _fitted(photo, height, width):
+    """The photo cropped, or padded with black, at the bottom and right."""
+    photo = photo[:height, :width]
+    return np.pad(photo, ((0, height - photo.shape[0]), (0, width - photo.shape[1]), (0, 0)))

@@ -62,6 +62,7 @@ class TiledUpscaler(ABC):
     """
 
     max_references: int | None = None  # for one photo; None for any number
+    reports_matches = True  # whether `find_matches` can tell; an exported SavedModel cannot
 
     def __init__(self, *, max_memory: int | None = None) -> None:
         if max_memory is None:

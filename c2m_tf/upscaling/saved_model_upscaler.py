@@ -28,6 +28,7 @@ class SavedModelUpscaler(TiledUpscaler):
     """
 
     max_references = 1
+    reports_matches = False
 
     def __init__(self, folder: str | os.PathLike, *, max_memory: int | None = None) -> None:
         import tensorflow as tf

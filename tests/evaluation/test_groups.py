@@ -23,7 +23,6 @@ def test_cufed5(tmp_path):
     assert named(find_groups(tmp_path)) == {"000": ["000_1.png"], "001": ["001_1.png"]}
     assert named(find_groups(tmp_path, "all")) == {"000": ["000_1.png", "000_2.png"], "001": ["001_1.png"]}
     assert named(find_groups(tmp_path, "none")) == {"000": [], "001": []}
-    assert named(find_groups(tmp_path, "shuffled")) == {"000": ["001_1.png"], "001": ["000_1.png"]}
 
 
 def test_wr_sr_and_sun80(tmp_path):
@@ -50,8 +49,6 @@ def test_faults_are_named(tmp_path):
     with pytest.raises(ValueError, match="is not a folder"):
         find_groups(tmp_path / "nowhere")
     photos(tmp_path, "a_0.png", "a_1.png")
-    with pytest.raises(ValueError, match="two groups or more"):
-        find_groups(tmp_path, "shuffled")
     photos(tmp_path, "b_1.png")
     with pytest.raises(ValueError, match="b lacks its HR photo _0"):
         find_groups(tmp_path)

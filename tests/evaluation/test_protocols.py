@@ -1,11 +1,12 @@
-"""The paper's protocol gives the golden picture and the golden figures, from files to numbers."""
+"""Protocols do what they say, and the paper's gives the golden picture and figures, from files to numbers."""
 
 import numpy as np
 import pytest
 from golden_models import golden
 
-from c2m_tf.evaluation import protocols
 from c2m_tf.evaluation.groups import find_groups
+from c2m_tf.evaluation.metrics import luma, psnr
+from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, evaluate_group, protocol_named
 from c2m_tf.photos import images
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 
@@ -21,7 +22,7 @@ def group(tmp_path):
 
 def test_paper_protocol_reproduces_the_golden_picture_and_figures(full, group):
     arrays = golden("padded_protocol")
-    result = protocols.evaluate_group(Upscaler(full), group, protocol="paper")
+    result = evaluate_group(Upscaler(full), group, protocol="paper")
     differing = result.sr.astype(int) - arrays["sr_u8"]
     assert np.abs(differing).max() <= 1  # a value may round to the other side
     assert np.mean(differing != 0) < 1e-3
@@ -31,10 +32,71 @@ def test_paper_protocol_reproduces_the_golden_picture_and_figures(full, group):
 
 
 def test_plain_protocol_neither_pads_nor_crops_the_reference(full, group):
-    result = protocols.evaluate_group(Upscaler(full), group)
+    result = evaluate_group(Upscaler(full), group)
     assert result.sr.shape == (48, 60, 3)
     assert result.reference.shape == golden("padded_protocol")["ref_u8"].shape
     np.testing.assert_array_equal(result.bicubic, images.upsample(images.downsample(result.hr)))
+
+
+def test_each_protocol_treats_sizes_in_its_own_way(tmp_path, rng):
+    images.write(tmp_path / "a_0.png", rng.integers(0, 256, (50, 61, 3), np.uint8))
+    images.write(tmp_path / "a_1.png", rng.integers(1, 256, (39, 70, 3), np.uint8))
+    (group,) = find_groups(tmp_path)
+    cases = {name: protocol.case(group) for name, protocol in PROTOCOLS.items()}
+    assert {name: case.hr.shape for name, case in cases.items()} == dict.fromkeys(PROTOCOLS, (48, 60, 3))
+    assert {name: case.references[0].shape[:2] for name, case in cases.items()} == {
+        "plain": (39, 70),
+        "paper": (48, 68),
+        "ttsr": (36, 68),
+        "mmagic-rgb": (48, 60),
+    }
+    assert {name: case.lr.shape[:2] for name, case in cases.items()} == {
+        "plain": (12, 15),
+        "paper": (12, 17),
+        "ttsr": (12, 15),
+        "mmagic-rgb": (12, 15),
+    }
+    assert (cases["paper"].references[0][36:] == 0).all()
+    assert (cases["mmagic-rgb"].references[0][39:] == 0).all()
+    assert cases["paper"].bicubic.shape == (48, 60, 3)
+
+
+def test_ttsr_leaves_no_border_out_and_paper_four_pixels(rng):
+    hr = rng.integers(0, 256, (40, 44, 3), np.uint8)
+    framed = hr.copy()
+    framed[:4] = 0
+    assert PROTOCOLS["paper"].figures(hr, framed)["psnr_y"] == float("inf")
+    assert PROTOCOLS["ttsr"].figures(hr, framed)["psnr_y"] == psnr(luma(hr), luma(framed), border=0) < 20
+
+
+def test_luma_of_ttsr_is_the_same_to_five_digits(rng):
+    # Its code has 65.738/256, ... where the others have 65.481/255, ...
+    hr, sr = rng.integers(0, 256, (2, 40, 44, 3), np.uint8)
+    theirs = [photo @ np.array([65.738, 129.057, 25.064]) / 256 for photo in (hr.astype(float), sr.astype(float))]
+    error = np.mean(np.square((theirs[0] - theirs[1]) / 255))
+    assert PROTOCOLS["ttsr"].figures(hr, sr)["psnr_y"] == pytest.approx(-10 * np.log10(error), abs=1e-4)
+
+
+def test_mmagic_compares_unrounded_colours(rng):
+    hr = rng.integers(0, 256, (40, 44, 3), np.uint8)
+    close = hr / np.float32(255) + np.float32(0.4 / 255)
+    close[0, 0] = 7.0  # in the border
+    assert PROTOCOLS["plain"].figures(hr, close)["psnr_rgb"] == float("inf")
+    inside = np.clip(hr[4:-4, 4:-4] + 0.4, 0, 255) - hr[4:-4, 4:-4]
+    expected = 10 * np.log10(255**2 / np.mean(np.square(inside)))
+    figures = PROTOCOLS["mmagic-rgb"].figures(hr, close)
+    assert figures["psnr_rgb"] == pytest.approx(expected, abs=1e-3)
+    assert set(figures) == set(FIGURES)
+    assert PROTOCOLS["mmagic-rgb"].judged_by == "psnr_rgb"
+
+
+def test_protocols_tell_what_they_do():
+    assert str(PROTOCOLS["plain"]) == (
+        "plain (c2m-tf): references as they are; SR rounded to 8 bits; a border of 4 px left out; PSNR and SSIM on unrounded "
+        "BT.601 luma"
+    )
+    assert "no border left out" in str(PROTOCOLS["ttsr"])
+    assert "SR clipped but not rounded" in str(PROTOCOLS["mmagic-rgb"])
 
 
 def test_references_are_ordered_by_number(tmp_path):
@@ -44,6 +106,6 @@ def test_references_are_ordered_by_number(tmp_path):
     assert [path.stem for path in group.references] == ["a_1", "a_2", "a_10"]
 
 
-def test_unknown_protocol_is_named(full, group):
-    with pytest.raises(ValueError, match="unknown protocol 'other'; choose one of plain, paper"):
-        protocols.evaluate_group(Upscaler(full), group, protocol="other")
+def test_unknown_protocol_is_named():
+    with pytest.raises(ValueError, match="unknown protocol 'other'; choose one of plain, paper, ttsr, mmagic-rgb"):
+        protocol_named("other")

@@ -69,7 +69,7 @@ def test_every_stage_through_the_command_line(root, tmp_path, monkeypatch, capsy
     model = str(runs["restoration"] / "best.keras")
     assert c2m_tf(["evaluate", "--pairs", f"{root}/data/pairs", "--model", model, "--json", f"{report}"]) == 0
     logged = float(rows(runs["restoration"])[-1]["psnr_y"])
-    assert json.loads(report.read_text())["mean"]["psnr_y"] == pytest.approx(logged, abs=1e-6)
+    assert json.loads(report.read_text())["systems"]["best"]["mean"]["psnr_y"] == pytest.approx(logged, abs=1e-6)
     assert training(["preset", model, "-o", "preset.npz"]) == 0
     with np.load("preset.npz") as stored:
         assert stored["restoration/head_small_0/kernel"].dtype == np.float16

@@ -1,0 +1,76 @@
+"""References that show something else: what a method does with a reference that does not help.
+
+Each group is given the first reference of another group. The next group's is not good enough: folders are often sorted by
+place, so that it shows the same building, and one group's reference can be another's photo. So of the next few groups the one
+is taken whose reference matches the photo least, by the mean match score of small versions of both; a reference that is one of
+the group's own pictures is never taken. Where even that one matches about as well as the group's own reference, it is named.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from c2m_tf.evaluation.groups import Group
+from c2m_tf.photos import images
+from c2m_tf.upscaling.base import TiledUpscaler
+
+CANDIDATES = 8  # groups, the next ones in order of their names
+# Share of the own reference's match score from which a lent reference is suspected to show the same scene. Measured with
+# `light` on eight groups of photos: the least of other places 0.41 to 0.71, another photo of the same church 0.83 to 0.98, the
+# same picture 1.66.
+SUSPECT = 0.8
+_SIDE = 256  # pixels, of the small versions; all have one shape, so that the model is compiled once
+
+MatchScore = Callable[[Path, Path], float]
+
+
+class Lent(NamedTuple):
+    """Groups with lent references, and the names of those whose reference may show the same scene all the same."""
+
+    groups: list[Group]
+    suspect: list[str]
+
+
+def match_score(upscaler: TiledUpscaler) -> MatchScore:
+    """A function of two files, HR photo and reference, that gives the mean match score of their small versions, in [-1, 1]."""
+
+    def score(hr, reference):
+        small, other = (images.bicubic(images.as_uint8(images.read(path).rgb), (_SIDE, _SIDE)) for path in (hr, reference))
+        return float(np.mean(upscaler.find_matches(images.downsample(small), other)[1]))
+
+    return score
+
+
+def lend(groups: list[Group], score: MatchScore) -> Lent:
+    """Gives each group the reference of another.
+
+    Args:
+        groups: at least two, each with at least one reference.
+        score: see `match_score`.
+
+    Raises:
+        ValueError: a single group; or no other group has a reference that is not one of the group's own pictures.
+    """
+    if len(groups) < 2:
+        raise ValueError("references can be shuffled between two groups or more; this folder has one")
+    contents = {path: _digest(path) for group in groups for path in (group.hr, *group.references)}
+    lent, suspect = [], []
+    for position, group in enumerate(groups):
+        own = {contents[path] for path in (group.hr, *group.references)}
+        others = [groups[(position + step) % len(groups)] for step in range(1, len(groups))]
+        candidates = [other.references[0] for other in others if contents[other.references[0]] not in own][:CANDIDATES]
+        if not candidates:
+            raise ValueError(f"group {group.name}: the references of all other groups are its own pictures; add other photos")
+        scores = [score(group.hr, candidate) for candidate in candidates]
+        least = int(np.argmin(scores))
+        if scores[least] >= SUSPECT * score(group.hr, group.references[0]):
+            suspect.append(group.name)
+        lent.append(group._replace(references=[candidates[least]]))
+    return Lent(lent, suspect)
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).digest()

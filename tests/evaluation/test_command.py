@@ -1,0 +1,172 @@
+"""c2m-tf evaluate: models beside results of other systems in one table, files, and bad input in one line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from c2m_tf.cli import main
+from c2m_tf.commands import evaluate as command
+from c2m_tf.evaluation import perceptual, protocols
+from c2m_tf.photos import images
+from c2m_tf.photos.degradations import DEGRADATIONS
+
+
+@pytest.fixture(scope="module")
+def model(light, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "golden.keras"
+    light.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def pairs(tmp_path, rng):
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for group in ("000", "001"):
+        images.write(folder / f"{group}_0.png", rng.random((54, 61, 3)))
+        images.write(folder / f"{group}_1.jpg", rng.random((40, 52, 3)))
+        images.write(folder / f"{group}_2.png", rng.random((20, 24, 3)))
+    return folder
+
+
+@pytest.fixture
+def results(pairs, tmp_path):
+    """Bicubic, as if another system had made it."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for group in ("000", "001"):
+        hr = images.crop_to_multiple(images.as_uint8(images.read(pairs / f"{group}_0.png").rgb))
+        images.write(folder / f"{group}.png", images.upsample(images.downsample(hr)))
+    return folder
+
+
+def evaluate(pairs, *arguments):
+    return main(["evaluate", "--pairs", f"{pairs}", *(str(argument) for argument in arguments)])
+
+
+def fails(code, capsys, sentence):
+    output = capsys.readouterr()
+    assert code == 2
+    assert len(output.err.strip().splitlines()) == 1
+    assert sentence in output.err
+    assert not output.out
+    return True
+
+
+def test_a_model_is_evaluated_by_every_protocol_and_leaves_its_files(pairs, tmp_path, model, capsys):
+    for protocol, references in (("plain", "1"), ("paper", "all"), ("ttsr", "none"), ("mmagic-rgb", "1")):
+        report, folder = tmp_path / "out.json", tmp_path / protocol
+        arguments = ["--protocol", protocol, "--references", references, "--json", report, "--save-images", folder]
+        assert evaluate(pairs, "--model", model, *arguments) == 0
+        written = json.loads(report.read_text())
+        definition = str(protocols.PROTOCOLS[protocol])
+        assert written["protocol"]["definition"] == definition
+        assert f"Protocol {definition}" in capsys.readouterr().out
+        assert list(written["systems"]) == ["bicubic", "golden"]
+        assert {group["name"] for group in written["groups"]} == {"000", "001"}
+        for figure in protocols.FIGURES:
+            values = [group["figures"]["golden"][figure] for group in written["groups"]]
+            assert written["systems"]["golden"]["mean"][figure] == pytest.approx(np.mean(values))
+        assert all((group["fit"] is None) == (references == "none") for group in written["groups"])
+        assert [path.name for path in sorted(folder.iterdir())] == ["000.png", "001.png"]
+        assert images.read(folder / "000.png").rgb.shape == (52, 60, 3)
+
+
+def test_results_of_another_system_need_no_model(pairs, results, tmp_path, capsys):
+    assert evaluate(pairs, "--results", f"theirs={results}", "--json", tmp_path / "out.json") == 0
+    systems = json.loads((tmp_path / "out.json").read_text())["systems"]
+    assert systems["theirs"]["mean"] == systems["bicubic"]["mean"]
+    assert systems["theirs"]["interval"]["gain"] == [0.0, 0.0]
+    assert "theirs" in capsys.readouterr().out
+
+
+def test_two_models_and_results_stand_in_one_table_and_on_one_sheet(pairs, results, tmp_path, model):
+    arguments = ["--results", f"theirs={results}", "--model", model, "--model", "light", "--measures", "flip"]
+    outputs = ["--json", tmp_path / "out.json", "--sheet", tmp_path / "sheet.png", "--save-images", tmp_path / "sr"]
+    assert evaluate(pairs, *arguments, *outputs) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert list(report["systems"]) == ["bicubic", "golden", "light", "theirs"]
+    assert 0 < report["systems"]["light"]["mean"]["flip"] < 1
+    assert sorted(path.relative_to(tmp_path / "sr").as_posix() for path in (tmp_path / "sr").glob("*/*")) == [
+        "golden/000.png",
+        "golden/001.png",
+        "light/000.png",
+        "light/001.png",
+    ]
+    assert images.read(tmp_path / "sheet.png").rgb.std() > 0.05
+
+
+def test_missing_results_are_named_and_the_exit_code_says_so(pairs, results, capsys):
+    (results / "001.png").rename(results / "201.png")
+    assert evaluate(pairs, "--results", f"theirs={results}") == 1
+    output = capsys.readouterr()
+    assert "results theirs lack 001; left out for all systems" in output.err
+    assert "results theirs hold 201.png, which no group is named after" in output.err
+    assert "Mean over 1 group;" in output.out
+
+
+def test_a_degradation_makes_the_photos_worse_and_is_written_down(pairs, tmp_path):
+    means = {}
+    for name in ("bicubic", "noise20"):
+        arguments = ["--degradation", name, "--results", f"theirs={tmp_path}/results", "--json", tmp_path / "out.json"]
+        (tmp_path / "results").mkdir(exist_ok=True)
+        images.write(tmp_path / "results/000.png", np.full((52, 60, 3), 90, np.uint8))
+        assert evaluate(pairs, *arguments) == 1  # group 001 is missing
+        report = json.loads((tmp_path / "out.json").read_text())
+        means[name] = report["systems"]["bicubic"]["mean"]["psnr_y"]
+    assert means["noise20"] < means["bicubic"] - 0.1
+    assert report["protocol"]["degradation"] == "Pillow bicubic to a quarter, Gaussian noise of 20 grey levels"
+
+
+def test_shuffled_references_are_those_of_other_groups(pairs, tmp_path, model):
+    assert evaluate(pairs, "--references", "shuffled", "--model", model, "--json", tmp_path / "out.json") == 0
+    groups = json.loads((tmp_path / "out.json").read_text())["groups"]
+    assert {group["name"]: group["references"] for group in groups} == {"000": ["001_1.jpg"], "001": ["000_1.jpg"]}
+
+
+def test_bad_input_is_one_line(pairs, results, tmp_path, model, capsys):
+    assert fails(evaluate(tmp_path / "no", "--model", model), capsys, "is not a folder")
+    assert fails(evaluate(tmp_path, "--model", model), capsys, "holds no pairs")
+    theirs = ["--results", f"theirs={results}"]
+    assert fails(evaluate(pairs, "--results", f"theirs={tmp_path}/none"), capsys, "is not a folder")
+    assert fails(evaluate(pairs, "--results", f"theirs={pairs}"), capsys, "is the folder of the photos themselves")
+    assert fails(evaluate(pairs, *theirs, *theirs), capsys, "two systems are called theirs")
+    assert fails(evaluate(pairs, "--model", model, "--model", model), capsys, "is given twice")
+    assert fails(evaluate(pairs, "--degradation", "jpeg0"), capsys, "JPEG quality 0 is out of range")
+    assert fails(evaluate(pairs, "--degradation", "fog"), capsys, "unknown degradation 'fog'; choose one of bicubic")
+    assert fails(evaluate(pairs, *theirs, "--references", "shuffled"), capsys, "needs a model that reports its matches")
+    images.write(pairs / "007_0.png", np.zeros((40, 40, 3), np.uint8))
+    assert fails(evaluate(pairs, "--model", model), capsys, "007 lacks")
+
+
+def test_outputs_that_are_inputs_are_refused(pairs, results, capsys):
+    theirs = ["--results", f"theirs={results}"]
+    before = {path: path.read_bytes() for folder in (pairs, results) for path in folder.iterdir()}
+    assert fails(evaluate(pairs, *theirs, "--sheet", results / "000.png"), capsys, "is an input")
+    assert fails(evaluate(pairs, *theirs, "--json", pairs / "000_0.png"), capsys, "is an input")
+    assert fails(evaluate(pairs, *theirs, "--model", "light", "--save-images", results), capsys, "is an input")
+    assert fails(evaluate(pairs, *theirs, "--sheet", "a.png", "--json", "a.png"), capsys, "another result")
+    assert {path: path.read_bytes() for folder in (pairs, results) for path in folder.iterdir()} == before
+
+
+def test_models_are_called_by_what_tells_them_apart():
+    assert command.model_names(["light", "runs/a/best.keras"]) == ["light", "best"]
+    assert command.model_names(["runs/a/best.keras", "runs/b/best.keras"]) == ["a/best", "b/best"]
+    assert command.model_names(["models/c2m"]) == ["c2m"]
+    with pytest.raises(ValueError, match="light is given twice"):
+        command.model_names(["light", "light"])
+
+
+def test_the_choices_of_the_command_are_those_that_exist():
+    assert tuple(protocols.PROTOCOLS) == command.PROTOCOLS
+    assert perceptual.MEASURES == command.MEASURES
+
+
+def test_the_page_on_evaluation_has_every_degradation_as_it_is():
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    for name, degradation in DEGRADATIONS.items():
+        assert f"| `{name}` | {degradation}" in page
+    for protocol in protocols.PROTOCOLS:
+        assert f"| `{protocol}` |" in page
