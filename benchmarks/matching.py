@@ -78,7 +78,7 @@ def main() -> None:
     for worker in workers:
         print(f"{worker.name:<14}{worker.median('match'):>9.3f}{worker.median('mebibytes'):>7.0f}")
         worker.stop()
-    print(f"{published.median('match') / ours.median('match'):.1f} times as fast; {agree:.4%} of the indices agree")
+    print(f"{published.median('match') / ours.median('match'):.1f}x as fast; {agree:.4%} of the indices agree")
     print(f"125x83 cells of 256 numbers, median of {options.rounds} rounds; {machine()}")
 
 

@@ -114,8 +114,8 @@ def main() -> None:
         for form, (make, *kind) in forms.items():
             layer = layer_of(channels, scale, *kind)
             runner = converted(layer, make(layer), side, channels).get_signature_runner("run")
-            wanted = {key: inputs[key] for key in runner.get_input_details()}
-            runs[form] = lambda runner=runner, wanted=wanted: runner(**wanted)
+            needed = {key: inputs[key] for key in runner.get_input_details()}
+            runs[form] = lambda runner=runner, needed=needed: runner(**needed)
         times = {form: [] for form in runs}
         for _ in range(options.rounds + 1):
             for form, run in runs.items():

@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py --plot docs/scaling.png
 
-Each size runs in a process of its own, whose peak memory is what the system says. Photos are repetitions of a real one, because
+Each size runs in a process of its own, whose peak memory the system reports. Photos are repetitions of a real one, because
 neither time nor memory depends on what they show.
 """
 
@@ -37,7 +37,7 @@ def work(size: str, model: str) -> None:
     upscaler = Upscaler(load_model(model))
     lr, ref = photo(width, height), photo(4 * width, 4 * height)
     plan = upscaler.plan(lr.shape, [ref.shape])
-    # Tracing is done once in a process, however many photos follow: let a small photo pay for it.
+    # Tracing is done once per process: a small photo pays for it.
     small = Upscaler(upscaler.model, search=plan.search)
     small.upscale(lr[:40, :48], ref[:160, :192])
     small.upscale(lr[:44, :40], ref[:180, :160])
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--model", default="light")
     parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="WIDTHxHEIGHT", help="of the LR photo")
     parser.add_argument("--plot", metavar="FILE.png")
-    parser.add_argument("--worker", metavar="SIZE", help="what each process is started with")
+    parser.add_argument("--worker", metavar="SIZE", help="argument of each worker process")
     options = parser.parse_args()
     if options.worker:
         work(options.worker, options.model)

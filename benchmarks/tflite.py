@@ -44,13 +44,13 @@ def main() -> None:
     parser.add_argument("--pairs", metavar="FOLDER", help="as of c2m-tf evaluate; without it PSNR and SSIM are left out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--worker", nargs=2, metavar=("FILE.tflite", "SIGNATURE"), help="what each process is started with")
+    parser.add_argument("--worker", nargs=2, metavar=("FILE.tflite", "SIGNATURE"), help="arguments of each worker process")
     options = parser.parse_args()
     if options.worker:
         work(*options.worker, options.threads)
         return
     if not options.files:
-        parser.error("give one .tflite file at least")
+        parser.error("give at least one .tflite file")
     command = [__file__, "--threads", str(options.threads), "--worker"]
     workers = {
         file: {name: Worker(f"{file} {name}", [*command, file, name]) for name in ("upscale", "locate")}
@@ -71,7 +71,7 @@ def main() -> None:
             f"{tile:>8.3f}{first / tile:>7.2f}{locate:>10.3f}{memory:>10.0f}",
             flush=True,
         )
-    print(f"ratio: the first file's time over this one's; median of {options.rounds} rounds; {machine()}")
+    print(f"ratio: speed-up over the first file; median of {options.rounds} rounds; {machine()}")
 
 
 if __name__ == "__main__":

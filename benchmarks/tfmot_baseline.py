@@ -3,10 +3,10 @@
     pip install ".[tflite,tfmot]"
     python benchmarks/tfmot_baseline.py
 
-Both start from the same float network, made of the restoration network's body: first convolution, residual blocks, one tail
-that doubles the size, last convolutions, bilinear skip. It is trained for a short while on photos of scikit-image, quantized,
-trained on for as many steps in either way, converted to int8 and run by LiteRT on a photo that it has not seen. The legacy
-library changes Keras for its whole process, so it works in one of its own.
+Both start from the same float network, made of the restoration network's body: first convolution, residual blocks, one 2x
+upsampling, last convolutions, bilinear skip. It is trained briefly on photos of scikit-image, quantized and trained further for
+the same number of steps in both ways, converted to int8 and run by LiteRT on a photo that was not trained on. The legacy
+library replaces Keras for its whole process, so it runs in a process of its own.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def train(model: Any, optimizer: Any, steps: int, seed: int) -> None:
 
 
 def to_tflite(call: Callable, variables: list, optimizations: Sequence = ("DEFAULT",)) -> bytes:
-    """A file of a function of one photo [1,TILE,TILE,3]; int8 where the function rounds, unless told otherwise."""
+    """A file of a function of one photo [1,TILE,TILE,3]; int8 where the function rounds, by default."""
     import tensorflow as tf
 
     module = tf.Module()
@@ -146,7 +146,7 @@ def tfmot(folder: str, steps: int) -> None:
 
 
 def seed_ranges(model: Any, network: Any, keras: Any) -> None:
-    """Sets each range of the legacy library's model to what the float network's activation reaches on training patches."""
+    """Sets each range of the legacy library's model to the range of the float network's activation on training patches."""
     names = [layer.name for layer in network.layers]
     seen = keras.Model(network.inputs, [layer.output for layer in network.layers])
     values = [seen(lr, training=False) for lr, _ in batches(8, seed=1)]
@@ -233,9 +233,9 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--float-steps", type=int, default=400)
-    parser.add_argument("--steps", type=int, default=150, help="of quantization-aware training, in either way")
+    parser.add_argument("--steps", type=int, default=150, help="of quantization-aware training, in both ways")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--side", choices=("ours", "tfmot"), help="what each process is started with")
+    parser.add_argument("--side", choices=("ours", "tfmot"), help="argument of each worker process")
     parser.add_argument("--folder")
     options = parser.parse_args()
     if options.side == "ours":
@@ -256,7 +256,7 @@ def main() -> None:
         for name in ("float32", "calibration alone", "this project", "library", "library, ranges seeded"):
             row = measured(Path(f"{folder}/{name}.tflite"), options.rounds)
             print(f"{name:<26}{row['psnr']:>8.2f} dB{1000 * row['seconds']:>8.1f} ms{row['bytes'] / 1e3:>8.0f} kB", flush=True)
-    print(f"{options.steps} steps of {BATCH} patches in either way; {machine()}")
+    print(f"{options.steps} steps of {BATCH} patches in both ways; {machine()}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Timing side by side: workers in processes of their own, asked in turn, so that a drifting machine slows all alike.
+"""Timing side by side: workers in processes of their own that run in turn, so that changes of the machine affect all equally.
 
 A worker is a script that loads what it needs, prints "ready", and then, for every line it reads, does its work once
-and prints one JSON object of seconds by part. Ratios between workers asked in one run are what counts; seconds depend
+and prints one JSON object of seconds by part. Compare ratios between workers of one run; seconds depend
 on the machine.
 """
 
@@ -19,7 +19,7 @@ THREADS = 2
 
 
 class Worker:
-    """A process that does one thing each time it is asked.
+    """A process that runs one measurement per request.
 
     Args:
         name: for the table.
@@ -46,7 +46,7 @@ class Worker:
         self._answer("ready")
 
     def ask(self) -> dict[str, float]:
-        """Has the work done once; returns seconds by part."""
+        """Requests one measurement; returns seconds by part."""
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
         answer = json.loads(self._answer("{"))

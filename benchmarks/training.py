@@ -1,4 +1,4 @@
-"""Training throughput: patches a second by stage and precision, and where the time of a step goes.
+"""Training throughput: patches per second by stage and precision, and where the time of a step goes.
 
     python benchmarks/training.py --stage restoration --photos DIR
     python benchmarks/training.py --stage teacher --photos DIR --precision mixed_bfloat16
@@ -136,7 +136,7 @@ def main() -> None:
     from c2m_tf.training.sources import SinglePhotos
 
     photos = [SinglePhotos(options.photos)]
-    print(f"{'stage':<20}{'precision':<16}{'patches/s':>10}  milliseconds a patch by part")
+    print(f"{'stage':<20}{'precision':<16}{'patches/s':>10}  milliseconds per patch by part")
     for stage in options.stage:
         matching = stage in ("teacher", "student")
         measure = matching_parts if matching else restoration_parts
@@ -148,8 +148,8 @@ def main() -> None:
             parts = measure(stage, precision, data, options.rounds)
             step = parts.pop("step")
             parts["rest"] = step - sum(value for name, value in parts.items() if name != "data")
-            told = "  ".join(f"{name} {1000 * value / options.batch:.0f}" for name, value in parts.items())
-            print(f"{stage:<20}{precision:<16}{options.batch / step:>10.2f}  {told}", flush=True)
+            parts_text = "  ".join(f"{name} {1000 * value / options.batch:.0f}" for name, value in parts.items())
+            print(f"{stage:<20}{precision:<16}{options.batch / step:>10.2f}  {parts_text}", flush=True)
     print(
         f"light network, batch {options.batch}, LR {options.lr_size}x{options.lr_size} (matching: 160x160 photos); {machine()}"
     )

@@ -3,7 +3,7 @@
     python benchmarks/upscale.py              the table (PyTorch's row needs the extra torch)
     python benchmarks/upscale.py --memory     peak memory over photo sizes, for the estimate in c2m_tf/upscaling/plans.py
 
-Every row is a process of its own, 2 threads, asked in turn. Weights are the golden ones, which move every sampling point off
+Every row is a process of its own, 2 threads; rows run in turn. Weights are the golden ones, which move every sampling point off
 the pixel grid, as trained weights do. Peak memory is the largest resident size of a process that upscales once.
 """
 

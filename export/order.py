@@ -1,7 +1,7 @@
-"""Doing one thing after another in LiteRT.
+"""Forces sequential execution in LiteRT by a false data dependency.
 
-Its delegates run everything that is ready in one go, whatever order a file lists it in: of work that was cut into blocks they
-would first begin every block, holding all their results, and then end every block. A block whose input depends on the result of
+LiteRT's delegates start every operation whose inputs are ready, whatever the order in the file. Of work that is divided into
+blocks they would start all blocks at once and hold all their intermediate results. A block whose input depends on the result of
 the block before it has to wait.
 """
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import tensorflow as tf
 
-_BELOW = 1000.0  # what is waited for lies within (-1000, 1000), and so does every value that waits
+_BELOW = 1000.0  # bound of the magnitude of `previous` and of the values
 
 
 def after(values: Any, previous: Any | None) -> Any:
-    """The values themselves, to be had only once `previous` is computed.
+    """The unchanged values, available only once `previous` is computed.
 
     Args:
-        values: float tensor with values from -1000 on, or int32 tensor with values from 0 on.
-        previous: float tensor, finite, whose first value is looked at; None to wait for nothing.
+        values: float tensor with values of at least -1000, or int32 tensor with values of at least 0.
+        previous: float tensor, finite, whose first value is read; None for no dependency.
 
     Returns:
-        `values`, as the larger of themselves and a number below all of them that is made of `previous`.
+        `values`, computed as their maximum with a number below all of them that is derived from `previous`.
     """
     if previous is None:
         return values

@@ -1,15 +1,15 @@
-"""Dynamic aggregation in the form that TFLite is quick at.
+"""Dynamic aggregation in a form that is fast in TFLite.
 
-What costs time on a phone is not arithmetic but moving rows about and running over tensors once for each operation. So sampling
+On a phone the time goes into moving rows and into reading whole tensors once per operation, not into arithmetic. So sampling
 
-- adds up row numbers in integers, from one number for each cell and tap;
-- gathers whole pixels where there are no residual offsets, and where there are, the four corners of a sample as one row;
-- brings masks and weights to the width of what they multiply by a 1x1 convolution with ones, and leaves summing the corners to
+- computes row indices in integers, from one index per cell and tap;
+- gathers whole pixels without residual offsets, and the four corners of a sample as one row with them;
+- expands masks and weights to the width of what they multiply by a 1x1 convolution with ones, and sums the corners within
   the product with the kernel, so that everything after the gathering can run in int8;
-- goes by strips of rows, which keeps tensors in the cache; they are written out one after the other, for `ops.map` would
-  leave its whole result in the file as a constant of zeros, and each waits for the one before it (`order.after`).
+- works in strips of rows, which keeps tensors in the cache. The strips are unrolled, because `ops.map` would leave its whole
+  result in the file as a constant of zeros, and each depends on the one before it (`order.after`).
 
-Sampling positions, and their fractions, stay float32: rounded to 256 values they would ruin the picture.
+Sampling positions and their fractions stay float32: 256 values would be too coarse.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ _SHARE = (0.0, 255 / 256)
 
 @keras.saving.register_keras_serializable("c2m_tf.export")
 class PhoneAggregation(DynamicAggregation):
-    """`DynamicAggregation` for references that are at least four times as large as the LR photo, each way.
+    """`DynamicAggregation` for references that are at least four times as high and as wide as the LR photo.
 
     Args:
         quantized: whether activations and kernels are rounded (`fake_quantization`).
@@ -90,14 +90,14 @@ class PhoneAggregation(DynamicAggregation):
         return tf.nn.conv2d(columns, kernel, 1, "VALID") + ops.convert_to_tensor(self.deform_conv.bias)
 
     def _spread(self, shares, ones):
-        """Shares [1,rows,w,K] brought to the width of what they multiply by a 1x1 convolution with ones [1,1,K,width]."""
+        """Shares [1,rows,w,K] expanded to the width of what they multiply by a 1x1 convolution with ones [1,1,K,width]."""
         if self.quantized:
             limits = np.ones(ones.shape[-1], np.float32)
             ones = tf.quantization.fake_quant_with_min_max_vars_per_channel(ones, -limits, limits, narrow_range=True)
         return self._rounded("spread", tf.nn.conv2d(shares, ones, 1, "VALID"))
 
     def _columns_kernel(self):
-        """The kernel [1,1,K,channels] in the order of the columns; rounded last, as the converter wants it."""
+        """The kernel [1,1,K,channels] in the order of the columns; rounded last, as the converter expects it."""
         kernel = ops.convert_to_tensor(self.deform_conv.kernel) if self.constant_kernel is None else self.constant_kernel
         if self.constant_kernel is None:
             kernel = self._in_order_of_columns(kernel)
@@ -113,7 +113,7 @@ class PhoneAggregation(DynamicAggregation):
         return ops.reshape(kernel, (1, 1, -1, channels))
 
     def hold_kernel(self) -> None:
-        """Makes the deformable convolution's kernel a constant: the converter rounds no kernel that it would have to build."""
+        """Makes the deformable convolution's kernel a constant: the converter does not quantize kernels that are computed."""
         self.constant_kernel = self._in_order_of_columns(ops.convert_to_tensor(self.deform_conv.kernel)).numpy()
 
     def _at_pixels(self, reference, cells, mask, rows):
@@ -190,7 +190,7 @@ class PhoneAggregation(DynamicAggregation):
         return ops.reshape(rows + (right * within)[:, None], (batch * height * self.scale, width * self.scale, TAPS))
 
     def _mask_to_channels(self):
-        """Ones [1,1,72,9*C] that bring the mask of group g and tap k to all channels of that group and tap."""
+        """Ones [1,1,72,9*C] that copy the mask of group g and tap k to all channels of that group and tap."""
         size = self.channels // DEFORMABLE_GROUPS
         ones = np.zeros((DEFORMABLE_GROUPS, TAPS, TAPS, DEFORMABLE_GROUPS, size), np.float32)
         for group in range(DEFORMABLE_GROUPS):

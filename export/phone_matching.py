@@ -1,6 +1,6 @@
-"""Matching (`c2m_tf.network.matching.match`) in the form that TFLite is quick at, for sizes known beforehand.
+"""Matching (`c2m_tf.network.matching.match`) in a form that is fast in TFLite, for sizes known beforehand.
 
-The same sums, laid out so that convolutions do them in one pass where slices and additions would take six:
+The same sums, in a layout in which convolutions compute them in one pass instead of six of slices and additions:
 
     correlation   [reference cells q, LR columns x, LR rows y] by one matrix product for a block of LR rows
     along x       in rows of w+1 numbers a step to (q+1, x+1) leads straight down, so a 3x1 depthwise convolution with ones sums
@@ -19,7 +19,7 @@ from c2m_tf.network.matching import unit
 
 from .order import after
 
-BLOCK_BYTES = 48 * 2**20  # of one block's correlations; about four such are alive at once
+BLOCK_BYTES = 48 * 2**20  # of one block's correlations; about four of them are in memory at once
 _INVALID = -100.0  # a correlation with a cell that must not be matched; patch scores lie within [-9, 9]
 
 
@@ -51,7 +51,7 @@ def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
         place, score = _best(_patch_scores(correlation, width, count, pitch, rows), pitch)
         places.append(place)
         scores.append(score)
-    # Sums along x are anchored in the middle, so those of the first and of the last column lack a neighbour.
+    # Sums along x are anchored in the middle, so the first and the last column lack a neighbour.
     places, scores = (tf.concat(parts, axis=0)[None, :, 1:-1] for parts in (places, scores))
     return places, scores / (PATCH * PATCH)
 

@@ -1,4 +1,4 @@
-"""C2Matching as it goes into a TFLite file: `PhoneAggregation` for `DynamicAggregation`, and rounding where int8 is wanted."""
+"""C2Matching as it goes into a TFLite file: `PhoneAggregation` for `DynamicAggregation`, and rounding for int8."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ _PIXELS = (0.0, 1.0)
 class PhoneNetwork(C2Matching):
     """A C2Matching model with the same weights, in the form that a TFLite file holds.
 
-    References must be at least four times as large as the LR photo, each way.
+    References must be at least four times as high and as wide as the LR photo.
 
     Args:
         network: C2Matching of variant "light" or "light-integer", float32.
@@ -58,13 +58,13 @@ class PhoneNetwork(C2Matching):
                 layer.limit.assign(kernel_limit(layer.deform_conv.kernel.numpy()))
 
     def hold_kernels(self) -> None:
-        """Makes the kernels that are rearranged constants, as the converter wants them; the network is then for export only."""
+        """Makes the kernels that are rearranged constants, as the converter expects; the network is then for export only."""
         for layer in self._flatten_layers():
             if isinstance(layer, PhoneAggregation):
                 layer.hold_kernel()
 
     def locate(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-        """Matches of a small photo in a small reference: what `matching.match` gives.
+        """Matches of a small photo in a small reference, as of `matching.match`.
 
         Args:
             lr: [1,h,w,3] in [0, 1].
@@ -91,7 +91,7 @@ class PhoneNetwork(C2Matching):
 
 
 def _clone(part, quantized):
-    """A functional model with the same weights, its layers exchanged for those of phones."""
+    """A functional model with the same weights, its layers replaced by those for phones."""
 
     def exchanged(layer):
         config = layer.get_config()

@@ -14,7 +14,7 @@ REF_THUMB = 384
 
 
 def check_arguments(path: str | os.PathLike, precision: str, tile: int, window: int) -> None:
-    """Raises ValueError if `export_tflite` could not do with these."""
+    """Raises ValueError if `export_tflite` cannot use these."""
     path = Path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"{path}: the result is a TFLite file; name it {path.with_suffix('.tflite').name}")

@@ -1,6 +1,6 @@
-"""Encoded photos inside a TensorFlow graph: headers checked before anything is decoded, errors in words.
+"""Encoded photos inside a TensorFlow graph: PNG and JPEG, headers checked before anything is decoded.
 
-PNG and JPEG. What is wrong raises InvalidArgumentError with a sentence; no photo larger than the limit is ever decoded.
+Invalid input raises InvalidArgumentError with a readable message; no photo larger than the limit is ever decoded.
 """
 
 import tensorflow as tf
@@ -13,20 +13,20 @@ _PNG_HEADER_BYTES = 33  # signature, and the IHDR chunk whole
 _PNG_COLOURS = {2: "RGB", 3: "palette", 6: "RGB with alpha"}
 
 
-def decode(encoded: tf.Tensor, what: str, least: int, max_pixels: int) -> tf.Tensor:
+def decode(encoded: tf.Tensor, what: str, minimum: int, max_pixels: int) -> tf.Tensor:
     """A photo from its file's bytes.
 
     Args:
         encoded: string scalar, a PNG or JPEG file.
         what: name of the input, for errors.
-        least: pixels that height and width must have at least.
+        minimum: smallest height and width in pixels.
         max_pixels: refuse larger photos by their header.
 
     Returns:
         uint8 [H,W,3].
 
     Raises (when the graph runs):
-        InvalidArgumentError: neither PNG nor JPEG, damaged, not of three colours, too small or too large.
+        InvalidArgumentError: neither PNG nor JPEG, damaged, not RGB, too small or too large.
     """
     is_png = tf.strings.substr(encoded, 0, len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
     is_jpeg = tf.strings.substr(encoded, 0, len(_JPEG_SIGNATURE)) == _JPEG_SIGNATURE
@@ -36,9 +36,10 @@ def decode(encoded: tf.Tensor, what: str, least: int, max_pixels: int) -> tf.Ten
     height, width, channels = header[0], header[1], header[2]
     pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
     checks = [
-        tf.debugging.Assert(channels >= 3, [f"{what} has one channel; an RGB photo is wanted"]),
+        tf.debugging.Assert(channels >= 3, [f"{what} has one channel; an RGB photo is expected"]),
         tf.debugging.Assert(
-            (height >= least) & (width >= least), [f"{what} is too small, at least {least}x{least} pixels are wanted:", header]
+            (height >= minimum) & (width >= minimum),
+            [f"{what} is too small, at least {minimum}x{minimum} pixels are needed:", header],
         ),
         tf.debugging.Assert(pixels <= max_pixels, [f"{what} is too large, the limit is {max_pixels} pixels:", header]),
     ]
@@ -68,5 +69,5 @@ def _png_header(encoded, what):
 
 
 def _jpeg_header(encoded):
-    """int32 [height, width, channels] of a JPEG file; TensorFlow says what is wrong with it."""
+    """int32 [height, width, channels] of a JPEG file; TensorFlow's own message names a fault."""
     return tf.image.extract_jpeg_shape(encoded)

@@ -1,10 +1,10 @@
-"""Quantization-aware training of the light networks: calibration, then training with the rounding in place.
+"""Quantization-aware training of the light networks: calibration, then training with rounded numbers.
 
-    calibration   the float network looks at training patches; the range of each activation is what it meets there
-    training      L1 on the SR photo through `fit`; restoration network and reference encoder learn to live with the rounding.
-                  The extractors only feed a hard choice, which passes no gradient on, and stay as calibrated.
+    calibration   the float network runs on training patches; the range of each activation is the one observed there
+    training      L1 on the SR photo through `fit`; restoration network and reference encoder adapt to the rounding.
+                  The best match passes no gradient to the extractors, so they stay as calibrated.
 
-A run has a folder (`training.runs`): stopped, by signal or crash, the same command goes on.
+A run has a folder (`training.runs`): after a signal or a crash the same command resumes it.
 """
 
 import dataclasses
@@ -46,9 +46,9 @@ class QuantizationConfig:
         model: preset or .keras file of a light network, trained.
         data: folders of training photos (`c2m_tf.training.sources.source_of`).
         iterations: 0 for calibration alone, post-training quantization.
-        calibration_patches: training patches that ranges are taken from.
+        calibration_patches: training patches that the ranges are observed on.
         batch_size, lr_size, ref_size: patches a batch, and their sides in pixels.
-        learning_rate: of Adam, falling to 0 by a cosine.
+        learning_rate: of Adam, with cosine decay to 0.
         average: momentum of the average of weights that is the result.
         seed: of the batches.
         save_every, log_every: iterations between checkpoints and lines of the log.
@@ -73,7 +73,7 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
 
     Args:
         config: QuantizationConfig.
-        folder: run folder; a run of the same config that stands there goes on.
+        folder: run folder; a run of the same config in it is resumed.
 
     Returns:
         PhoneNetwork, quantized. The folder holds its weights as quantized.npz (`load_quantized`).
@@ -114,8 +114,8 @@ def calibrate(network: PhoneNetwork, photos: Sequence[Any], patches: int, seed: 
 
     Args:
         network: PhoneNetwork, quantized.
-        photos: sources, drawn from evenly.
-        patches: how many are looked at.
+        photos: sources, drawn from with equal probability.
+        patches: number of patches.
         seed: of the patches; the same seed gives the same ranges.
     """
     network.fit_kernel_limits()
@@ -128,7 +128,7 @@ def calibrate(network: PhoneNetwork, photos: Sequence[Any], patches: int, seed: 
 
 
 def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
-    """Writes weights and ranges of a quantized network to an .npz file, kernels as the int8 numbers that they round to."""
+    """Writes weights and ranges of a quantized network to an .npz file, kernels as int8 numbers."""
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _named_variables(network)}
     for name in [name for name in arrays if name.endswith("kernel")]:
         step = arrays[_limit_of(name, arrays)] / INT8_STEPS
@@ -154,7 +154,7 @@ def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
 
 
 def quantized_preset(name: str) -> Path:
-    """The .npz file of a quantized network: that of a preset, or the file that the name is.
+    """The .npz file of a quantized network: that of a preset, or a file of that name.
 
     Raises:
         ValueError: there is none.

@@ -3,8 +3,8 @@
     serving_default(lr_image: string [], ref_image: string []) -> sr_image: string []     PNG or JPEG in, PNG out
     upscale(lr: float32 [1,h,w,3], ref: float32 [1,H,W,3]) -> sr: float32 [1,4h,4w,3]     RGB in [0, 1], any size
 
-The search is exact and the photo is restored at once (`c2m_tf.upscaling` has windows and tiles), so the limits on pixels,
-checked inside the graph before a photo is decoded, are what bounds memory.
+The search is exact and the photo is restored at once (`c2m_tf.upscaling` has windows and tiles), so memory is
+bounded by the limits on pixels, which are checked inside the graph before a photo is decoded.
 """
 
 import os
@@ -30,7 +30,7 @@ def export_saved_model(
     max_lr_pixels: int = MAX_LR_PIXELS,
     max_ref_pixels: int = MAX_REF_PIXELS,
 ) -> Path:
-    """Writes FOLDER/N, N one more than the largest version there, 1 at first.
+    """Writes FOLDER/N, where N is one more than the largest version there, or 1.
 
     Args:
         model: C2Matching.
@@ -80,13 +80,16 @@ class _Module(tf.Module):
     def upscale(self, lr, ref):
         checks = []
         for what, photo in (("lr", lr), ("ref", ref)):
-            least, most = self._limits[what]
+            minimum, maximum = self._limits[what]
             size = tf.shape(photo)[1:3]
             checks += [
                 tf.debugging.Assert(
-                    tf.reduce_all(size >= least), [f"{what} is too small, at least {least}x{least} pixels are wanted:", size]
+                    tf.reduce_all(size >= minimum),
+                    [f"{what} is too small, at least {minimum}x{minimum} pixels are needed:", size],
                 ),
-                tf.debugging.Assert(tf.reduce_prod(size) <= most, [f"{what} is too large, the limit is {most} pixels:", size]),
+                tf.debugging.Assert(
+                    tf.reduce_prod(size) <= maximum, [f"{what} is too large, the limit is {maximum} pixels:", size]
+                ),
                 tf.debugging.Assert(
                     tf.reduce_all((photo >= -1e-3) & (photo <= 1.0 + 1e-3)), [f"{what} has values outside [0, 1]"]
                 ),

@@ -3,11 +3,11 @@
     locate(lr_thumb [1,96,96,3], ref_thumb [1,384,384,3]) -> matches int32 [1,94,94,2] (y, x), score float32 [1,94,94]
     upscale(lr_tile [1,t,t,3], ref_window [1,W,W,3]) -> sr [1,4t,4t,3]
 
-All float32 in [0, 1]. `locate` takes small versions of the two photos, made smaller by one factor and padded to these sizes,
-and says which cell of 4x4 reference pixels shows the 3x3 neighbourhood of each LR pixel; `upscale` takes tiles and windows,
+All float32 in [0, 1]. `locate` takes small versions of the two photos, downsampled by one factor and padded to these sizes,
+and gives the cell of 4x4 reference pixels that shows the 3x3 neighbourhood of each LR pixel; `upscale` takes tiles and windows,
 which `c2m_tf.upscaling.windows` chooses from those matches. Bicubic upsampling, matching and sampling are inside the graph.
-Sizes are fixed, because the converter cannot lower matching for sizes that it does not know. Beside the file stands a .json
-with what an app has to know.
+Sizes are fixed, because the converter cannot lower matching for sizes that it does not know. A .json file beside it describes
+the model for an app.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def export_tflite(
         window: side of the reference's windows in pixels, a multiple of 4, at least 4 tiles.
 
     Returns:
-        What the .json says.
+        The content of the .json.
 
     Raises:
         ValueError: unknown precision, sizes that do not fit together, a path that cannot be written or is not named .tflite.
@@ -65,7 +65,7 @@ def export_tflite(
 
 
 def write_description(path: str | os.PathLike, described: dict) -> None:
-    """Writes the .json that stands beside a .tflite file."""
+    """Writes the .json beside a .tflite file."""
     text = json.dumps(described, indent=2).encode()
     write_atomically(Path(path).with_suffix(".json"), lambda file: file.write(text))
 

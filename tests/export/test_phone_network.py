@@ -53,12 +53,12 @@ def test_matching_for_phones_equals_matching(sizes, levels, block, seed):
         places, scores = phone_matching.match(lr, ref)
     finally:
         phone_matching.BLOCK_BYTES = before
-    wanted_places, wanted_scores = match(lr, ref)
-    np.testing.assert_allclose(scores, wanted_scores, atol=1e-5)
+    expected_places, expected_scores = match(lr, ref)
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
     # Sums are added up in another order, so among patches that fit equally well another may be taken.
-    differ = (np.asarray(places) != np.asarray(wanted_places)).any(axis=-1)
+    differ = (np.asarray(places) != np.asarray(expected_places)).any(axis=-1)
     for _, y, x in np.argwhere(differ):
-        np.testing.assert_allclose(patch_score(lr, ref, (y, x), places[0, y, x]), wanted_scores[0, y, x], atol=1e-5)
+        np.testing.assert_allclose(patch_score(lr, ref, (y, x), places[0, y, x]), expected_scores[0, y, x], atol=1e-5)
 
 
 def patch_score(lr, ref, at, place):
@@ -78,14 +78,14 @@ def test_aggregation_for_phones_equals_aggregation(rng, residual_offsets):
     phone = PhoneAggregation.from_config(layer.get_config())
     phone.build(x.shape, reference.shape, flow.shape, context.shape)
     phone.set_weights(layer.get_weights())
-    wanted = layer(x, reference, flow, context)
+    expected = layer(x, reference, flow, context)
     for training in (False, True):
-        np.testing.assert_allclose(phone(x, reference, flow, context, training=training), wanted, rtol=1e-3, atol=1e-2)
+        np.testing.assert_allclose(phone(x, reference, flow, context, training=training), expected, rtol=1e-3, atol=1e-2)
 
 
 @given(previous=st.floats(-(2.0**100), 2.0**100, width=32), seed=st.integers(0, 2**31))
 @settings(max_examples=30, deadline=None)
-def test_what_waits_is_not_changed(previous, seed):
+def test_forced_order_does_not_change_values(previous, seed):
     random = np.random.default_rng(seed)
     floats = random.uniform(-1000, 1000, (3, 4)).astype(np.float32)
     numbers = random.integers(0, 2**31, (3, 4)).astype(np.int32)

@@ -120,8 +120,8 @@ def test_the_int8_file_upscales_as_the_rounded_network_does(exported, quantized,
     lr, ref = pair(rng)
     runner = interpreter.Interpreter(str(exported)).get_signature_runner("upscale")
     sr = runner(lr_tile=lr[None], ref_window=ref[None])["sr"]
-    wanted = quantized[1]({"lr": lr[None], "ref": ref[None]}).numpy().clip(0, 1)
-    assert np.abs(sr - wanted).mean() < 0.01
+    expected = quantized[1]({"lr": lr[None], "ref": ref[None]}).numpy().clip(0, 1)
+    assert np.abs(sr - expected).mean() < 0.01
 
 
 @pytest.mark.slow
@@ -162,9 +162,9 @@ def test_post_training_quantization_through_the_command_line(root, tmp_path, cap
     output = tmp_path / "c2m.tflite"
     arguments = ["--data", f"{root}/data/cufed", "--post-training", "--tile", "20", "--window", "80", "-o", f"{output}"]
     assert main(["quantize", *arguments, "--pairs", f"{root}/data/pairs"]) == 0
-    told = json.loads(output.with_suffix(".json").read_text())
-    assert told["precision"] == "int8"
-    assert told["psnr_y"] > 10
+    sidecar = json.loads(output.with_suffix(".json").read_text())
+    assert sidecar["precision"] == "int8"
+    assert sidecar["psnr_y"] > 10
     assert "wrote" in capsys.readouterr().out
     # The run's folder holds weights that can be exported again, with other sizes.
     again = ["tflite", "--model", f"{tmp_path}/c2m/quantized.npz", "--precision", "int8", "--tile", "24", "--window", "96"]
@@ -183,7 +183,7 @@ def test_post_training_quantization_through_the_command_line(root, tmp_path, cap
         (["--data", "{}/photos", "-o", "{}/nowhere/c2m.tflite"], "does not exist"),
     ],
 )
-def test_faults_are_told_in_one_line_and_leave_nothing(root, tmp_path, capsys, arguments, words):
+def test_invalid_arguments_are_reported_in_one_line_and_write_nothing(root, tmp_path, capsys, arguments, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "photos").symlink_to(root / "data/cufed")
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -197,7 +197,7 @@ def test_faults_are_told_in_one_line_and_leave_nothing(root, tmp_path, capsys, a
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_no_quantized_network_is_told(tmp_path):
+def test_a_file_without_a_quantized_network_is_reported(tmp_path):
     with pytest.raises(ValueError, match="holds no quantized network"):
         load_quantized(tmp_path / "nowhere.npz")
     np.savez(tmp_path / "other.npz", variant="light")

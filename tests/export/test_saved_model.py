@@ -121,7 +121,7 @@ def answer(light, tmp_path_factory):
     return found
 
 
-def test_it_gives_what_the_keras_model_gives(answer):
+def test_saved_model_equals_the_keras_model(answer):
     assert answer["difference"] < 1e-5
     assert np.abs(answer["png"] - answer["sr"]).max() <= 1
     assert answer["from_jpeg"].shape == answer["png"].shape == (40, 48, 3)
@@ -176,7 +176,7 @@ def test_the_command_line_takes_the_folder(answer, tmp_path, capsys):
     assert "a SavedModel does not report its matches" in capsys.readouterr().err
 
 
-def test_a_saved_model_refuses_in_words(answer, tmp_path):
+def test_saved_model_reports_invalid_input(answer, tmp_path):
     upscaler = open_upscaler(answer["folder"] / "1")
     lr, ref = answer["photos"]
     with pytest.raises(ValueError, match="2 references are given, this model takes 1"):

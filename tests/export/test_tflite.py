@@ -65,7 +65,7 @@ def test_locate_equals_matching(exported, light, rng):
     np.testing.assert_allclose(found["score"], score, atol=1e-4)
 
 
-def test_ops_are_builtin_and_the_runtime_that_it_needs_is_told(exported):
+def test_ops_are_builtin_and_the_required_runtime_is_reported(exported):
     model = schema.Model.GetRootAsModel(exported.read_bytes(), 0)
     codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
     assert all(code.CustomCode() is None for code in codes)
@@ -114,7 +114,7 @@ def test_the_command_line_takes_the_file(exported, tmp_path, rng, capsys):
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "does not exist"), (b"no model", "is no TFLite file")])
-def test_no_model_is_told_in_one_line(tmp_path, rng, capsys, content, words):
+def test_invalid_model_files_are_reported_in_one_line(tmp_path, rng, capsys, content, words):
     images.write(tmp_path / "lr.png", rng.random((24, 20, 3)))
     if content is not None:
         (tmp_path / "x.tflite").write_bytes(content)
@@ -126,9 +126,9 @@ def test_no_model_is_told_in_one_line(tmp_path, rng, capsys, content, words):
     assert not (tmp_path / "sr.png").exists()
 
 
-def test_sidecar_tells_what_an_app_has_to_know(exported, light):
-    told = json.loads(exported.with_suffix(".json").read_text())
-    assert told == {
+def test_sidecar_describes_the_model_for_an_app(exported, light):
+    sidecar = json.loads(exported.with_suffix(".json").read_text())
+    assert sidecar == {
         "file": exported.name,
         "variant": "light",
         "precision": "float32",
@@ -155,7 +155,7 @@ def test_sidecar_tells_what_an_app_has_to_know(exported, light):
         (["-o", "{}/model.tflite", "--model", "huge"], "unknown preset 'huge'"),
     ],
 )
-def test_faults_are_told_in_one_line_and_leave_nothing(tmp_path, capsys, arguments, words):
+def test_invalid_arguments_are_reported_in_one_line_and_write_nothing(tmp_path, capsys, arguments, words):
     assert main(["tflite", *(argument.format(tmp_path) for argument in arguments)]) == 2
     error = capsys.readouterr().err
     assert words in error

@@ -49,7 +49,7 @@ def inputs(rng):
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("pixels", [1, 30, 10**6])
-def test_equals_its_definition(monkeypatch, inputs, training, pixels):
+def test_layer_equals_its_definition(monkeypatch, inputs, training, pixels):
     monkeypatch.setattr(deform_conv, "PIXELS_IN_STRIP", pixels)
     layer = ModulatedDeformConv2D(FILTERS, GROUPS)
     out = np.asarray(layer(*inputs, training=training))
@@ -64,7 +64,7 @@ def test_zero_offsets_and_full_masks_make_a_plain_convolution(rng):
     np.testing.assert_allclose(out, plain, atol=1e-5)
 
 
-def test_far_outside_nothing_is_seen(rng):
+def test_samples_outside_the_feature_are_zero(rng):
     features = rng.standard_normal((1, 6, 8, CHANNELS)).astype(np.float32)
     layer = ModulatedDeformConv2D(FILTERS, GROUPS)
     for distance in (100.0, -100.0, 1e6, -1e6):

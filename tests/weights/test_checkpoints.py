@@ -92,7 +92,7 @@ def test_command_names_the_fault_in_one_line(files, tmp_path, capsys):
     assert "nothing.pth does not exist" in capsys.readouterr().err
 
 
-def test_missing_and_left_over_names_are_told():
+def test_missing_and_left_over_names_are_reported():
     arrays = state("restoration_light")
     arrays["surplus.weight"] = arrays.pop("dyn_agg_restore.head_small.0.bias")
     model = C2Matching("light")
@@ -103,7 +103,7 @@ def test_missing_and_left_over_names_are_told():
         np.testing.assert_array_equal(variable.numpy(), value)
 
 
-def test_a_wrong_shape_is_told_and_nothing_is_changed():
+def test_a_wrong_shape_is_reported_and_nothing_is_changed():
     arrays = state("extractor")
     name = "feature_extraction_image2.model.conv3_1.weight"
     arrays[name] = arrays[name][:, :64]
@@ -138,7 +138,7 @@ def test_keras_vgg_arrays_give_the_same_features_up_to_scale(rng, tmp_path):
     np.testing.assert_allclose(ours[:, 1:-1, 1:-1], features[:, 1:-1, 1:-1], rtol=1e-4, atol=1e-3)
 
 
-def test_vgg_files_that_are_none_are_refused(tmp_path):
+def test_files_without_vgg_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", kernel=np.zeros(3))
     with pytest.raises(checkpoints.CheckpointError, match="lack conv1_1, conv1_2"):
         read_vgg(tmp_path / "other.npz")
