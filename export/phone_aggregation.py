@@ -64,7 +64,9 @@ class PhoneAggregation(DynamicAggregation):
                 layer.build(())
 
     def _without_reference(self, x):
-        return ops.broadcast_to(self._rounded("output", self.deform_conv.bias[None, None, None]), (*x.shape[:3], self.channels))
+        # A zero that the converter cannot know: it would store the bias once per pixel.
+        zero = ops.clip(x[..., :1], 0.0, 0.0)
+        return ops.leaky_relu(self._rounded("output", zero + self.deform_conv.bias), LEAKY_SLOPE)
 
     def _aggregated(self, x, reference, flow, context, training):
         features = self._rounded("joined", ops.concatenate([x, context], axis=-1))

@@ -102,6 +102,8 @@ def _clone(part, quantized):
         return type(layer).from_config(config)
 
     def called(layer, *inputs: Any, **options: Any):
+        if isinstance(layer, DynamicAggregation):
+            inputs = inputs[:-1]  # without the strength: a file has one signature for 1 and one for 0
         if quantized and layer.name == "content_extractor_conv_first":
             inputs = (ActivationRange(_PIXELS, name="range_lr")(inputs[0]), *inputs[1:])
         outputs = layer(*inputs, **options)

@@ -125,6 +125,7 @@ def calibrate(network: PhoneNetwork, photos: Sequence[Any], patches: int, seed: 
         for index in track(range(patches), "calibration", console=Console(stderr=True)):
             inputs, _ = batches[index]
             network(inputs)
+            network({"lr": inputs["lr"]})  # values that occur without a reference lie within the ranges too
 
 
 def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:

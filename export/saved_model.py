@@ -2,6 +2,8 @@
 
     serving_default(lr_image: string [], ref_image: string []) -> sr_image: string []     PNG or JPEG in, PNG out
     upscale(lr: float32 [1,h,w,3], ref: float32 [1,H,W,3]) -> sr: float32 [1,4h,4w,3]     RGB in [0, 1], any size
+    serving_alone(lr_image: string []) -> sr_image: string []                             the same two without a reference
+    upscale_alone(lr: float32 [1,h,w,3]) -> sr: float32 [1,4h,4w,3]
 
 The search is exact and the photo is restored at once (`c2m_tf.upscaling` has windows and tiles), so memory is
 bounded by the limits on pixels, which are checked inside the graph before a photo is decoded.
@@ -49,12 +51,19 @@ def export_saved_model(
     module = _Module(model, max_lr_pixels, max_ref_pixels)
     temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".version."))
     try:
-        signatures = {"serving_default": module.serving_default, "upscale": module.upscale}
+        signatures = {name: getattr(module, name) for name in SIGNATURES}
         tf.saved_model.save(module, str(temporary / "model"), signatures=signatures)
         (temporary / "model").rename(target)
     finally:
         shutil.rmtree(temporary)
     return target
+
+
+def _photo(name):
+    return tf.TensorSpec([1, None, None, 3], tf.float32, name)
+
+
+SIGNATURES = ("serving_default", "upscale", "serving_alone", "upscale_alone")
 
 
 class _Module(tf.Module):
@@ -68,35 +77,35 @@ class _Module(tf.Module):
     def serving_default(self, lr_image, ref_image):
         lr = photos.decode(lr_image, "lr_image", *self._limits["lr"])
         ref = photos.decode(ref_image, "ref_image", *self._limits["ref"])
-        sr = self._sr(tf.cast(lr, tf.float32)[None] / 255.0, tf.cast(ref, tf.float32)[None] / 255.0)
+        sr = self._sr(lr=tf.cast(lr, tf.float32)[None] / 255.0, ref=tf.cast(ref, tf.float32)[None] / 255.0)
         return {"sr_image": photos.encode(sr[0])}
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([1, None, None, 3], tf.float32, "lr"),
-            tf.TensorSpec([1, None, None, 3], tf.float32, "ref"),
-        ]
-    )
-    def upscale(self, lr, ref):
-        checks = []
-        for what, photo in (("lr", lr), ("ref", ref)):
-            minimum, maximum = self._limits[what]
-            size = tf.shape(photo)[1:3]
-            checks += [
-                tf.debugging.Assert(
-                    tf.reduce_all(size >= minimum),
-                    [f"{what} is too small, at least {minimum}x{minimum} pixels are needed:", size],
-                ),
-                tf.debugging.Assert(
-                    tf.reduce_prod(size) <= maximum, [f"{what} is too large, the limit is {maximum} pixels:", size]
-                ),
-                tf.debugging.Assert(
-                    tf.reduce_all((photo >= -1e-3) & (photo <= 1.0 + 1e-3)), [f"{what} has values outside [0, 1]"]
-                ),
-            ]
-        with tf.control_dependencies(checks):
-            lr, ref = tf.identity(lr), tf.identity(ref)
-        return {"sr": self._sr(lr, ref)}
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string, "lr_image")])
+    def serving_alone(self, lr_image):
+        lr = photos.decode(lr_image, "lr_image", *self._limits["lr"])
+        return {"sr_image": photos.encode(self._sr(lr=tf.cast(lr, tf.float32)[None] / 255.0)[0])}
 
-    def _sr(self, lr, ref):
-        return tf.clip_by_value(self._model({"lr": lr, "ref": ref}), 0.0, 1.0)
+    @tf.function(input_signature=[_photo("lr"), _photo("ref")])
+    def upscale(self, lr, ref):
+        with tf.control_dependencies([*self._checks("lr", lr), *self._checks("ref", ref)]):
+            lr, ref = tf.identity(lr), tf.identity(ref)
+        return {"sr": self._sr(lr=lr, ref=ref)}
+
+    @tf.function(input_signature=[_photo("lr")])
+    def upscale_alone(self, lr):
+        with tf.control_dependencies(self._checks("lr", lr)):
+            lr = tf.identity(lr)
+        return {"sr": self._sr(lr=lr)}
+
+    def _checks(self, what, photo):
+        minimum, maximum = self._limits[what]
+        size = tf.shape(photo)[1:3]
+        faults = (
+            (tf.reduce_all(size >= minimum), f"{what} is too small, at least {minimum}x{minimum} pixels are needed:", size),
+            (tf.reduce_prod(size) <= maximum, f"{what} is too large, the limit is {maximum} pixels:", size),
+            (tf.reduce_all((photo >= -1e-3) & (photo <= 1.0 + 1e-3)), f"{what} has values outside [0, 1]"),
+        )
+        return [tf.debugging.Assert(right, list(words)) for right, *words in faults]
+
+    def _sr(self, **photos_of):
+        return tf.clip_by_value(self._model(photos_of), 0.0, 1.0)

@@ -2,12 +2,13 @@
 
     locate(lr_thumb [1,96,96,3], ref_thumb [1,384,384,3]) -> matches int32 [1,94,94,2] (y, x), score float32 [1,94,94]
     upscale(lr_tile [1,t,t,3], ref_window [1,W,W,3]) -> sr [1,4t,4t,3]
+    upscale_alone(lr_tile [1,t,t,3]) -> sr [1,4t,4t,3]
 
 All float32 in [0, 1]. `locate` takes small versions of the two photos, downsampled by one factor and padded to these sizes,
 and gives the cell of 4x4 reference pixels that shows the 3x3 neighbourhood of each LR pixel; `upscale` takes tiles and windows,
-which `c2m_tf.upscaling.windows` chooses from those matches. Bicubic upsampling, matching and sampling are inside the graph.
-Sizes are fixed, because the converter cannot lower matching for sizes that it does not know. A .json file beside it describes
-the model for an app.
+which `c2m_tf.upscaling.windows` chooses from those matches; `upscale_alone` needs no reference. Bicubic upsampling, matching
+and sampling are inside the graph. Sizes are fixed, because the converter cannot lower matching for unknown ones. A .json
+file beside it describes the model for an app.
 """
 
 import hashlib
@@ -84,6 +85,9 @@ def _converted(network, precision, tile, window):
     def upscale(lr_tile, ref_window):
         return {"sr": tf.clip_by_value(network({"lr": lr_tile, "ref": ref_window}), 0.0, 1.0)}
 
+    def upscale_alone(lr_tile):
+        return {"sr": tf.clip_by_value(network({"lr": lr_tile}), 0.0, 1.0)}
+
     def locate(lr_thumb, ref_thumb):
         matches, score = network.locate(lr_thumb, ref_thumb)
         return {"matches": matches, "score": score}
@@ -92,9 +96,10 @@ def _converted(network, precision, tile, window):
     module = tf.Module()
     module.variables_of_network = [variable.value for variable in network.variables]
     module.upscale = tf.function(upscale, input_signature=_photos(lr_tile=tile, ref_window=window))
+    module.upscale_alone = tf.function(upscale_alone, input_signature=_photos(lr_tile=tile))
     module.locate = tf.function(locate, input_signature=_photos(lr_thumb=LR_THUMB, ref_thumb=REF_THUMB))
     with tempfile.TemporaryDirectory() as folder:
-        signatures = {"locate": module.locate, "upscale": module.upscale}
+        signatures = {"locate": module.locate, "upscale": module.upscale, "upscale_alone": module.upscale_alone}
         tf.saved_model.save(module, folder, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]  # what does not convert is an error

@@ -31,9 +31,12 @@ arrays = np.load(work + "/arrays.npz")
 answer = {}
 sr = model.signatures["upscale"](lr=tf.constant(arrays["lr"]), ref=tf.constant(arrays["ref"]))["sr"]
 answer["difference"] = float(np.abs(sr.numpy() - arrays["sr"]).max())
+alone = model.signatures["upscale_alone"](lr=tf.constant(arrays["lr"]))["sr"]
+answer["difference_alone"] = float(np.abs(alone.numpy() - arrays["alone"]).max())
 read = lambda name: tf.io.read_file(work + "/" + name)
 serve = model.signatures["serving_default"]
 tf.io.write_file(work + "/out.png", serve(lr_image=read("lr.png"), ref_image=read("ref.png"))["sr_image"])
+tf.io.write_file(work + "/alone.png", model.signatures["serving_alone"](lr_image=read("lr.png"))["sr_image"])
 tf.io.write_file(work + "/out_jpeg.png", serve(lr_image=read("lr.jpg"), ref_image=read("ref.png"))["sr_image"])
 faults = {}
 for name in json.load(open(work + "/faults.json")):
@@ -87,7 +90,8 @@ def answer(light, tmp_path_factory):
     lr, ref = random.randint(0, 256, (10, 12, 3), dtype=np.uint8), random.randint(0, 256, (45, 38, 3), dtype=np.uint8)
     floats = {"lr": np.float32(lr[None]) / 255, "ref": np.float32(ref[None]) / 255}
     sr = np.clip(light.predict_on_batch(floats), 0, 1)
-    np.savez(work / "arrays.npz", sr=sr, **floats)
+    alone = np.clip(light.predict_on_batch({"lr": floats["lr"]}), 0, 1)
+    np.savez(work / "arrays.npz", sr=sr, alone=alone, **floats)
     whole = encoded(lr)
     files = {
         "lr.png": whole,
@@ -115,7 +119,8 @@ def answer(light, tmp_path_factory):
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.split("ANSWER", 1)[1])
     found["folder"], found["photos"] = work / "model", (lr, ref)
-    found["sr"] = np.rint(sr[0] * 255)
+    found["sr"], found["alone"] = np.rint(sr[0] * 255), np.rint(alone[0] * 255)
+    found["alone_png"] = np.asarray(Image.open(work / "alone.png")).astype(float)
     found["png"] = np.asarray(Image.open(work / "out.png")).astype(float)
     found["from_jpeg"] = np.asarray(Image.open(work / "out_jpeg.png"))
     return found
@@ -123,7 +128,9 @@ def answer(light, tmp_path_factory):
 
 def test_saved_model_equals_the_keras_model(answer):
     assert answer["difference"] < 1e-5
+    assert answer["difference_alone"] < 1e-5
     assert np.abs(answer["png"] - answer["sr"]).max() <= 1
+    assert np.abs(answer["alone_png"] - answer["alone"]).max() <= 1
     assert answer["from_jpeg"].shape == answer["png"].shape == (40, 48, 3)
 
 

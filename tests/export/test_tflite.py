@@ -54,6 +54,14 @@ def test_upscale_of_the_integer_variant_equals_the_keras_model(light, tmp_path, 
     assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=ref)["sr"] - expected).mean() < 1e-3
 
 
+def test_upscale_alone_equals_the_trunk_and_stores_no_constant_per_pixel(exported, light, rng):
+    lr = rng.random((1, TILE, TILE, 3), np.float32)
+    sr = run(exported, "upscale_alone", lr_tile=lr)["sr"]
+    np.testing.assert_allclose(sr, np.clip(light.predict_on_batch({"lr": lr}), 0, 1), atol=1e-4)
+    # All signatures share the weights.
+    assert exported.stat().st_size < 1.15 * 4 * light.count_params()
+
+
 def test_locate_equals_matching(exported, light, rng):
     lr = rng.random((1, LR_THUMB, LR_THUMB, 3), np.float32)
     ref = rng.random((1, REF_THUMB, REF_THUMB, 3), np.float32)
