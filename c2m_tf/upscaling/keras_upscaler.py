@@ -5,6 +5,7 @@
 
     reference = upscaler.encode_reference(ref)     # once, for as many LR photos as you like
     sr = upscaler.upscale(lr, reference)
+    sr = upscaler.upscale(lr)                 # without a reference
 
 Small photos are searched exactly: every patch of the LR photo is compared with every patch of the references. Above a budget,
 each tile of the LR photo is searched in a window of the references, which matches of small versions of the photos choose
@@ -22,7 +23,7 @@ from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
 from c2m_tf.photos.images import as_float
 from c2m_tf.upscaling import plans
-from c2m_tf.upscaling.base import MIN_LR_SIDE, MIN_REF_SIDE, Photo, Reference, TiledUpscaler
+from c2m_tf.upscaling.base import MIN_LR_SIDE, MIN_REF_SIDE, Photo, Reference, TiledUpscaler, Work
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
@@ -43,6 +44,8 @@ class Upscaler(TiledUpscaler):
     Raises:
         ValueError: unknown search, or sizes that do not fit together.
     """
+
+    any_strength = True
 
     def __init__(
         self,
@@ -88,16 +91,18 @@ class Upscaler(TiledUpscaler):
         else:
             self._encoded_coarse(self._coarse_references(smallest, reference))
 
-    def _restore_tiles(
-        self, lr: np.ndarray, reference: Reference, plan: plans.Plan, tiles: Iterable[Tile]
-    ) -> Iterator[np.ndarray]:
-        if plan.search == "exact":
-            return self._restore_exactly(lr, reference, tiles)
-        return self._restore_in_windows(lr, reference, plan, tiles)
+    def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        return self._restore_exactly(work, tiles) if work.plan.search == "exact" else self._restore_in_windows(work, tiles)
 
-    def _restore_exactly(self, lr, reference, tiles):
+    def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        for tile in tiles:
+            yield self.model.trunk.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
+
+    def _restore_exactly(self, work, tiles):
         """Restores tiles with the flow of the whole photo and the whole references."""
-        flow, _ = self._exact_flow(lr, reference)
+        lr, reference = work.lr, work.reference
+        flow, score = self._exact_flow(lr, reference)
+        work.matched(score)
         border = PATCH - 1
         flow = np.pad(flow, ((border, 0), (border, 0), (0, 0)))
         features = {level: reference.encoded[level] for level in self.model.levels}
@@ -108,19 +113,23 @@ class Upscaler(TiledUpscaler):
                 "flow": flow[rows, columns][None],
                 "reference": features,
                 "origin": np.array([tile.y, tile.x], np.int32),
+                "strength": np.array([work.strength], np.float32),
             }
             yield self._restore.predict_on_batch(inputs)[0]
 
-    def _restore_in_windows(self, lr, reference, plan, tiles):
+    def _restore_in_windows(self, work, tiles):
         """Restores tiles, each searched in its own window.
 
         Windows lie elsewhere for every photo, so only the small versions' features are kept, not those of windows.
         """
+        lr, reference = work.lr, work.reference
         reference.encoded = None  # the estimate for windows has no room for features of whole references
         coarse = self._coarse_matches(lr, reference)
+        work.matched(coarse.score)
+        strength = np.array([work.strength], np.float32)
         for tile in tiles:
-            window = coarse.window(tile, plan.window).of(reference.photos)
-            inputs = {"lr": as_float(lr[tile.rows, tile.columns])[None], "ref": as_float(window)[None]}
+            window = coarse.window(tile, work.plan.window).of(reference.photos)
+            inputs = {"lr": as_float(lr[tile.rows, tile.columns])[None], "ref": as_float(window)[None], "strength": strength}
             yield self.model.predict_on_batch(inputs)[0]
 
     def _exact_flow(self, lr, reference):
@@ -189,7 +198,7 @@ class _FindFlow(_Step):
 
 class _Restore(_Step):
     def call(self, inputs: Any) -> Any:
-        return self.network.restore(inputs["lr"], inputs["flow"], inputs["reference"], inputs["origin"])
+        return self.network.restore(inputs["lr"], inputs["flow"], inputs["reference"], inputs["origin"], inputs["strength"])
 
 
 def _joined(encoded):

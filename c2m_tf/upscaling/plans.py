@@ -32,7 +32,7 @@ _BYTES_PER_DECODED_PIXEL = 12
 
 
 class Plan(NamedTuple):
-    """How a photo will be upscaled: search "exact" or "window", sides of tile and window in pixels, peak bytes."""
+    """How a photo will be upscaled: search "exact", "window" or "none", sides of tile and window in pixels, peak bytes."""
 
     search: str
     tile: int
@@ -45,7 +45,7 @@ def make_plan(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], sear
 
     Args:
         lr_shape: of the LR photo, [h,w,...].
-        ref_shapes: of its references, [H,W,...] each.
+        ref_shapes: of its references, [H,W,...] each; empty for none.
         search: one of `SEARCHES`.
         tile: side of the tiles in LR pixels, or None to choose it.
         window: side of the windows in reference pixels.
@@ -55,16 +55,18 @@ def make_plan(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], sear
     """
     lr_pixels = lr_shape[0] * lr_shape[1]
     ref_pixels = [shape[0] * shape[1] for shape in ref_shapes]
-    if search == "auto":
+    if not ref_pixels:
+        search = "none"
+    elif search == "auto":
         pairs = lr_pixels * sum(ref_pixels) / FEATURE_STRIDE**2
         search = "exact" if pairs <= _EXACT_PAIRS and sum(ref_pixels) <= _EXACT_REF_PIXELS else "window"
     if tile is None:
-        tile = max(lr_shape[:2]) if search == "exact" and lr_pixels <= MAX_WHOLE_PIXELS else DEFAULT_TILE
+        tile = max(lr_shape[:2]) if search != "window" and lr_pixels <= MAX_WHOLE_PIXELS else DEFAULT_TILE
     memory = _FIXED_BYTES + photo_bytes(lr_shape, ref_shapes)
     memory += min(tile, lr_shape[0]) * min(tile, lr_shape[1]) * SCALE**2 * _BYTES_PER_RESTORED_PIXEL
     if search == "exact":
         memory += sum(ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
-    else:
+    elif search == "window":
         memory += max(min(window**2, pixels) for pixels in ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
         memory += sum(min(MAX_COARSE_CELLS, pixels // FEATURE_STRIDE**2) for pixels in ref_pixels) * _BYTES_PER_COARSE_CELL
     return Plan(search, tile, window, memory)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from c2m_tf.photos.images import as_float
-from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler
+from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, make_plan
 from c2m_tf.upscaling.tiles import Tile
 
@@ -50,10 +50,17 @@ class SavedModelUpscaler(TiledUpscaler):
     def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("a SavedModel does not report its matches; give a preset, a .keras or a .tflite file")
 
-    def _restore_tiles(self, lr: np.ndarray, reference: Reference, plan: Plan, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
-        inputs = {"lr": as_float(lr)[None], "ref": as_float(reference.photos[0])[None]}
+    def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        yield self._run("upscale", lr=as_float(work.lr)[None], ref=as_float(work.reference.photos[0])[None])
+
+    def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        if "upscale_alone" not in self._loaded.signatures:
+            raise ValueError("this SavedModel has no signature upscale_alone; give a reference, or export it again")
+        yield self._run("upscale_alone", lr=as_float(lr)[None])
+
+    def _run(self, signature, **photos):
         try:
-            yield self._loaded.signatures["upscale"](**inputs)["sr"].numpy()[0]
+            return self._loaded.signatures[signature](**photos)["sr"].numpy()[0]
         except self._errors as error:
             raise ValueError(_sentence(error.message)) from error
 

@@ -4,8 +4,8 @@
     sr = upscaler.upscale(lr, ref)
 
 `locate` of the file matches small versions of the photos, from which `windows` chooses a window of the reference for each tile;
-`upscale` restores the tile from it. What is smaller than the file's sizes is extended by its last row and column; matches that
-fall into an extension do not count.
+`upscale` restores the tile from it, or `upscale_alone` without a reference. What is smaller than the file's sizes is extended
+by its last row and column; matches that fall into an extension do not count.
 
 The runtime keeps what a signature needs until the interpreter goes, so each signature gets one of its own for as long as it is
 used: memory is that of the larger one.
@@ -19,7 +19,7 @@ import numpy as np
 
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.photos.images import SCALE, as_float
-from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler
+from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, photo_bytes
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
@@ -59,6 +59,7 @@ class TFLiteUpscaler(TiledUpscaler):
                 raise ValueError(f"{path} has no signature {signature}({', '.join(inputs)}); make one by c2m-tf export tflite")
             details = interpreter.get_signature_runner(signature).get_input_details()
             sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
+        self._works_alone = "upscale_alone" in known  # files exported before the trunk lack it
         self.tile, self.window = sizes["upscale"]
         self._lr_thumb, self._ref_thumb = sizes["locate"]
 
@@ -78,8 +79,10 @@ class TFLiteUpscaler(TiledUpscaler):
             coarse = self._coarse_matches(*self._decoded(lr, refs))
         return coarse.flow.astype(np.float32), coarse.score
 
-    def _restore_tiles(self, lr: np.ndarray, reference: Reference, plan: Plan, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+    def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        lr, reference = work.lr, work.reference
         coarse = self._coarse_matches(lr, reference)
+        work.matched(coarse.score)
         upscale = self._runner("upscale")
         for tile in tiles:
             window = coarse.window(tile, self.window).of(reference.photos)
@@ -88,6 +91,14 @@ class TFLiteUpscaler(TiledUpscaler):
                 "ref_window": _extended(as_float(window), self.window),
             }
             yield upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
+
+    def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        if not self._works_alone:
+            raise ValueError(f"{self.path} has no signature upscale_alone; give a reference, or export the file again")
+        upscale = self._runner("upscale_alone")
+        for tile in tiles:
+            sr = upscale(lr_tile=_extended(as_float(lr[tile.rows, tile.columns]), self.tile))["sr"]
+            yield sr[0, : SCALE * tile.height, : SCALE * tile.width]
 
     def _runner(self, signature):
         """Runs a signature, in an interpreter of its own that goes with it."""
