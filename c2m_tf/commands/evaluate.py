@@ -35,7 +35,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
         "--references",
         choices=("1", "all", "none", "shuffled"),
         default="1",
-        help="first, all, none (the LR photo itself), or shuffled: another group's, the least matching one (default: 1)",
+        help="first, all, none, or shuffled: another group's, the least matching one (default: 1)",
     )
     command.add_argument(
         "--protocol",

@@ -3,7 +3,7 @@
 CUFED5       NNN_0.png is the HR photo of group NNN; NNN_1.png, NNN_2.png, ... are its references, best first
 WR-SR        input/NAME.png is the HR photo, ref/NAME.png or ref/NAME_ref.png its reference
 Sun80        input/NAME.png is the HR photo, the photos in ref/NAME/ are its references, in order of their names
-Urban100     NAME.png are HR photos without references; the LR photo serves as its own
+Urban100     NAME.png are HR photos without references
 """
 
 import os

@@ -170,7 +170,7 @@ def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "pla
 
     Args:
         upscaler: TiledUpscaler.
-        group: Group; with no references, the LR photo is its own.
+        group: Group; with no references, none is used.
         protocol: a name of PROTOCOLS.
 
     Returns:
@@ -182,10 +182,11 @@ def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "pla
     chosen = protocol_named(protocol)
     case = chosen.case(group)
     height, width = case.hr.shape[:2]
-    references = case.references or [case.lr]
-    sr = upscaler.upscale(case.lr, references)[:height, :width]
+    sr = upscaler.upscale(case.lr, case.references or None)[:height, :width]
+    # What stands beside the result in pictures.
+    shown = case.references[0] if case.references else case.lr
     figures, bicubic_figures = chosen.figures(case.hr, sr), chosen.figures(case.hr, case.bicubic)
-    return Result(group.name, figures, bicubic_figures, case.hr, images.as_uint8(sr), case.bicubic, references[0])
+    return Result(group.name, figures, bicubic_figures, case.hr, images.as_uint8(sr), case.bicubic, shown)
 
 
 def _read(path):

@@ -22,7 +22,7 @@ _HEADINGS = {"psnr_y": "PSNR-Y", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB", "ss
 _REFERENCES = {
     "1": "first reference",
     "all": "all references",
-    "none": "no reference (the LR photo itself)",
+    "none": "no reference",
     "shuffled": "reference of another group, the one of the next eight that matches least",
 }
 

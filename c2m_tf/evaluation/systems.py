@@ -30,9 +30,9 @@ class ModelSystem:
         self.upscaler = upscaler
 
     def picture(self, case: Case) -> np.ndarray:
-        """SR of a case, float32 [H,W,3] in [0, 1], cropped to the HR photo; without references, the LR photo is its own."""
+        """SR of a case, float32 [H,W,3] in [0, 1], cropped to the HR photo."""
         height, width = case.hr.shape[:2]
-        return self.upscaler.upscale(case.lr, case.references or [case.lr])[:height, :width]
+        return self.upscaler.upscale(case.lr, case.references or None)[:height, :width]
 
     def fit(self, case: Case) -> float | None:
         """Mean match score of the case's references, in [-1, 1]: how well they fit the photo. None without references."""
