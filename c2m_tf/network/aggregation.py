@@ -40,7 +40,7 @@ class DynamicAggregation(layers.Layer):
     Call arguments:
         x: [B, scale*h, scale*w, 64], the LR branch's feature.
         reference: [B,H,W,channels], the reference's feature; any H, W.
-        flow: float32 [B,h+2,w+2,2], (dy, dx) in cells, with a border as `matching.pre_offsets` wants it.
+        flow: float32 [B,h+2,w+2,2], (dy, dx) in cells, with the border that `matching.pre_offsets` expects.
         context: [B, scale*h, scale*w, channels], the reference's feature at x's own place, zeros where there is none.
         strength: float32 [B] in [0, 1], multiplies the masks; None for 1.
         training: passed on to the deformable convolution.

@@ -1,4 +1,4 @@
-"""Modulated deformable convolution (DCNv2): a 3x3 convolution whose nine taps look where they are told to.
+"""Modulated deformable convolution (DCNv2): a 3x3 convolution whose nine taps sample at given positions.
 
     out[Y, X] = bias + sum over taps k, channels c of  kernel[k, c] * mask[Y, X, g, k] * features(position, c)
     position  = (Y + k_y - 1 + dy[Y, X, g, k],  X + k_x - 1 + dx[Y, X, g, k])
@@ -64,9 +64,9 @@ class ModulatedDeformConv2D(layers.Layer):
         if channels % self.groups:
             raise ValueError(f"{channels} channels cannot be split into {self.groups} deformable groups")
         points = self.groups * TAPS
-        for name, shape, wanted in (("offsets", offsets_shape, 2 * points), ("mask", mask_shape, points)):
-            if shape is not None and shape[-1] != wanted:
-                raise ValueError(f"{name} have {shape[-1]} channels; {self.groups} groups of {TAPS} taps need {wanted}")
+        for name, shape, expected in (("offsets", offsets_shape, 2 * points), ("mask", mask_shape, points)):
+            if shape is not None and shape[-1] != expected:
+                raise ValueError(f"{name} have {shape[-1]} channels; {self.groups} groups of {TAPS} taps need {expected}")
         limit = 1.0 / (channels * TAPS) ** 0.5
         uniform = keras.initializers.RandomUniform(-limit, limit)
         self.kernel = self.add_weight(shape=(3, 3, channels, self.filters), initializer=uniform, name="kernel")

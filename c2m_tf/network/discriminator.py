@@ -3,10 +3,10 @@
 Five blocks of two 3x3 convolutions, the second of stride 2, then a global mean and two 1x1 convolutions.
 
 The published code differs from its paper: it normalises with BatchNorm and ends in a sigmoid, although WGAN-GP
-(Gulrajani et al., 2017, section 4) wants neither, because the gradient penalty is per image and the critic's value
+(Gulrajani et al., 2017, section 4) uses neither, because the gradient penalty is per image and the critic's value
 unbounded. The default here is the paper's form; `published=True` builds the code's, for comparison with its checkpoints.
 
-Source: C2-Matching (CVPR 2021), section 3.4; released configuration (64x64 crops and larger work alike).
+Source: C2-Matching (CVPR 2021), section 3.4; released configuration (for crops of 64x64 pixels and larger).
 """
 
 from typing import Any

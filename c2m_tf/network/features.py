@@ -8,7 +8,7 @@ The network looks at its two photos through VGG stems that all have the same sev
     reference encoder                             image [B,H,W,3] -> relu1_1 [B,H,W,64], relu2_1 [B,H/2,W/2,128],
                                                   relu3_1 [B,H/4,W/4,256]
 
-Images are RGB in [0, 1]; the ImageNet normalisation stands inside. Heights and widths must be multiples of 4.
+Images are RGB in [0, 1]; the ImageNet normalisation is part of the network. Heights and widths must be multiples of 4.
 Source: C2-Matching (CVPR 2021), section 3.2 and supplementary Table 1.
 """
 
@@ -24,7 +24,7 @@ from c2m_tf.network.tensors import Tensor
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# Name and width of each convolution; a 2x2 max pooling stands before conv2_1 and conv3_1.
+# Name and width of each convolution; a 2x2 max pooling comes before conv2_1 and conv3_1.
 STEM_CONVOLUTIONS = (("conv1_1", 64), ("conv1_2", 64), ("conv2_1", 128), ("conv2_2", 128), ("conv3_1", 256))
 
 
@@ -49,12 +49,12 @@ def reference_encoder(
     """VGG stem whose activations carry the reference's texture.
 
     Args:
-        levels: the activations wanted; layers beyond the deepest are not built.
+        levels: the activations to return; layers beyond the deepest are not built.
         name: name of the model.
         dtype: dtype policy of the layers.
 
     Returns:
-        keras.Model: image [B,H,W,3] in [0, 1] -> dict of the wanted ones of "relu1_1" [B,H,W,64], "relu2_1"
+        keras.Model: image [B,H,W,3] in [0, 1] -> dict of those of "relu1_1" [B,H,W,64], "relu2_1"
         [B,H/2,W/2,128], "relu3_1" [B,H/4,W/4,256]. 555,328 parameters down to relu3_1, 112,576 down to relu2_1.
     """
     with keras.name_scope(name):

@@ -1,4 +1,4 @@
 """The grid that matching works on: cells of 4x4 pixels, patches of 3x3 cells."""
 
-FEATURE_STRIDE = 4  # pixels a side of a cell
-PATCH = 3  # cells a side of what is matched
+FEATURE_STRIDE = 4  # side of a cell in pixels
+PATCH = 3  # side of a matched patch in cells

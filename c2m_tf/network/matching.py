@@ -1,15 +1,15 @@
 """Correspondence matching: where does the reference show what each LR patch shows?
 
-Both images are described by dense features, one unit vector a cell (a cell is 4x4 image pixels). A 3x3 patch of cells of
+Both images are described by dense features, one unit vector per cell (a cell is 4x4 image pixels). A 3x3 patch of cells of
 the LR photo is compared with every 3x3 patch of the reference by cosine; the best wins, the lowest index among equals.
 
     patch score S[p, q] = sum over the nine shifts d of G[p + d, q + d],   G[p, q] = <lr cell p, ref cell q>
 
 (p, q are top-left cells), so G costs 256 products for each pair of cells where patches as vectors would cost 2304.
 With G laid out flat, moving p and q by one cell to the right is one constant step in memory, and so is moving both
-one row down: the nine-fold sum is two sums of three shifted views. The LR photo is walked through in strips of columns,
+one row down: the nine-fold sum is two sums of three shifted views. The LR photo is processed in strips of columns,
 a few rows at a time; the sums along x of the last two rows are carried on. So nothing is computed twice, and memory
-stays bounded whatever the sizes.
+stays bounded for photos of any size.
 
 Source: C2-Matching (CVPR 2021), section 3.2; the published code's result is reproduced, index by index.
 """
@@ -120,7 +120,7 @@ def flow_from_matches(matches: Tensor) -> Tensor:
 
 
 def bordered(flow: Tensor) -> Tensor:
-    """A photo's flow [B,h,w,2] as `pre_offsets` wants it: two rows of zeros above and two columns left, [B,h+2,w+2,2]."""
+    """A photo's flow [B,h,w,2] as `pre_offsets` expects it: two rows of zeros above and two columns left, [B,h+2,w+2,2]."""
     border = [PATCH - 1, 0]
     return ops.pad(flow, [[0, 0], border, border, [0, 0]])
 
@@ -135,7 +135,7 @@ def pre_offsets(flow: Tensor, scale: int) -> Tensor:
     Args:
         flow: float32 [B,h+2,w+2,2] in cells, (dy, dx): that of h x w cells, and two rows above and two columns left of it,
             zeros outside the photo (`bordered`).
-        scale: pixels of the wanted level in a cell: 1, 2 or 4.
+        scale: pixels of the level per cell side: 1, 2 or 4.
 
     Returns:
         float32 [B, scale*h, scale*w, 9, 2], (dy, dx) in pixels of that level.

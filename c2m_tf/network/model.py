@@ -28,7 +28,7 @@ from c2m_tf.network.upsampling import bicubic_upsample
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
 ATLAS_GAP = 4
-# Pixels a side that a cell has at each level.
+# Side of a cell in pixels at each level.
 _PIXELS_IN_CELL = {"relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
 
 
@@ -39,7 +39,7 @@ class C2Matching(keras.Model):
     Args:
         variant: "full" (8,865,547 parameters in the restoration network), "light" (4,825,395), or "light-integer" (4,576,275),
             which is not published: light without residual offsets.
-        parts: the four networks by name, for those who make them in another way; None for new ones.
+        parts: the four networks by name, if they are made elsewhere; None for new ones.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
     Call arguments:
@@ -87,7 +87,7 @@ class C2Matching(keras.Model):
         return self.restore(inputs["lr"], flow, reference, strength=inputs.get("strength"), training=training)
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
-        """Everything that is computed of the reference alone; use it for as many LR photos as you like.
+        """Everything that is computed from the reference alone; it serves any number of LR photos.
 
         Args:
             references: [B,H,W,3] in [0, 1], or a list of such, of any sizes.
@@ -212,10 +212,10 @@ def _context(feature, start, height, width):
         rows, columns = ops.shape(cropped)[1:3]
         return ops.pad(cropped, [[0, 0], [0, height - rows], [0, width - columns], [0, 0]])
     for axis, first, size, end in ((1, start[0], height, rows), (2, start[1], width, columns)):
-        wanted = first + ops.arange(size)
-        inside = ops.cast(wanted < end, feature.dtype)
+        positions = first + ops.arange(size)
+        inside = ops.cast(positions < end, feature.dtype)
         inside = ops.reshape(inside, (1, size, 1, 1) if axis == 1 else (1, 1, size, 1))
-        feature = ops.take(feature, ops.minimum(wanted, end - 1), axis=axis) * inside
+        feature = ops.take(feature, ops.minimum(positions, end - 1), axis=axis) * inside
     return feature
 
 

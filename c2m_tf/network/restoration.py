@@ -7,10 +7,10 @@
     output          + bilinear 4x of the LR photo (not clamped)
 
 A strength in [0, 1] per sample multiplies the masks of every aggregation: 1 is the published network. At 0 nothing of a
-reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it of the same layers.
+reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it from the same layers.
 
 The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
-not published, also leaves out residual offsets: its taps sample whole pixels, which spares a phone most of the gathering.
+not published, also leaves out residual offsets: its taps sample whole pixels, which saves a phone most of the gathering.
 Layer names are the published ones with "_" for ".", so that the checkpoint importer needs no table.
 
 Source: C2-Matching (CVPR 2021), section 3.3 and supplementary Tables 2 and 3; initialisation N(0, 0.02) as published.
@@ -167,7 +167,7 @@ class _Builder:
 
 @keras.saving.register_keras_serializable("c2m_tf")
 class PixelShuffle(layers.Layer):
-    """[B,h,w,4*C] -> [B,2h,2w,C]; channel (2a+b)*C + c of a pixel goes to row a, column b of its 2x2 block."""
+    """[B,h,w,4*C] -> [B,2h,2w,C]; channel (2a+b)*C + c of each pixel goes to row a, column b of its 2x2 block."""
 
     def call(self, features: Tensor) -> Tensor:
         batch, height, width = ops.shape(features)[:3]

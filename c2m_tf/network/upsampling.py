@@ -101,7 +101,7 @@ def _shifted(padded, start, length, axis):
 
 
 def _phases(values, weights, axis):
-    """Values [B,h,w,C] times weights [length or 1, phase] -> the phase axis stands after `axis`."""
+    """Values [B,h,w,C] times weights [length or 1, phase] -> the phase axis follows `axis`."""
     shape = [1, 1, 1, 1, 1]
     shape[axis], shape[axis + 1] = weights.shape[0] or -1, SCALE
     return ops.expand_dims(values, axis + 1) * ops.reshape(weights, shape)

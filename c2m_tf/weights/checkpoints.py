@@ -6,7 +6,7 @@ A published checkpoint is a dict of arrays, convolution kernels as OIHW. Ours ar
     tail_small.0, tail_medium.0   PyTorch's pixel shuffle reads channel 4c + 2a + b, ours (2a + b) * 64 + c
     *.conv_offset_mask            offsets interleaved (dy, dx) per tap, ours blocks [dy | dx | mask]
 
-Checkpoints are files of strangers: PyTorch loads them with `weights_only=True`, so that nothing in them is executed, and every
+Checkpoints are untrusted files: PyTorch loads them with `weights_only=True`, so that nothing in them is executed, and every
 name and shape is checked before the first weight is set.
 """
 
@@ -87,17 +87,17 @@ def load_extractors(model: C2Matching, state: dict[str, np.ndarray]) -> None:
     Raises:
         CheckpointError: names missing, left over or of a wrong shape; no weight has been changed then.
     """
-    wanted = {}
+    expected = {}
     for number, extractor in ((1, model.extractor_lr), (2, model.extractor_ref)):
         prefix = f"feature_extraction_image{number}."
         for layer, kind, variable in _layer_variables(extractor):
-            wanted[f"{prefix}model.{layer}.{_published_kind(kind)}"] = variable
+            expected[f"{prefix}model.{layer}.{_published_kind(kind)}"] = variable
     statistics = {
         f"feature_extraction_image{number}.{name}": values
         for number in (1, 2)
         for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))
     }
-    _assign(wanted, state, "contrastive extractor", ignored=statistics)
+    _assign(expected, state, "contrastive extractor", ignored=statistics)
     for name, values in statistics.items():
         if name in state and not np.allclose(np.ravel(state[name]), values, atol=1e-4):
             raise CheckpointError(f"{name} is {np.ravel(state[name])}, but this network normalises by {values}")
@@ -114,17 +114,17 @@ def load_restoration(model: C2Matching, state: dict[str, np.ndarray]) -> None:
         CheckpointError: as for `load_extractors`.
     """
     published = {name.removeprefix("dyn_agg_restore.").replace(".", "_"): name for name in state if name.count(".") > 0}
-    wanted = {}
+    expected = {}
     for layer, kind, variable in _layer_variables(model.restoration):
         flat = f"{layer}_{_published_kind(kind)}"
-        wanted[published.get(flat, flat)] = variable
+        expected[published.get(flat, flat)] = variable
     transforms = {}
     for name in state:
         if ".tail_small.0." in name or ".tail_medium.0." in name:
             transforms[name] = _pixel_shuffle_order
         elif ".conv_offset_mask." in name:
             transforms[name] = _offset_blocks
-    _assign(wanted, state, f"{model.variant} restoration network", transforms)
+    _assign(expected, state, f"{model.variant} restoration network", transforms)
 
 
 def load_reference_encoder(model: C2Matching, state: dict[str, np.ndarray]) -> None:
@@ -142,11 +142,11 @@ def load_reference_encoder(model: C2Matching, state: dict[str, np.ndarray]) -> N
 
 def load_vgg_stem(stem: keras.Model, state: dict[str, np.ndarray]) -> None:
     """Sets any model of VGG-19 convolutions named convA_B from torchvision's arrays; see `load_reference_encoder`."""
-    wanted = {}
+    expected = {}
     for layer, kind, variable in _layer_variables(stem):
-        wanted[f"features.{TORCHVISION_VGG19[layer]}.{_published_kind(kind)}"] = variable
-    used = {name: array for name, array in state.items() if name in wanted}
-    _assign(wanted, used, "VGG-19")
+        expected[f"features.{TORCHVISION_VGG19[layer]}.{_published_kind(kind)}"] = variable
+    used = {name: array for name, array in state.items() if name in expected}
+    _assign(expected, used, "VGG-19")
 
 
 def load_discriminator(critic: keras.Model, state: dict[str, np.ndarray]) -> None:
@@ -161,12 +161,12 @@ def load_discriminator(critic: keras.Model, state: dict[str, np.ndarray]) -> Non
     """
     kinds = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
     published = {name.replace(".", "_"): name for name in state}
-    wanted = {}
+    expected = {}
     for layer, kind, variable in _layer_variables(critic):
         flat = f"{layer}_{kinds.get(kind, _published_kind(kind))}"
-        wanted[published.get(flat, flat)] = variable
+        expected[published.get(flat, flat)] = variable
     counters = {name: None for name in state if name.endswith("num_batches_tracked")}
-    _assign(wanted, state, "published discriminator", ignored=counters)
+    _assign(expected, state, "published discriminator", ignored=counters)
 
 
 def _layer_variables(model):
@@ -180,15 +180,15 @@ def _published_kind(kind):
     return {"kernel": "weight"}.get(kind, kind)
 
 
-def _assign(wanted, state, what, transforms=None, ignored=()):
+def _assign(expected, state, what, transforms=None, ignored=()):
     """Sets variables from arrays after checking that names and shapes agree exactly."""
-    missing = sorted(set(wanted) - set(state))
-    left_over = sorted(set(state) - set(wanted) - set(ignored))
+    missing = sorted(set(expected) - set(state))
+    left_over = sorted(set(state) - set(expected) - set(ignored))
     if missing or left_over:
         found = [f"{title}: {_some(names)}" for title, names in (("missing", missing), ("left over", left_over)) if names]
         raise CheckpointError(f"this is not a checkpoint of the {what}; {'; '.join(found)}")
     converted = {}
-    for name, variable in wanted.items():
+    for name, variable in expected.items():
         array = np.asarray(state[name])
         if transforms and name in transforms:
             array = transforms[name](array)
@@ -196,9 +196,9 @@ def _assign(wanted, state, what, transforms=None, ignored=()):
             array = array.transpose(2, 3, 1, 0)
         if array.shape != tuple(variable.shape):
             shape = tuple(np.shape(state[name]))
-            raise CheckpointError(f"{what}: {name} has shape {shape}; wanted is one that gives {tuple(variable.shape)}")
+            raise CheckpointError(f"{what}: {name} has shape {shape}; expected is one that gives {tuple(variable.shape)}")
         converted[name] = array
-    for name, variable in wanted.items():
+    for name, variable in expected.items():
         variable.assign(converted[name])
 
 

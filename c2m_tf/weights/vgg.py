@@ -91,5 +91,5 @@ def _from_keras(arrays):
         scale_in = scale_out
     missing = [name for name, _ in STEM_CONVOLUTIONS if f"features.{TORCHVISION_STEM[name]}.weight" not in state]
     if missing:
-        raise CheckpointError(f"the VGG arrays lack {', '.join(missing)}; wanted keys are <layer>_W and <layer>_b")
+        raise CheckpointError(f"the VGG arrays lack {', '.join(missing)}; expected keys are <layer>_W and <layer>_b")
     return state
