@@ -81,7 +81,10 @@ export class LiteRtModel implements SrModel {
     try {
       compiled = await loadAndCompile(model, { accelerator: "wasm" });
     } catch (error) {
-      throw new ModelError(`${spec.file} is no model that LiteRT.js reads (${firstLine(error)}); export it again and rebuild the page`);
+      throw new ModelError(
+        `${spec.file} is no model that LiteRT.js reads, or arrived in part (${firstLine(error)}); ` +
+          "load the page again, or export the model again and rebuild the page",
+      );
     }
     checkSignatures(spec, compiled);
     return new LiteRtModel(spec, runtime.liteRtWasm.getThreadCount(), compiled);
