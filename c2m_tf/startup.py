@@ -22,6 +22,9 @@ def start_keras() -> None:
         try:
             import keras
 
+            # What ~/.keras/keras.json sets for other projects; a command line has the process to itself.
+            keras.config.set_floatx("float32")
+            keras.config.set_image_data_format("channels_last")
             keras.ops.zeros(1)
         except BaseException:
             held.seek(0)
@@ -35,3 +38,9 @@ def start_keras() -> None:
 def one_line(error: BaseException) -> str:
     """The message of an error without line breaks, or its type if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -9,7 +9,6 @@ A run has a folder (`training.runs`): after a signal or a crash the same command
 
 import dataclasses
 import os
-import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from rich.progress import track
 
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import write_atomically
+from c2m_tf.weights.npz import read_npz
 from c2m_tf.weights.presets import load_model
 
 from .phone_network import PARTS, PhoneNetwork
@@ -144,12 +144,12 @@ def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
         ValueError: no such file, or one of another kind.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            network = PhoneNetwork(C2Matching(str(arrays["variant"])), quantized=True)
-            for name, variable in _named_variables(network):
-                value = arrays[name]
-                variable.assign(value * (arrays[_limit_of(name, arrays)] / INT8_STEPS) if value.dtype == np.int8 else value)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+        network = PhoneNetwork(C2Matching(str(arrays["variant"])), quantized=True)
+        for name, variable in _named_variables(network):
+            value = arrays[name]
+            variable.assign(value * (arrays[_limit_of(name, arrays)] / INT8_STEPS) if value.dtype == np.int8 else value)
+    except (FileNotFoundError, KeyError, ValueError) as error:
         raise ValueError(f"{path} holds no quantized network: {error}") from error
     return network
 

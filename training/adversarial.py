@@ -24,6 +24,7 @@ class AdversarialTrainer(RestorationTrainer):
         critic: model of `c2m_tf.network.discriminator`.
         perceptual: model of `c2m_tf.network.features.perceptual_stem`, with weights.
         pixel_weight, perceptual_weight, adversarial_weight: of the three losses; by default the published ones.
+        seed: of the points between real and made photos at which the critic's gradient is penalized.
         others: as of `RestorationTrainer`.
 
     `pixel_only` is True while steps use L1 alone; after a change inside `fit` the step has to be traced again
@@ -38,6 +39,7 @@ class AdversarialTrainer(RestorationTrainer):
         pixel_weight: float = 1.0,
         perceptual_weight: float = losses.PERCEPTUAL_WEIGHT,
         adversarial_weight: float = losses.ADVERSARIAL_WEIGHT,
+        seed: int = 0,
         **others: Any,
     ) -> None:
         super().__init__(network, **others)
@@ -49,7 +51,7 @@ class AdversarialTrainer(RestorationTrainer):
         self.perceptual_factor = perceptual_weight / losses.PERCEPTUAL_WEIGHT
         self.adversarial_factor = adversarial_weight / losses.ADVERSARIAL_WEIGHT
         self.pixel_only = False
-        self.random = keras.random.SeedGenerator(0)
+        self.random = keras.random.SeedGenerator(seed)
         names = ("l1", "perceptual", "adversarial", "critic_loss", "gradient_penalty")
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
 

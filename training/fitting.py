@@ -55,7 +55,7 @@ def fit_run(
     """
     first_iteration = 0
     if run.state.exists():
-        trainer.load_weights(run.state)
+        run.load_state(trainer)
         first_iteration = int(keras.ops.convert_to_numpy(trainer.optimizer.iterations))
     run.forget_after(first_iteration)
     if first_iteration >= config.iterations:

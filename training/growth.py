@@ -7,13 +7,13 @@ Function-preserving growth after Chen et al., Net2Net (ICLR 2016).
 """
 
 import os
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from c2m_tf.network.model import C2Matching
+from c2m_tf.weights.npz import read_npz
 
 from .config import ConfigError
 
@@ -61,12 +61,9 @@ def load_trunk(model: C2Matching, path: str | os.PathLike) -> None:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise ConfigError(f"trunk {path} does not exist") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"trunk {path} is no .npz file of arrays: {error}") from error
+        arrays = read_npz(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise ConfigError(f"trunk {error}") from error
     variables = _by_name(model.restoration)
     unknown = sorted(arrays.keys() - variables.keys())
     if unknown:

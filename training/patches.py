@@ -17,7 +17,7 @@ import numpy as np
 
 from c2m_tf.photos import images
 
-from .sources import Photos, SourceError, photos_by_name
+from .sources import Photos, SourceError, photos_by_name, photos_in
 
 
 class Patch(NamedTuple):
@@ -49,7 +49,7 @@ class PhotoPatches:
 
     def __init__(self, folders: Sequence[str | os.PathLike], lr_size: int, teacher: str | os.PathLike | None = None) -> None:
         self.lr_size = lr_size
-        paths = [path for folder in folders for path in photos_by_name(Path(folder)).values()]
+        paths = [path for folder in folders for path in photos_in(Path(folder))]
         minimum = images.SCALE * lr_size
         self._photos = Photos(paths, minimum)
         self._teacher = None if teacher is None else Photos(_pictures(Path(teacher), paths), minimum)

@@ -47,7 +47,6 @@ class Recorder(keras.callbacks.Callback):
         self.save_product = save_product
         self.stop_signal = None
         self._first_iteration = first_iteration
-        self._window_start, self._window_sums = first_iteration, {}
         self._events = Events(run.folder, first_iteration)
         self._latest = ""
         self._progress = Progress(
@@ -106,15 +105,15 @@ class Recorder(keras.callbacks.Callback):
             )
 
     def _log_row(self, logs):
-        """Means since the line before; Keras reports means since the start of `fit`."""
-        done = self.iteration - self._first_iteration
-        before = self._window_start - self._first_iteration
-        sums = {name: float(value) * done for name, value in logs.items()}
-        means = {name: (total - self._window_sums.get(name, 0.0)) / (done - before) for name, total in sums.items()}
-        self._window_start, self._window_sums = self.iteration, sums
-        optimizer = self.model.optimizer
-        rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-        seconds = (time.monotonic() - self._started) / done
+        """Means since the line before: Keras reports means since its metrics were reset, which is done with every line.
+
+        A mean over the whole run, in float32, would not show what single iterations add to it.
+        """
+        means = {name: float(value) for name, value in logs.items()}
+        self._synchronize()
+        self.model.reset_metrics()
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        seconds = (time.monotonic() - self._started) / (self.iteration - self._first_iteration)
         return {"iteration": self.iteration, "learning_rate": rate, "seconds_per_iteration": seconds} | means
 
     def _validate(self):
@@ -136,7 +135,8 @@ class Recorder(keras.callbacks.Callback):
         if not optimizer.use_ema:
             self.product.set_weights(self.trained.get_weights())
             return
-        variables = self.model.trainable_variables
+        # What the optimizer trains, in its own order: of an adversarial trainer not the critic, which has another optimizer.
+        variables = self.trained.trainable_variables
         current = [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
         optimizer.finalize_variable_values(variables)
         self.product.set_weights(self.trained.get_weights())

@@ -23,6 +23,7 @@ import yaml
 
 from c2m_tf.photos import images
 from c2m_tf.photos.files import replacing
+from c2m_tf.startup import first_line, one_line
 
 from .config import as_yaml
 
@@ -55,7 +56,7 @@ class Run:
         self.state = self.folder / _STATE
         described = self.folder / "config.yaml"
         if described.exists():
-            _check_same(self.folder, stage, described.read_text(encoding="utf-8"), config)
+            _check_same(described, stage, config)
         else:
             unknown = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
             if unknown:
@@ -86,6 +87,19 @@ class Run:
         values = [float(row[figure]) for row in self.rows if row.get(figure) not in (None, "")]
         return max(values, default=None)
 
+    def load_state(self, trainer: keras.Model) -> None:
+        """Gives a trainer the state that the run stands at.
+
+        Raises:
+            RunError: the file is damaged or of another trainer.
+        """
+        try:
+            trainer.load_weights(self.state)
+        except Exception as error:  # a damaged file may raise anything: what zip, HDF5 and Keras raise on bytes of any kind
+            raise RunError(
+                f"{self.state} cannot be loaded ({first_line(error)}); restore it, or delete it to begin again"
+            ) from error
+
     def save_weights(self, model: keras.Model, name: str = _STATE) -> None:
         """Writes weights, the optimizer's included, to a file of that name; the older one stays until all is written."""
         self._replace(name, model.save_weights)
@@ -107,19 +121,35 @@ class Run:
         path = self.folder / "log.csv"
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            for row in rows:
+                int(row["iteration"])
+                for value in row.values():
+                    float(value or 0)
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise RunError(f"{path} is no log of a run ({one_line(error)}); restore it, or delete it") from error
+        return rows
 
     def _write_text(self, name, text):
         images.write_atomically(self.folder / name, lambda file: file.write(text.encode()))
 
 
-def _check_same(folder, stage, described, config):
-    old, new = yaml.safe_load(described), yaml.safe_load(as_yaml(config))
+def _check_same(described, stage, config):
+    try:
+        old = yaml.safe_load(described.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{described} cannot be read ({one_line(error)}); restore it, or give another folder") from error
+    if not isinstance(old, dict):
+        raise RunError(f"{described} holds no keys; restore it, or give another folder")
+    new = yaml.safe_load(as_yaml(config))
     if old == new:
         return
-    keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    raise RunError(f"{folder} holds a {stage} run of another config (it differs in {', '.join(keys)}); give another folder")
+    keys = sorted(str(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    raise RunError(
+        f"{described.parent} holds a {stage} run of another config (it differs in {', '.join(keys)}); give another folder"
+    )
 
 
 def _versions():

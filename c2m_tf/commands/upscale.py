@@ -41,10 +41,9 @@ def _run(options):
             continue
         if not single:
             raise ValueError(f"--{name} draws one photo; give a photo as input, not a folder")
-        images.check_output(path, [options.input, *options.reference])
-        if any(Path(path).resolve() == Path(other).resolve() for other in written):
-            raise ValueError(f"--{name} {path} is the name of another result too; give each its own")
+        images.check_output(path, [options.input, *jobs[0].refs, *options.reference])
         written.append(path)
+    images.check_distinct(written)
     upscaler = open_upscaler(options)
     if single:
         with tile_progress() as progress:
@@ -59,5 +58,14 @@ def _run(options):
             problems.append((job.lr, one_line(error)))
     for photo, reason in problems:
         print(f"c2m-tf: {photo.name}: {reason}", file=sys.stderr)
-    print(f"{done} upscaled, {len(problems)} failed")
+    skipped = images.list_others(options.input)
+    print(f"{done} upscaled, {len(problems)} failed{_skipped_in_words(skipped)}")
     return 1 if problems else 0
+
+
+def _skipped_in_words(paths):
+    """Which files were no photos by their names, for the summary; nothing if there were none."""
+    if not paths:
+        return ""
+    suffixes = sorted({path.suffix.lower() or "without suffix" for path in paths})
+    return f"; {len(paths)} skipped, not photos by their names ({', '.join(suffixes)})"

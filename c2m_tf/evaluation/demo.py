@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Homography from the reference to the photo, both as shares of width and height: turned, tilted and a little nearer.
 _VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
 
+_NAMES = ("lr.png", "ref.png", "bicubic.png", "sr.png", "comparison.png")
+
 
 def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, float]]:
     """Writes lr.png, ref.png, bicubic.png, sr.png and comparison.png into `folder`.
@@ -33,12 +35,13 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
         {"bicubic": figures, "sr": figures} by the plain protocol, see `protocols.FIGURES`.
 
     Raises:
-        images.ImageError: the folder cannot be made or written.
+        images.ImageError: the folder cannot be made or written, or holds pictures of these names that are not the demo's.
     """
     folder = images.make_folder(folder)
     hr = images.crop_to_multiple(skimage.data.coffee())
     reference = other_view(hr)
     lr = images.downsample(hr)
+    _check_folder(folder, lr, reference)
     bicubic = images.upsample(lr)
     sr = images.as_uint8(upscaler.upscale(lr, reference))
     photos = {"lr": lr, "ref": reference, "bicubic": bicubic, "sr": sr}
@@ -46,6 +49,25 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
     for name, pixels in photos.items():
         images.write(folder / f"{name}.png", pixels)
     return {name: PROTOCOLS["plain"].figures(hr, photos[name]) for name in ("bicubic", "sr")}
+
+
+def _check_folder(folder, lr, reference):
+    """Raises ImageError unless the demo can write its files there without overwriting any that are not its own."""
+    held = {name for name in _NAMES if (folder / name).exists()}
+    own = {name for name, photo in (("lr.png", lr), ("ref.png", reference)) if name in held and _shows(folder / name, photo)}
+    # The other pictures depend on the model; they are the demo's where its photos lie beside them.
+    strange = sorted(held - (set(_NAMES) if len(own) == 2 else own))
+    if strange:
+        raise images.ImageError(f"{folder} holds a {strange[0]} that is not the demo's; give an empty or a new folder")
+    for name in _NAMES:
+        images.check_writable(folder / name)
+
+
+def _shows(path, photo):
+    try:
+        return np.array_equal(images.as_uint8(images.read(path).rgb), photo)
+    except images.ImageError:
+        return False
 
 
 def other_view(photo: np.ndarray) -> np.ndarray:

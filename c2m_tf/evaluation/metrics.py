@@ -132,5 +132,5 @@ def _blur(values):
     weights = np.exp(-(distance**2) / (2 * _SIGMA**2))
     weights = np.float32(weights / weights.sum())
     for shape in ((_WINDOW, 1, 1, 1), (1, _WINDOW, 1, 1)):
-        values = ops.conv(values, ops.convert_to_tensor(weights.reshape(shape)), padding="valid")
+        values = ops.conv(values, ops.convert_to_tensor(weights.reshape(shape)), padding="valid", data_format="channels_last")
     return values

@@ -62,7 +62,7 @@ class DynamicAggregation(layers.Layer):
         self._learns_offsets = True
         name, dtype = self.name, self.dtype_policy
         normal = keras.initializers.RandomNormal(stddev=0.02)
-        common = {"padding": "same", "dtype": dtype}
+        common = {"padding": "same", "data_format": "channels_last", "dtype": dtype}
         self.offset_conv1 = layers.Conv2D(channels, 3, kernel_initializer=normal, name=f"{name}_offset_conv1", **common)
         self.offset_conv2 = layers.Conv2D(channels, 3, kernel_initializer=normal.clone(), name=f"{name}_offset_conv2", **common)
         self.offset_mask = layers.Conv2D(

@@ -41,8 +41,16 @@ def discriminator(published: bool = False, name: str = "discriminator", dtype: A
     def convolution(features, filters, kernel, stride, layer_name):
         # Padding is explicit because "same" pads stride-2 convolutions of even sizes on one side only.
         if kernel == 3:
-            features = layers.ZeroPadding2D(1, name=f"{layer_name}_pad", dtype=dtype)(features)
-        return layers.Conv2D(filters, kernel, stride, kernel_initializer=normal.clone(), name=layer_name, dtype=dtype)(features)
+            features = layers.ZeroPadding2D(1, data_format="channels_last", name=f"{layer_name}_pad", dtype=dtype)(features)
+        return layers.Conv2D(
+            filters,
+            kernel,
+            stride,
+            data_format="channels_last",
+            kernel_initializer=normal.clone(),
+            name=layer_name,
+            dtype=dtype,
+        )(features)
 
     features = photo
     for block, width in enumerate(WIDTHS, 1):
@@ -52,7 +60,9 @@ def discriminator(published: bool = False, name: str = "discriminator", dtype: A
                 normalization = TwiceDifferentiableBatchNormalization(name=f"conv_block{block}_{position + 1}", dtype=dtype)
                 features = normalization(features)
             features = layers.LeakyReLU(LEAKY_SLOPE, name=f"conv_block{block}_{position + 2}", dtype=dtype)(features)
-    features = layers.GlobalAveragePooling2D(keepdims=True, name="out_block_0", dtype=dtype)(features)
+    features = layers.GlobalAveragePooling2D(data_format="channels_last", keepdims=True, name="out_block_0", dtype=dtype)(
+        features
+    )
     features = convolution(features, 1024, 1, 1, "out_block_1")
     features = layers.LeakyReLU(LEAKY_SLOPE, name="out_block_2", dtype=dtype)(features)
     value = convolution(features, 1, 1, 1, "out_block_3")

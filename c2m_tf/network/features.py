@@ -70,8 +70,8 @@ def _stem(dtype):
     activations = {}
     for name, width in STEM_CONVOLUTIONS:
         if name in ("conv2_1", "conv3_1"):
-            features = layers.MaxPooling2D(2, name=f"pool_before_{name}", dtype=dtype)(features)
-        features = layers.Conv2D(width, 3, padding="same", name=name, dtype=dtype)(features)
+            features = layers.MaxPooling2D(2, data_format="channels_last", name=f"pool_before_{name}", dtype=dtype)(features)
+        features = layers.Conv2D(width, 3, padding="same", data_format="channels_last", name=name, dtype=dtype)(features)
         if name != "conv3_1":
             relu = name.replace("conv", "relu")
             features = layers.ReLU(name=relu, dtype=dtype)(features)
@@ -120,7 +120,10 @@ def perceptual_stem(layer: str = "relu5_1", dtype: Any = None) -> keras.Model:
     for name in names[: names.index(layer) + 1]:
         stage, position = (int(part) for part in name.removeprefix("relu").split("_"))
         if position == 1 and stage > 1:
-            features = layers.MaxPooling2D(2, name=f"pool_before_conv{stage}_1", dtype=dtype)(features)
-        convolution = layers.Conv2D(stages[stage - 1][0], 3, padding="same", name=name.replace("relu", "conv"), dtype=dtype)
+            pool = layers.MaxPooling2D(2, data_format="channels_last", name=f"pool_before_conv{stage}_1", dtype=dtype)
+            features = pool(features)
+        convolution = layers.Conv2D(
+            stages[stage - 1][0], 3, padding="same", data_format="channels_last", name=name.replace("relu", "conv"), dtype=dtype
+        )
         features = layers.ReLU(name=name, dtype=dtype)(convolution(features))
     return keras.Model(image, features, name="perceptual_stem")

@@ -42,6 +42,9 @@ class C2Matching(keras.Model):
         parts: the four networks by name, if they are made elsewhere; None for new ones.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
+    Raises:
+        ValueError: unknown variant, or Keras's default type is not float32.
+
     Call arguments:
         inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B] in
             [0, 1], how much of the reference is used per sample (1 by default). Without "ref", the trunk's result.
@@ -57,6 +60,11 @@ class C2Matching(keras.Model):
     def __init__(
         self, variant: str = "full", name: str = "c2_matching", parts: dict[str, keras.Model] | None = None, **kwargs: Any
     ) -> None:
+        if keras.config.floatx() != "float32":
+            raise ValueError(
+                f"Keras's default type is {keras.config.floatx()}, float32 is expected; call keras.config.set_floatx('float32') "
+                f"or change floatx in ~/.keras/keras.json, and choose the dtype of the networks by a policy"
+            )
         super().__init__(name=name, autocast=False, **kwargs)
         self.variant = variant
         aggregates_small = variant_named(variant).aggregates_small

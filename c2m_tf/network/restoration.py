@@ -152,7 +152,7 @@ class _Builder:
 
     def convolution(self, features, filters, name, leaky=False, activation=None):
         normal = keras.initializers.RandomNormal(stddev=0.02)
-        options = {"padding": "same", "activation": activation, "kernel_initializer": normal}
+        options = {"padding": "same", "data_format": "channels_last", "activation": activation, "kernel_initializer": normal}
         features = self.layer(layers.Conv2D, name, filters, 3, **options)(features)
         return self.layer(layers.LeakyReLU, f"{name}_leaky", LEAKY_SLOPE)(features) if leaky else features
 

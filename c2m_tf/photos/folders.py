@@ -24,6 +24,15 @@ def list_others(folder: str | os.PathLike) -> list[Path]:
     return [path for path in _files(folder) if path.suffix.lower() not in PHOTO_SUFFIXES and path.is_file()]
 
 
+def check_exists(path: str | os.PathLike) -> None:
+    """Raises ImageError if nothing is at `path`, or the operating system does not say."""
+    try:
+        if not Path(path).exists():
+            raise ImageError(f"{path} does not exist")
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
 def by_stem(photos: Iterable[Path]) -> dict[str, Path]:
     """Photos by their names without suffix.
 

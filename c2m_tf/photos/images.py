@@ -14,7 +14,7 @@ resampling    8 bits and floats; bicubic
 
 from c2m_tf.photos.colour import reference_colours
 from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
-from c2m_tf.photos.folders import by_stem, list_others, list_photos
+from c2m_tf.photos.folders import by_stem, check_exists, list_others, list_photos
 from c2m_tf.photos.formats import FORMATS, PHOTO_SUFFIXES, SUFFIXES, SUFFIXES_WITH_ALPHA
 from c2m_tf.photos.headers import MAX_PIXELS
 from c2m_tf.photos.outputs import (
@@ -48,6 +48,7 @@ __all__ = [
     "bicubic",
     "by_stem",
     "check_distinct",
+    "check_exists",
     "check_fits",
     "check_not_input",
     "check_output",

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _MARGIN = 8
+_MAX_ASPECT = 4
 _TITLE_HEIGHT = 22
 _BACKGROUND = (255, 255, 255)
 _INK = (30, 30, 30)
@@ -19,7 +20,7 @@ class Panel(NamedTuple):
 
 
 def sheet(rows: list[list[Panel]], height: int = 360) -> np.ndarray:
-    """Draws rows of panels, each scaled to one height.
+    """Draws rows of panels, each scaled to one height, or lower if it would be wider than four times that.
 
     Args:
         rows: list of rows, each a list of `Panel`; a row may hold any number.
@@ -69,6 +70,6 @@ def most_changed_box(first: np.ndarray, second: np.ndarray, size: int) -> tuple[
 
 def _scaled(pixels, height):
     image = Image.fromarray(pixels)
-    width = max(1, round(image.width * height / image.height))
-    enlarging = height > image.height
-    return image.resize((width, height), Image.Resampling.NEAREST if enlarging else Image.Resampling.LANCZOS)
+    scale = min(height / image.height, _MAX_ASPECT * height / image.width)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)

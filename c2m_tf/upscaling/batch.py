@@ -42,21 +42,21 @@ def find_jobs(
         problems: list of (LR file, reason) of photos that cannot be upscaled.
 
     Raises:
-        images.ImageError: the input is missing, or the output of a single photo cannot be written or is an input.
+        images.ImageError: the input is missing or cannot be read, or the output of a single photo cannot be written or would
+            overwrite an input; all files of a folder of references count as inputs.
     """
     source, output = Path(source), Path(output)
     references = [Path(reference) for reference in references]
     for path in (source, *references):
-        if not path.exists():
-            raise images.ImageError(f"{path} does not exist")
+        images.check_exists(path)
     if not source.is_dir():
         refs = _references_of(source, references)
-        images.check_output(output, [source, *refs])
+        images.check_output(output, [source, *refs, *references])
         return [Job(source, refs, output)], []
 
-    photos = [path for path in sorted(source.iterdir()) if path.suffix.lower() in images.SUFFIXES]
+    photos = images.list_photos(source)
     if not photos:
-        raise images.ImageError(f"{source} holds no photos ({' '.join(images.SUFFIXES)})")
+        raise images.ImageError(f"{source} holds no photos ({' '.join(images.PHOTO_SUFFIXES)})")
     if output.exists() and not output.is_dir():
         raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
     images.make_folder(output)
@@ -65,7 +65,7 @@ def find_jobs(
         result = output / f"{photo.stem}.png"
         try:
             refs = _references_of(photo, references)
-            images.check_output(result, [*photos, *refs])
+            images.check_output(result, [*photos, *refs, *references])
             if result in results:
                 raise images.ImageError(f"{photo} and {results[result].name} would both become {result}; rename one")
         except images.ImageError as error:
@@ -96,17 +96,22 @@ def run(
         ValueError: a photo cannot be read, used or written (`images.ImageError` is one).
     """
     lr = images.read(job.lr)
+    size = tuple(images.SCALE * side for side in lr.rgb.shape[:2])
     images.check_suffix(job.output, lr.alpha is not None)
-    refs = [images.read(path).rgb for path in job.refs]
+    images.check_fits(job.output, size, lr.alpha is not None)
+    if matches is not None:
+        images.check_fits(matches, size)
+    refs = [images.reference_colours(images.read(path), lr) for path in job.refs]
     reference = upscaler.encode_reference(refs)
     result = upscale_photo(upscaler, lr, reference, progress)
     images.write(job.output, *result)
-    sr = result.rgb
+    visible = images.fill_hidden(lr.rgb, lr.alpha)
     if comparison is not None:
-        bicubic = images.upsample(images.as_uint8(lr.rgb))
-        images.write(comparison, comparison_sheet(bicubic, sr, images.as_uint8(refs[0])))
+        bicubic = images.upsample(images.as_uint8(visible))
+        sheet_of_result = comparison_sheet(bicubic, result.rgb, images.as_uint8(refs[0]))
+        images.write(comparison, sheet_of_result, icc_profile=None if lr.gray else lr.icc_profile)
     if matches is not None:
-        images.write(matches, match_map(*upscaler.find_matches(lr.rgb, reference)))
+        images.write(matches, match_map(*upscaler.find_matches(visible, reference)))
 
 
 def upscale_photo(
@@ -117,10 +122,12 @@ def upscale_photo(
 ) -> images.Photo:
     """Upscales a photo with what belongs to it: alpha by bicubic, gray and colour profile as they are.
 
+    Colours that full transparency hides are filled first, lest they bleed into what can be seen.
+
     Args:
         upscaler: `tiled.TiledUpscaler`.
         lr: images.Photo.
-        reference: of `upscaler.encode_reference`.
+        reference: of `upscaler.encode_reference`, made of `images.reference_colours`.
         progress: called with (tiles done, tiles in all).
 
     Returns:
@@ -129,7 +136,7 @@ def upscale_photo(
     Raises:
         ValueError: see `TiledUpscaler.upscale`.
     """
-    sr = images.as_uint8(upscaler.upscale(lr.rgb, reference, progress))
+    sr = images.as_uint8(upscaler.upscale(images.fill_hidden(lr.rgb, lr.alpha), reference, progress))
     alpha = None if lr.alpha is None else images.upsample(images.as_uint8(lr.alpha))
     return images.Photo(sr, alpha, lr.gray, lr.icc_profile)
 
@@ -159,11 +166,7 @@ def _references_of(photo, references):
     found = []
     for reference in references:
         if reference.is_dir():
-            named = [
-                path
-                for path in sorted(reference.iterdir())
-                if path.stem == photo.stem and path.suffix.lower() in images.SUFFIXES
-            ]
+            named = [path for path in images.list_photos(reference) if path.stem == photo.stem]
             if not named:
                 raise images.ImageError(f"{photo} has no reference named {photo.stem} in {reference}")
             found.extend(named)

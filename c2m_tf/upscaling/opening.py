@@ -35,22 +35,28 @@ def open_upscaler(
     """
     check_sizes(search, tile, window)
     path = Path(source)
-    is_saved_model = path.is_dir() and not (path / "config.json").is_file()  # Keras writes config.json into its folders
-    if path.suffix == ".tflite" or is_saved_model:
-        given = {"dtype": dtype, "search": None if search == "auto" else search, "tile": tile, "window": window}
-        chosen = [name for name, value in given.items() if value is not None]
-        if chosen:
-            raise ValueError(f"{path} was exported with its own {chosen[0]}; leave --{chosen[0]} out")
     if path.suffix == ".tflite":
         from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
+        _refuse_settings(path, dtype, search, tile, window)
         return TFLiteUpscaler(path, max_memory=max_memory)
     start_keras()
-    if is_saved_model:
+    from c2m_tf.upscaling.keras_upscaler import Upscaler
+    from c2m_tf.weights.presets import PRESETS, load_model
+
+    # A preset's name means the preset, whatever lies in the working folder; ./light means that. Folders with a config.json are
+    # Keras's own.
+    if str(source) not in PRESETS and path.is_dir() and not (path / "config.json").is_file():
         from c2m_tf.upscaling.saved_model_upscaler import SavedModelUpscaler
 
+        _refuse_settings(path, dtype, search, tile, window)
         return SavedModelUpscaler(path, max_memory=max_memory)
-    from c2m_tf.upscaling.keras_upscaler import Upscaler
-    from c2m_tf.weights.presets import load_model
-
     return Upscaler(load_model(source, dtype), max_memory=max_memory, search=search, tile=tile, window=window)
+
+
+def _refuse_settings(path, dtype, search, tile, window):
+    """Raises ValueError if any is given, for a file that was exported with its own."""
+    given = {"dtype": dtype, "search": None if search == "auto" else search, "tile": tile, "window": window}
+    chosen = [name for name, value in given.items() if value is not None]
+    if chosen:
+        raise ValueError(f"{path} was exported with its own {chosen[0]}; leave --{chosen[0]} out")

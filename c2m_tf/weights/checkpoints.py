@@ -11,7 +11,6 @@ name and shape is checked before the first weight is set.
 """
 
 import os
-import pickle
 from pathlib import Path
 
 import keras
@@ -19,6 +18,7 @@ import numpy as np
 
 from c2m_tf.network.features import IMAGENET_MEAN, IMAGENET_STD
 from c2m_tf.network.model import C2Matching
+from c2m_tf.startup import first_line
 
 # Position of each convolution in torchvision's `vgg19().features` (and vgg16's, which is the same up to conv3_1).
 TORCHVISION_STEM = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10}
@@ -64,17 +64,16 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise ImportError('reading .pth files needs PyTorch; install it by: pip install "c2m-tf[torch]"') from error
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).strip().splitlines()
-        raise CheckpointError(
-            f"{path} is not a PyTorch checkpoint of plain tensors: {reason[0] if reason else type(error).__name__}"
-        ) from error
-    for key in ("state_dict", "params", "model", "sd"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise CheckpointError(f"{path} holds no dict of tensors; give a state_dict saved by torch.save")
-    return {name.removeprefix("module."): value.float().numpy() for name, value in loaded.items()}
+        for key in ("state_dict", "params", "model", "sd"):
+            if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+                loaded = loaded[key]
+        if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+            raise CheckpointError(f"{path} holds no dict of tensors; give a state_dict saved by torch.save")
+        return {str(name).removeprefix("module."): value.float().numpy() for name, value in loaded.items()}
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file may raise anything: a pickle is a program
+        raise CheckpointError(f"{path} is not a PyTorch checkpoint of plain tensors: {first_line(error)}") from error
 
 
 def load_extractors(model: C2Matching, state: dict[str, np.ndarray]) -> None:

@@ -8,7 +8,7 @@ import keras
 from c2m_tf.network.discriminator import discriminator as build_discriminator
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.files import replacing
-from c2m_tf.photos.images import check_writable
+from c2m_tf.photos.images import check_not_input, check_writable
 from c2m_tf.weights import checkpoints
 from c2m_tf.weights.vgg import read_vgg
 
@@ -39,7 +39,11 @@ def import_weights(
     output = Path(output)
     if output.suffix != ".keras":
         raise ValueError(f"{output}: the result is a Keras file; name it {output.with_suffix('.keras').name}")
-    check_writable(output)
+    critic_output = output.with_suffix(".discriminator.keras")
+    inputs = [path for path in (extractor, restoration, vgg, discriminator) if path not in (None, "keras")]
+    for path in (output, *([critic_output] if discriminator is not None else [])):
+        check_not_input(path, inputs)
+        check_writable(path)
     state = checkpoints.read_torch_checkpoint(restoration)
     variant = "full" if any("small_dyn_agg" in name for name in state) else "light"
     model = C2Matching(variant)
@@ -50,7 +54,7 @@ def import_weights(
     if discriminator is not None:
         critic = build_discriminator(published=True)
         checkpoints.load_discriminator(critic, checkpoints.read_torch_checkpoint(discriminator))
-        to_write.append((output.with_suffix(".discriminator.keras"), critic, "published discriminator"))
+        to_write.append((critic_output, critic, "published discriminator"))
     for path, keras_model, _ in to_write:
         save_atomically(keras_model, path)
     return [(path, what) for path, _, what in to_write]

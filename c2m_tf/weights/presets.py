@@ -14,6 +14,7 @@ from c2m_tf.network.aggregation import DEFORMABLE_GROUPS
 from c2m_tf.network.deform_conv import TAPS
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import write_atomically
+from c2m_tf.startup import first_line
 
 _FOLDER = Path(__file__).parent
 _PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
@@ -96,9 +97,8 @@ def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matchin
             raise ValueError(f"model {path} does not exist")
     try:
         model = keras.saving.load_model(str(source) if is_handle else path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
-        reason = str(error).strip().splitlines()
-        raise ValueError(f"{source} cannot be loaded as a Keras model: {reason[0] if reason else error!r}") from error
+    except Exception as error:  # a damaged file may raise anything: what zip, JSON, HDF5 and Keras raise on bytes of any kind
+        raise ValueError(f"{source} cannot be loaded as a Keras model: {first_line(error)}") from error
     if not isinstance(model, C2Matching):
         raise ValueError(f"{source} holds a {type(model).__name__} model; a C2Matching model is expected")
     if dtype is not None and model.dtype_policy.name != dtype:

@@ -5,13 +5,13 @@ All are brought to torchvision's names, kernel layout (OIHW) and input (RGB in [
 """
 
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from c2m_tf.network.features import IMAGENET_MEAN, IMAGENET_STD, STEM_CONVOLUTIONS
 from c2m_tf.weights.checkpoints import TORCHVISION_STEM, TORCHVISION_VGG19, CheckpointError, read_torch_checkpoint
+from c2m_tf.weights.npz import read_npz
 
 _CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
 # Root mean square of the activations of Oxford's weights over 40 natural photos, two digits (see `_from_keras`).
@@ -49,10 +49,9 @@ def read_vgg(source: str | os.PathLike) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"VGG weights {path} do not exist")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is not an .npz file of arrays: {error}") from error
+        arrays = read_npz(path)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
     return _from_keras(arrays)
 
 

@@ -1,0 +1,315 @@
+"""Every kind of pixels that PNG and TIFF have is read as a second decoder reads it, or refused in words that are true.
+
+PNG is compared with libpng within TensorFlow, TIFF with tifffile. docs/limits.md, section Photos, states what is tested here.
+"""
+
+import io
+import itertools
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tifffile
+from PIL import Image, ImageCms
+from skimage.color import lab2rgb
+
+from c2m_tf.photos import images
+
+HEIGHT, WIDTH = 7, 11
+GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+CHANNELS = {GRAY: 1, RGB: 3, PALETTE: 1, GRAY_ALPHA: 2, RGB_ALPHA: 4}
+DEPTHS = {GRAY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GRAY_ALPHA: (8, 16), RGB_ALPHA: (8, 16)}
+PNG_KINDS = [
+    (colour, depth, key)
+    for colour, depths in DEPTHS.items()
+    for depth in depths
+    for key in ((False, True) if colour in (GRAY, RGB, PALETTE) else (False,))
+]
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(samples, depth, colour, *chunks):
+    """A PNG file of samples [H,W,C] of that depth and colour type."""
+    height, width = samples.shape[:2]
+    if depth < 8:
+        bits = np.unpackbits(samples.astype(np.uint8)[..., None], axis=-1)[..., 8 - depth :].reshape(height, -1)
+        rows = np.packbits(bits, axis=1)
+    else:
+        rows = samples.reshape(height, -1).astype(f">u{depth // 8}").view(np.uint8)
+    data = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", data), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def read(data):
+    return images.decode(io.BytesIO(data), "photo")
+
+
+@pytest.mark.parametrize(("colour", "depth", "key"), PNG_KINDS)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_png_is_read_as_libpng_reads_it(rng, colour, depth, key, orientation):
+    samples = rng.integers(0, 2**depth, (HEIGHT, WIDTH, CHANNELS[colour]), dtype=np.uint16)
+    exif = chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0) + bytes(4))
+    chunks = [exif]
+    if colour == PALETTE:
+        chunks.append(chunk(b"PLTE", rng.integers(0, 256, 3 * 2**depth, np.uint8).tobytes()))
+    if key and colour == PALETTE:
+        chunks.append(chunk(b"tRNS", rng.integers(0, 256, max(1, 2**depth - 1), np.uint8).tobytes()))
+    elif key:
+        transparent = samples[2, 3]
+        samples[0, 0] = transparent ^ 1  # differs in the lowest bit alone
+        chunks.append(chunk(b"tRNS", transparent.astype(">u2").tobytes()))
+    data = png(samples, depth, colour, *chunks)
+    deep = depth == 16
+    expected = tf.io.decode_png(data, channels=4, dtype=tf.uint16 if deep else tf.uint8).numpy()
+    if orientation == 6:
+        expected = np.rot90(expected, -1)
+    expected = expected / (65535 if deep else 255)
+    # Gray is read at full precision, colours of 16 bits at their upper eight.
+    tolerance = 1 / 255 if deep and colour != GRAY else 1e-6
+    photo = read(data)
+    np.testing.assert_allclose(photo.rgb, expected[..., :3], atol=tolerance)
+    assert photo.gray == (colour in (GRAY, GRAY_ALPHA))
+    if key or colour in (GRAY_ALPHA, RGB_ALPHA):
+        np.testing.assert_allclose(photo.alpha, expected[..., 3], atol=tolerance if not key else 0)
+    else:
+        assert photo.alpha is None
+
+
+def test_text_named_like_pillow_s_own_notes_changes_nothing(rng):
+    samples = rng.integers(0, 256, (HEIGHT, WIDTH, 3))
+    names = (b"transparency", b"icc_profile", b"exif", b"gamma")
+    photo = read(png(samples, 8, RGB, *(chunk(b"tEXt", name + b"\0zero") for name in names)))
+    np.testing.assert_array_equal(images.as_uint8(photo.rgb), samples)
+    assert photo.alpha is None
+    assert photo.icc_profile is None
+
+
+@pytest.mark.parametrize("size", [10, 2**20 + 1, 3 * 2**20])
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "iTXt plain", "iCCP", "many"])
+def test_png_metadata_of_any_size_does_no_harm(rng, kind, size):
+    samples = rng.integers(0, 256, (HEIGHT, WIDTH, 3))
+    packed = zlib.compress(bytes(size))
+    chunks = {
+        "tEXt": [chunk(b"tEXt", b"parameters\0" + b"a" * size)],
+        "zTXt": [chunk(b"zTXt", b"workflow\0\0" + packed)],
+        "iTXt": [chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0\0" + packed)],
+        "iTXt plain": [chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0en\0\0" + b"a" * size)],
+        "iCCP": [chunk(b"iCCP", b"printer\0\0" + packed)],
+        "many": [chunk(b"zTXt", b"part\0\0" + zlib.compress(bytes(2**20 - 1)))] * 70,
+    }[kind]
+    photo = read(png(samples, 8, RGB, *chunks))
+    np.testing.assert_array_equal(images.as_uint8(photo.rgb), samples)
+    assert photo.icc_profile == (bytes(size) if kind == "iCCP" else None)
+
+
+def test_a_colour_profile_that_unpacks_to_too_much_is_refused_in_true_words(rng):
+    data = png(np.zeros((4, 4, 3)), 8, RGB, chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(17 * 2**20))))
+    with pytest.raises(images.ImageError, match="photo has a colour profile of more than 16,777,216 bytes"):
+        read(data)
+
+
+# name -> (options of tifffile.imwrite, shape, dtype, what the samples mean: [H,W,3] colours, and alpha or None, in [0, 1])
+TIFF_KINDS = {
+    "gray": ({"photometric": "minisblack"}, (), (lambda v: v[..., None] * [1, 1, 1]), None),
+    "gray, white is zero": ({"photometric": "miniswhite"}, (), (lambda v: (1 - v)[..., None] * [1, 1, 1]), None),
+    "gray and what is not said": ({"extrasamples": ["unspecified"]}, (2,), (lambda v: v[..., :1] * [1, 1, 1]), None),
+    "gray and alpha": ({"extrasamples": ["unassalpha"]}, (2,), (lambda v: v[..., :1] * [1, 1, 1]), lambda v: v[..., 1]),
+    "RGB": ({"photometric": "rgb"}, (3,), (lambda v: v), None),
+    "RGB and what is not said": (
+        {"photometric": "rgb", "extrasamples": ["unspecified"]},
+        (4,),
+        (lambda v: v[..., :3]),
+        None,
+    ),
+    "RGB and alpha": (
+        {"photometric": "rgb", "extrasamples": ["unassalpha"]},
+        (4,),
+        (lambda v: v[..., :3]),
+        lambda v: v[..., 3],
+    ),
+    "CMYK": ({"photometric": "separated"}, (4,), (lambda v: (1 - v[..., :3]) * (1 - v[..., 3:])), None),
+}
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("name", TIFF_KINDS)
+def test_tiff_is_read_as_tifffile_reads_it_or_refused(rng, name, bits, compression, byteorder):
+    options, more, colours, alpha = TIFF_KINDS[name]
+    samples = rng.integers(0, 2**bits, (HEIGHT, WIDTH, *more), dtype=f"u{bits // 8}")
+    file = io.BytesIO()
+    tifffile.imwrite(file, samples, compression=compression, byteorder=byteorder, **{"photometric": "minisblack", **options})
+    values = tifffile.imread(io.BytesIO(file.getvalue())) / (2**bits - 1)
+    try:
+        photo = read(file.getvalue())
+    except images.ImageError as error:
+        assert "of a kind that is not supported (gray" in str(error), error
+        assert bits == 16
+        assert name in ("gray, white is zero", "gray and what is not said", "gray and alpha")
+        return
+    exact = bits == 8 or "gray" in name
+    tolerance = 2 / 255 if name == "CMYK" else 1e-6 if exact else 1 / 255
+    np.testing.assert_allclose(photo.rgb, colours(values), atol=tolerance)
+    if alpha is None:
+        assert photo.alpha is None
+    else:
+        np.testing.assert_allclose(photo.alpha, alpha(values), atol=tolerance)
+    assert photo.gray == name.startswith("gray")
+
+
+@pytest.mark.parametrize("more", [1, 3])
+def test_associated_alpha_is_divided_out(rng, more):
+    alpha = rng.integers(1, 256, (HEIGHT, WIDTH, 1))
+    colours = rng.integers(0, 256, (HEIGHT, WIDTH, more))
+    samples = np.concatenate([np.rint(colours * alpha / 255), alpha], axis=-1).astype(np.uint8)
+    file = io.BytesIO()
+    photometric = "rgb" if more == 3 else "minisblack"
+    tifffile.imwrite(file, samples, photometric=photometric, extrasamples=["assocalpha"])
+    photo = read(file.getvalue())
+    shown = np.abs(photo.rgb * 255 - colours) * alpha / 255  # what rounding leaves, seen through alpha
+    assert shown.max() <= 1.5
+    np.testing.assert_array_equal(images.as_uint8(photo.alpha), alpha[..., 0])
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_tiff_planes_and_tiles(rng, planar, tile):
+    samples = rng.integers(0, 256, (40, 50, 3), np.uint8)
+    stored = np.moveaxis(samples, -1, 0) if planar == "separate" else samples
+    file = io.BytesIO()
+    tifffile.imwrite(file, stored, photometric="rgb", planarconfig=planar, tile=tile, compression="zlib")
+    np.testing.assert_array_equal(images.as_uint8(read(file.getvalue()).rgb), samples)
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+def test_tiff_palettes_of_16_bits_and_those_that_some_writers_fill_with_8(rng, scale):
+    colours = rng.integers(0, 256, (3, 256), np.uint16)
+    colours[0, 0] = 255
+    samples = rng.integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+    file = io.BytesIO()
+    tifffile.imwrite(file, samples, photometric="palette", colormap=colours * np.uint16(scale))
+    np.testing.assert_array_equal(images.as_uint8(read(file.getvalue()).rgb), colours.T[samples])
+
+
+@pytest.mark.parametrize(("photometric", "bits"), [*itertools.product((0, 1), (1, 2, 4, 8, 12, 16))])
+def test_gray_tiff_of_every_depth(rng, photometric, bits):
+    samples = rng.integers(0, 2**bits, (HEIGHT, 12), dtype=np.uint16)
+    if bits == 16:
+        stored = samples.astype("<u2").tobytes()
+    else:
+        places = np.arange(bits)[::-1]
+        stored = np.packbits((samples[..., None] >> places & 1).reshape(HEIGHT, -1).astype(np.uint8), axis=1).tobytes()
+    data = tiff(12, HEIGHT, bits, photometric, stored)
+    values = samples / (2**bits - 1)
+    try:
+        photo = read(data)
+    except images.ImageError as error:
+        assert (photometric, bits) == (0, 12)
+        assert "of a kind that is not supported (gray (white is zero), 12 bits, unsigned)" in str(error)
+        return
+    np.testing.assert_allclose(photo.rgb[..., 0], values if photometric else 1 - values, atol=1e-6)
+    assert photo.gray
+
+
+def test_lab_tiff_is_the_colour_that_scikit_image_computes():
+    lab = np.array([[[50, 20, 30], [80, -10, 5]]], float)
+    stored = np.stack([lab[..., 0] * 255 / 100, lab[..., 1], lab[..., 2]], axis=-1).round().astype(np.int16).astype(np.uint8)
+    data = tiff(2, 1, 8, 8, stored.tobytes(), samples=3)
+    np.testing.assert_allclose(read(data).rgb, lab2rgb(lab, illuminant="D65"), atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "words"),
+    [
+        (np.int8, "range is unknown (gray, 8 bits, signed)"),
+        (np.int16, "range is unknown (gray, 16 bits, signed)"),
+        (np.uint32, "32 bits a pixel, whose range is unknown"),
+        (np.int32, "32 bits a pixel, whose range is unknown"),
+        (np.float16, "range is unknown (gray, 16 bits, floating-point)"),
+        (np.float32, "32 bits a pixel, whose range is unknown"),
+        (np.float64, "64 bits a pixel, whose range is unknown"),
+    ],
+)
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_samples_whose_range_is_unknown_are_refused(dtype, words, channels):
+    file = io.BytesIO()
+    photometric = "rgb" if channels else "minisblack"
+    tifffile.imwrite(file, np.ones((HEIGHT, WIDTH, *channels), dtype), photometric=photometric)
+    if channels:
+        bits = np.dtype(dtype).itemsize * 8
+        words = words.replace("a pixel", "a sample").replace(f"gray, {bits}", f"RGB, {bits}+{bits}+{bits}")
+    with pytest.raises(images.ImageError) as refused:
+        read(file.getvalue())
+    assert words in str(refused.value)
+    assert "convert it to 8- or 16-bit gray or RGB" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({262: 4}, "mask, 8 bits"),
+        ({262: 32844}, "LogL, 8 bits"),
+        ({262: 9}, "ICCLab, 8 bits"),
+        ({262: 32803}, "is a raw file of a camera"),
+        ({262: 34892}, "is a raw file of a camera"),
+        ({50706: 0x0401}, "is a raw file of a camera"),
+        ({254: 1}, "says that its first picture is a small version"),
+        ({255: 2}, "says that its first picture is a small version"),
+        ({259: 34712}, "compression 34712, which is not supported"),
+        ({262: 6, 277: 3}, "uncompressed YCbCr with subsampled colours"),
+        ({262: 5, 277: 4, 332: 2}, "inks other than cyan, magenta, yellow and black"),
+    ],
+)
+def test_tiff_that_means_something_else_is_refused_in_true_words(tags, words):
+    data = tiff(8, 8, 8, tags.pop(262, 1), bytes(8 * 8 * 4), **{"more": tags})
+    with pytest.raises(images.ImageError) as refused:
+        read(data)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("size", [(240, 320), (24, 33)])
+def test_a_first_picture_that_is_smaller_than_another_is_refused(rng, inner, size):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(np.zeros((24, 32, 3), np.uint8), photometric="rgb", subifds=1 if inner else 0)
+        writer.write(np.zeros((*size, 3), np.uint8), photometric="rgb")
+    with pytest.raises(images.ImageError, match=rf"a picture of 32x24 pixels before a larger one of {size[1]}x{size[0]}"):
+        read(file.getvalue())
+
+
+def test_of_several_pictures_the_first_is_read_if_none_is_larger(rng):
+    pages = rng.integers(0, 256, (3, 24, 32, 3), np.uint8)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(pages[0], photometric="rgb", subifds=1)
+        writer.write(pages[1, ::2, ::2], photometric="rgb", subfiletype=1)
+        writer.write(pages[2], photometric="rgb")
+    np.testing.assert_array_equal(images.as_uint8(read(file.getvalue()).rgb), pages[0])
+
+
+def test_cmyk_goes_through_its_profile():
+    # The one CMYK-free profile at hand is sRGB: a profile of another kind is no profile of the photo.
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file = io.BytesIO()
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(file, "TIFF", icc_profile=srgb)
+    photo = read(file.getvalue())
+    np.testing.assert_array_equal(photo.rgb[0, 0], [1, 0, 0])
+    assert photo.icc_profile is None
+
+
+def tiff(width, height, bits, photometric, pixels, samples=1, more=None):
+    """A little-endian TIFF file of one strip and the tags given."""
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 0, 277: samples, 278: height, 279: len(pixels)}
+    tags |= more or {}
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = [struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, value) for tag, value in sorted(tags.items())]
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + struct.pack("<I", 0) + pixels
