@@ -5,6 +5,8 @@ Invalid input raises InvalidArgumentError with a readable message; no photo larg
 
 import tensorflow as tf
 
+from . import orientation
+
 MAX_PIXELS = 8192 * 8192
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -23,7 +25,7 @@ def decode(encoded: tf.Tensor, what: str, minimum: int, max_pixels: int) -> tf.T
         max_pixels: refuse larger photos by their header.
 
     Returns:
-        uint8 [H,W,3].
+        uint8 [H,W,3], upright by its EXIF orientation.
 
     Raises (when the graph runs):
         InvalidArgumentError: neither PNG nor JPEG, damaged, not RGB, too small or too large.
@@ -46,7 +48,7 @@ def decode(encoded: tf.Tensor, what: str, minimum: int, max_pixels: int) -> tf.T
     with tf.control_dependencies(checks):
         encoded = tf.identity(encoded)
     photo = tf.cond(is_png, lambda: tf.io.decode_png(encoded, channels=3), lambda: tf.io.decode_jpeg(encoded, channels=3))
-    return tf.ensure_shape(photo, (None, None, 3))
+    return orientation.upright(tf.ensure_shape(photo, (None, None, 3)), orientation.of_file(encoded, is_png))
 
 
 def encode(photo: tf.Tensor) -> tf.Tensor:

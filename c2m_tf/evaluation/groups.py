@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from c2m_tf.photos.images import SUFFIXES
+from c2m_tf.photos.folders import by_stem, list_photos
 
 REFERENCES = ("1", "all", "none")
 
@@ -33,8 +33,8 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
             photos without references). For references of other groups see `unrelated.lend`.
 
     Raises:
-        ValueError: no folder, no group in it, groups without an HR photo or without a reference (all are named), or unknown
-            references.
+        ValueError: no folder, no group in it, two photos of one name, groups without an HR photo or without a reference (all
+            are named), or unknown references.
     """
     if references not in REFERENCES:
         raise ValueError(f"unknown references {references!r}; choose one of {', '.join(REFERENCES)}")
@@ -46,7 +46,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
     else:
         groups, lacking = _numbered(folder)
         if not groups and references == "none":
-            groups = [Group(path.stem, path, []) for path in _photos(folder)]
+            groups = [Group(name, path, []) for name, path in by_stem(list_photos(folder)).items()]
         elif lacking:
             raise ValueError(f"{folder}: {', '.join(lacking)} lacks its HR photo _0 or a reference _1")
     if not groups:
@@ -61,7 +61,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
 def _numbered(folder):
     """Groups of photos named NNN_0, NNN_1, ..., and the names of those that lack their HR photo or a reference."""
     members = {}
-    for path in _photos(folder):
+    for path in list_photos(folder):
         found = re.fullmatch(r"(.+)_(\d+)", path.stem)
         if found:
             name, position = found[1], int(found[2])
@@ -80,20 +80,14 @@ def _numbered(folder):
 def _two_folders(inputs, references):
     """Groups of folders input and ref."""
     groups = []
-    for path in _photos(inputs):
-        own = references / path.stem
-        if own.is_dir():
-            found = _photos(own)
-        else:
-            found = [other for other in _photos(references) if other.stem in (path.stem, f"{path.stem}_ref")]
-        groups.append(Group(path.stem, path, found))
+    named = by_stem(list_photos(references))
+    for name, path in by_stem(list_photos(inputs)).items():
+        own = references / name
+        found = list_photos(own) if own.is_dir() else [named[each] for each in (name, f"{name}_ref") if each in named]
+        groups.append(Group(name, path, found))
     lacking = [group.name for group in groups if not group.references]
     if lacking:
         raise ValueError(
             f"{references}: no reference for {', '.join(lacking)}; wanted is NAME.png, NAME_ref.png or folder NAME"
         )
     return groups
-
-
-def _photos(folder):
-    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]

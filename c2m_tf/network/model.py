@@ -62,7 +62,7 @@ class C2Matching(keras.Model):
     ) -> None:
         if keras.config.floatx() != "float32":
             raise ValueError(
-                f"Keras's default type is {keras.config.floatx()}, float32 is expected; call keras.config.set_floatx('float32') "
+                f"Keras's default type is {keras.config.floatx()}, expected is float32; use keras.config.set_floatx('float32') "
                 f"or change floatx in ~/.keras/keras.json, and choose the dtype of the networks by a policy"
             )
         super().__init__(name=name, autocast=False, **kwargs)

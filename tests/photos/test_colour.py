@@ -1,0 +1,121 @@
+"""Colour profiles: a reference is seen in the LR photo's colour space, and no result loses what its numbers mean."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from c2m_tf.photos import colour, images
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+# Columns: the XYZ of red, green and blue, adapted to D50.
+P3_COLOURS = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
+SRGB_COLOURS = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
+WHITE = (0.9642, 1.0, 0.8249)
+GAMMA = 2.2
+
+
+def profile(space, colours=None):
+    """An ICC profile of version 2: gray or RGB of a plain gamma."""
+
+    def xyz(values):
+        return b"XYZ " + bytes(4) + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(GAMMA * 256)) + bytes(2)
+    text = b"text" + bytes(4) + b"test\0\0\0\0"
+    named = b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(79)
+    tags = {b"desc": named, b"cprt": text, b"wtpt": xyz(WHITE)}
+    if space == "GRAY":
+        tags[b"kTRC"] = curve
+    else:
+        for name, column in zip((b"r", b"g", b"b"), np.transpose(colours), strict=True):
+            tags |= {name + b"XYZ": xyz(column), name + b"TRC": curve}
+    table, body = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        content += bytes(-len(content) % 4)
+        table += name + struct.pack(">II", start + len(body), len(content))
+        body += content
+    header = struct.pack(">I", start + len(body)) + bytes(4) + struct.pack(">I", 0x02400000) + b"mntr"
+    header += space.encode().ljust(4) + b"XYZ " + bytes(12) + b"acsp" + bytes(28)
+    header += b"".join(struct.pack(">i", round(value * 65536)) for value in WHITE)
+    return header.ljust(128, b"\0") + table + body
+
+
+P3, GAMMA_RGB, GRAY = profile("RGB", P3_COLOURS), profile("RGB", SRGB_COLOURS), profile("GRAY")
+
+
+@pytest.fixture
+def photo(rng):
+    # Away from the borders of the colour space, which another may not reach.
+    return rng.integers(80, 180, (6, 8, 3)).astype(np.uint8)
+
+
+def by_hand(rgb, source, target):
+    linear = (rgb / 255.0) ** GAMMA @ (np.linalg.inv(target) @ source).T
+    return np.clip(linear, 0, 1) ** (1 / GAMMA) * 255
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "colours"),
+    [(P3, GAMMA_RGB, (P3_COLOURS, SRGB_COLOURS)), (GAMMA_RGB, P3, (SRGB_COLOURS, P3_COLOURS))],
+)
+def test_a_reference_is_brought_to_the_space_of_the_lr_photo(photo, own, other, colours):
+    reference = images.Photo(images.as_float(photo), icc_profile=own)
+    lr = images.Photo(images.as_float(photo), icc_profile=other)
+    found = images.reference_colours(reference, lr) * 255
+    assert np.abs(found - by_hand(photo, *colours)).max() <= 1.5
+    assert np.abs(found - photo).max() > 10
+
+
+@pytest.mark.parametrize("other", [None, SRGB])
+def test_a_photo_without_profile_is_srgb(photo, other):
+    as_p3 = images.reference_colours(
+        images.Photo(images.as_float(photo), icc_profile=P3), images.Photo(photo, icc_profile=other)
+    )
+    assert np.abs(as_p3 * 255 - photo).max() > 10
+    same = images.reference_colours(images.Photo(images.as_float(photo)), images.Photo(photo, icc_profile=other))
+    assert np.abs(same * 255 - photo).max() <= 1
+
+
+@pytest.mark.parametrize("damaged", [b"", b"no profile", P3[:140], P3[:200]])
+def test_a_damaged_profile_counts_as_none(photo, damaged):
+    for own, other in ((damaged, None), (None, damaged), (damaged, damaged[::-1])):
+        reference = images.Photo(images.as_float(photo), icc_profile=own)
+        found = images.reference_colours(reference, images.Photo(photo, icc_profile=other))
+        np.testing.assert_array_equal(images.as_uint8(found), photo)
+
+
+def test_gray_photos_go_through_gray_profiles(photo):
+    gray = np.repeat(photo[..., :1], 3, axis=-1)
+    found = colour.converted(gray, GRAY, GAMMA_RGB, gray=True)
+    assert np.abs(found.astype(int) - gray).max() <= 1  # the same gamma
+    assert np.abs(colour.converted(gray, GRAY, None, gray=True).astype(int) - gray).max() > 1
+
+
+@pytest.mark.parametrize("suffix", images.SUFFIXES)
+@pytest.mark.parametrize("gray", [False, True])
+def test_results_look_the_same_in_every_format(tmp_path, photo, suffix, gray):
+    """Shown in sRGB, what is written to any format is what the photo shows: by its profile, or converted."""
+    smooth = np.asarray(Image.fromarray(photo).resize((48, 48), Image.Resampling.BICUBIC))
+    if gray:
+        smooth = np.repeat(smooth[..., :1], 3, axis=-1)
+    own = GRAY if gray else P3
+    images.write(tmp_path / f"photo{suffix}", smooth, gray=gray, icc_profile=own)
+    read = images.read(tmp_path / f"photo{suffix}")
+    shown = images.as_uint8(colour.converted(read.rgb, read.icc_profile, None, read.gray)).astype(int)
+    expected = images.as_uint8(colour.converted(smooth, own, None, gray)).astype(int)
+    lossy = suffix not in (".png", ".bmp", ".tif", ".tiff")
+    assert np.abs(shown - expected).mean() <= (3 if lossy else 0.5)
+    assert (read.icc_profile is None) == (suffix == ".bmp" or (gray and suffix == ".webp"))
+
+
+def test_cmyk_without_a_profile_of_its_kind_goes_by_pillow_s_formula():
+    file = io.BytesIO()
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(file, "TIFF", icc_profile=SRGB)
+    file.seek(0)
+    photo = images.decode(file, "photo")
+    np.testing.assert_array_equal(photo.rgb[0, 0], [1, 0, 0])
+    assert photo.icc_profile is None

@@ -1,0 +1,117 @@
+"""What cannot be written is known beforehand, and nothing that is read is overwritten."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from c2m_tf.photos import formats, images
+
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stem=st.text(min_size=1, max_size=260), suffix=st.sampled_from(list(images.SUFFIXES)))
+def test_a_name_that_passes_the_check_is_written_and_another_is_refused_in_words(tmp_path, stem, suffix):
+    path = tmp_path / "folder" / f"{stem}{suffix}"
+    path.parent.mkdir(exist_ok=True)
+    before = sorted(path.parent.iterdir())
+    try:
+        images.check_output(path, [])
+    except (images.ImageError, ValueError) as error:
+        assert str(error)
+        assert sorted(path.parent.iterdir()) == before
+    else:
+        assert sorted(path.parent.iterdir()) == before  # the check leaves nothing
+        images.write(path, PIXELS)
+        path.unlink()
+        assert sorted(path.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("length", [1, 200, 230, 240, 251])
+@pytest.mark.parametrize("letter", ["x", "é", "写", "a."])
+def test_names_as_long_as_the_file_system_takes(tmp_path, length, letter):
+    stem = letter + (letter * length).encode()[: length - len(letter.encode())].decode(errors="ignore") * (length > 9)
+    path = tmp_path / f"{stem}.png"
+    images.check_output(path, [])
+    images.write(path, PIXELS)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+# Beside each limit, a photo that just fits and one that just does not; thin, so that both can be encoded.
+@pytest.mark.parametrize(("suffix", "largest"), [(".jpg", 65_500), (".webp", 16_383)])
+@pytest.mark.parametrize("upright", [False, True])
+def test_limits_of_formats_are_those_of_their_encoders(tmp_path, suffix, largest, upright):
+    for side, fits in ((largest, True), (largest + 1, False)):
+        size = (side, 1) if upright else (1, side)
+        path = tmp_path / f"{side}{suffix}"
+        if fits:
+            images.check_fits(path, size)
+            images.write(path, np.zeros((*size, 3), np.uint8))
+            assert path.exists()
+        else:
+            with pytest.raises(images.ImageError, match=rf"holds at most {largest:,} pixels a side"):
+                images.check_fits(path, size)
+            with pytest.raises((OSError, ValueError)), (tmp_path / "raw").open("wb") as file:
+                Image.new("RGB", size[::-1]).save(file, images.SUFFIXES[suffix])
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".bmp"])
+def test_formats_that_count_bytes_in_32_bits(suffix):
+    images.check_fits(f"a{suffix}", (32768, 32768))
+    with pytest.raises(images.ImageError, match="bytes of pixels"):
+        images.check_fits(f"a{suffix}", (40000, 40000))
+    if suffix == ".tif":
+        with pytest.raises(images.ImageError, match="bytes of pixels"):
+            images.check_fits(f"a{suffix}", (32768, 32768), with_alpha=True)
+    images.check_fits("a.png", (40000, 40000), with_alpha=True)
+
+
+@pytest.mark.parametrize("how", ["same", "other spelling", "link", "hard link", "in a folder of inputs", "link into it"])
+def test_an_output_that_is_an_input_is_refused_however_it_is_named(tmp_path, how):
+    (tmp_path / "refs").mkdir()
+    photo = tmp_path / "refs/a.png"
+    images.write(photo, PIXELS)
+    output, inputs = tmp_path / "out.png", [photo]
+    if how == "same":
+        output = photo
+    elif how == "other spelling":
+        output = tmp_path / "refs/../refs/./a.png"
+    elif how == "link":
+        output.symlink_to(photo)
+    elif how == "hard link":
+        output.hardlink_to(photo)
+    elif how == "in a folder of inputs":
+        output, inputs = photo, [tmp_path / "refs"]
+    else:
+        output.symlink_to(photo)
+        inputs = [tmp_path / "refs"]
+    with pytest.raises(images.ImageError, match="inputs are never overwritten"):
+        images.check_output(output, inputs)
+    images.check_output(tmp_path / "refs/new.png", inputs)
+
+
+def test_two_outputs_of_one_name_are_refused(tmp_path):
+    images.check_distinct([tmp_path / "a.png", tmp_path / "b.png"])
+    with pytest.raises(images.ImageError, match="the name of another result too"):
+        images.check_distinct([tmp_path / "a.png", tmp_path / "b/../a.png"])
+
+
+def test_a_result_written_to_a_link_goes_where_it_points(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "elsewhere/photo.png")
+    images.check_output(tmp_path / "link.png", [])
+    images.write(tmp_path / "link.png", PIXELS)
+    assert (tmp_path / "link.png").is_symlink()
+    assert images.read(tmp_path / "elsewhere/photo.png").rgb.shape == (4, 4, 3)
+
+
+def test_what_formats_are_said_to_hold_they_hold(tmp_path):
+    alpha = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
+    for suffix, name in images.SUFFIXES.items():
+        if formats.WRITTEN[name].alpha:
+            images.write(tmp_path / f"a{suffix}", PIXELS, alpha=alpha)
+            np.testing.assert_array_equal(images.as_uint8(images.read(tmp_path / f"a{suffix}").alpha), alpha)
+        images.write(tmp_path / f"g{suffix}", PIXELS, gray=True)
+        assert images.read(tmp_path / f"g{suffix}").gray == formats.WRITTEN[name].gray
