@@ -40,7 +40,7 @@ def test_several_references_of_several_sizes(upscaler, rng):
         (np.zeros((8, 8, 3), np.uint16), np.zeros((12, 12, 3)), "type uint16"),
         (np.full((8, 8, 3), 200.0), np.zeros((12, 12, 3)), r"outside \[0, 1\]"),
         (np.full((8, 8, 3), np.nan), np.zeros((12, 12, 3)), r"outside \[0, 1\]"),
-        (np.zeros((8, 8, 3)), [], "no reference"),
+        (np.zeros((8, 8, 3)), [], "the list of references is empty"),
     ],
 )
 def test_bad_input_is_refused_in_words(upscaler, lr, ref, reason):
