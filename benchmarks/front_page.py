@@ -2,9 +2,8 @@
 
     python benchmarks/front_page.py --pairs FOLDER
 
-Of each crop: bicubic, the network without a reference (the LR photo serves as its own), the network with the first reference,
-the true photo, and the whole reference. The figures are PSNR on Y of the whole photo, by the plain protocol of
-`c2m-tf evaluate`.
+Of each crop: bicubic, the network without a reference, the network with the first reference, the true photo, and the whole
+reference. The figures are PSNR on Y of the whole photo, by the plain protocol of `c2m-tf evaluate`.
 The default crops are of groups 025 and 027 of the validation photos, which are from Image-Stitching by Daeyun Shin
 (BSD-2-Clause); they were chosen among the squares of 96 pixels in which the reference improves the result most.
 """
@@ -60,7 +59,7 @@ def main() -> None:
 
 def _row(crop: Crop, guided: Result, single: Result) -> list[Panel]:
     panels = [
-        Panel(f"bicubic, {guided.figures['bicubic_psnr_y']:.2f} dB", guided.bicubic),
+        Panel(f"bicubic, {guided.bicubic_figures['psnr_y']:.2f} dB", guided.bicubic),
         Panel(f"without a reference, {single.figures['psnr_y']:.2f} dB", single.sr),
         Panel(f"with the reference, {guided.figures['psnr_y']:.2f} dB", guided.sr),
         Panel("true photo", guided.hr),

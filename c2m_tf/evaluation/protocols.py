@@ -31,11 +31,12 @@ FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 class Case(NamedTuple):
     """A group made ready by a protocol.
 
-    name: of the group.
-    hr: uint8 [H,W,3], the HR photo, sides multiples of 4.
-    lr: uint8 [h,w,3], the LR photo, padded if the protocol pads: 4h >= H, 4w >= W.
-    references: uint8 photos, best first; empty for none.
-    bicubic: uint8 [H,W,3], the LR photo upsampled by Pillow's bicubic.
+    Attributes:
+        name: of the group.
+        hr: uint8 [H,W,3], the HR photo, sides multiples of 4.
+        lr: uint8 [h,w,3], the LR photo, padded if the protocol pads: 4h >= H, 4w >= W.
+        references: uint8 photos, best first; empty for none.
+        bicubic: uint8 [H,W,3], the LR photo upsampled by Pillow's bicubic.
     """
 
     name: str

@@ -60,11 +60,12 @@ class Reference:
 class Work(NamedTuple):
     """One photo to be restored with references.
 
-    lr: [h,w,3], uint8 or float32.
-    reference: Reference.
-    plan: Plan.
-    strength: in (0, 1], how much of the reference is used.
-    matched: called with the scores of all patches, float32 [h,w], once they are known.
+    Attributes:
+        lr: [h,w,3], uint8 or float32.
+        reference: Reference.
+        plan: Plan.
+        strength: in (0, 1], how much of the reference is used.
+        matched: called with the scores of all patches, float32 [h,w], once they are known.
     """
 
     lr: np.ndarray
