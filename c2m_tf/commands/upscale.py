@@ -16,10 +16,17 @@ def add(commands: "argparse._SubParsersAction") -> None:
     command.add_argument(
         "-r",
         "--reference",
-        required=True,
         nargs="+",
+        default=[],
         metavar="REF",
-        help="reference photos, or folders with references of the same names as the photos",
+        help="reference photos, or folders with references of the same names as the photos; without, none is used",
+    )
+    command.add_argument(
+        "--reference-strength",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="how much of the references is used, from 0 (nothing) to 1 (all that fits; the default)",
     )
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="result; a folder if the input is one")
     command.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
@@ -33,6 +40,7 @@ def _run(options):
     from c2m_tf.photos import images
     from c2m_tf.upscaling import batch
 
+    _check_reference_options(options)
     jobs, problems = batch.find_jobs(options.input, options.reference, options.output)
     single = not Path(options.input).is_dir()
     written = [options.output]
@@ -45,22 +53,45 @@ def _run(options):
         written.append(path)
     images.check_distinct(written)
     upscaler = open_upscaler(options)
+    strength = options.reference_strength
+    upscaler.check_strength(strength)
     if single:
         with tile_progress() as progress:
-            batch.run(upscaler, jobs[0], options.comparison, options.matches, progress)
+            share = batch.run(upscaler, jobs[0], options.comparison, options.matches, progress, strength=strength)
+        if share is not None:
+            print(f"the references explain {share:.0%} of the photo")
         return 0
-    done = 0
+    done, shares = 0, []
+    kept = batch.KeptReference(upscaler)
     for job in track(jobs, "upscaling"):
         try:
-            batch.run(upscaler, job)
+            shares.append(batch.run(upscaler, job, strength=strength, kept=kept))
             done += 1
         except ValueError as error:
             problems.append((job.lr, one_line(error)))
     for photo, reason in problems:
         print(f"c2m-tf: {photo.name}: {reason}", file=sys.stderr)
     skipped = images.list_others(options.input)
-    print(f"{done} upscaled, {len(problems)} failed{_skipped_in_words(skipped)}")
+    print(f"{done} upscaled, {len(problems)} failed{_skipped_in_words(skipped)}{_explained_in_words(shares)}")
     return 1 if problems else 0
+
+
+def _check_reference_options(options):
+    strength = options.reference_strength
+    if not 0.0 <= strength <= 1.0:
+        raise ValueError(
+            f"--reference-strength {strength:g} lies outside [0, 1]; 0 uses nothing of the references, 1 all that fits"
+        )
+    if options.matches is not None and (not options.reference or strength == 0):
+        raise ValueError("--matches draws where the reference shows the photo; give one with -r, and a strength above 0")
+
+
+def _explained_in_words(shares):
+    """How much of the photos the references explain, for the summary; nothing without references."""
+    known = [share for share in shares if share is not None]
+    if not known:
+        return ""
+    return f"; references explain {min(known):.0%} to {max(known):.0%} of the photos, {sum(known) / len(known):.0%} in the mean"
 
 
 def _skipped_in_words(paths):

@@ -4,13 +4,14 @@ A photo that fails is named and the rest goes on; the caller learns which failed
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
 from c2m_tf.photos import images
+from c2m_tf.photos.headers import read_header, rereadable
 from c2m_tf.photos.match_map import match_map
 from c2m_tf.photos.sheets import Panel, crop_panels, most_changed_box, sheet
 
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from c2m_tf.upscaling.base import Reference, TiledUpscaler
 
 
+Source = str | os.PathLike | BinaryIO
+
+
 class Job(NamedTuple):
-    """One photo to upscale: its file, its references' files and the result's."""
+    """One photo to upscale: its file, its references' files (none is possible) and the result's."""
 
     lr: Path
     refs: list[Path]
@@ -76,49 +80,100 @@ def find_jobs(
     return jobs, problems
 
 
+class KeptReference:
+    """The references of one job after the other; those that the job before used are neither read nor encoded again.
+
+    Args:
+        upscaler: TiledUpscaler.
+    """
+
+    def __init__(self, upscaler: "TiledUpscaler") -> None:
+        self._upscaler = upscaler
+        self._key: tuple | None = None
+        self._reference: Reference | None = None
+
+    def of(self, sources: Sequence[Source], lr: images.Photo) -> "Reference":
+        """The references, in the colours of the LR photo.
+
+        Args:
+            sources: paths, or open files that can be read more than once.
+            lr: images.Photo.
+
+        Returns:
+            Reference.
+
+        Raises:
+            ValueError: see `TiledUpscaler.encode_reference`.
+        """
+        key = (*sources, lr.icc_profile, lr.gray)
+        if key != self._key or self._reference is None:
+            self._key = self._reference = None  # the old ones need not stay in memory beside the new
+            colours = [images.reference_colours(images.read(source), lr) for source in sources]
+            self._reference, self._key = self._upscaler.encode_reference(colours), key
+        return self._reference
+
+
 def run(
     upscaler: "TiledUpscaler",
     job: Job,
     comparison: str | os.PathLike | None = None,
     matches: str | os.PathLike | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Upscales one photo and writes it.
+    *,
+    strength: float = 1.0,
+    kept: KeptReference | None = None,
+) -> float | None:
+    """Upscales one photo and writes it. Memory is estimated from headers before a pixel is decoded.
 
     Args:
-        upscaler: `tiled.TiledUpscaler`.
+        upscaler: TiledUpscaler.
         job: Job.
         comparison: optional file for a sheet that shows bicubic, SR and the first reference, and an enlarged detail.
         matches: optional file for a picture of where the references show what the photo shows.
         progress: called with (tiles done, tiles in all).
+        strength: in [0, 1], how much of the references is used.
+        kept: for jobs that may have the same references.
+
+    Returns:
+        The share of the photo's patches that a reference explains, in [0, 1]; None without references, or if the model does not
+        report its matches.
 
     Raises:
         ValueError: a photo cannot be read, used or written (`images.ImageError` is one).
     """
-    lr = images.read(job.lr)
+    upscaler.check_strength(strength)
+    lr_source = rereadable(job.lr)
+    sources = [rereadable(path) for path in job.refs] if strength > 0 else []
+    height, width, *_ = read_header(lr_source)
+    upscaler.checked_plan((height, width, 3), [(*read_header(source)[:2], 3) for source in sources])
+    lr = images.read(lr_source)
     size = tuple(images.SCALE * side for side in lr.rgb.shape[:2])
     images.check_suffix(job.output, lr.alpha is not None)
     images.check_fits(job.output, size, lr.alpha is not None)
     if matches is not None:
         images.check_fits(matches, size)
-    refs = [images.reference_colours(images.read(path), lr) for path in job.refs]
-    reference = upscaler.encode_reference(refs)
-    result = upscale_photo(upscaler, lr, reference, progress)
+    reference = (kept or KeptReference(upscaler)).of(sources, lr) if sources else None
+    shares: list[float] = []
+    result = upscale_photo(upscaler, lr, reference, progress, strength=strength, explained=shares.append)
     images.write(job.output, *result)
     visible = images.fill_hidden(lr.rgb, lr.alpha)
     if comparison is not None:
         bicubic = images.upsample(images.as_uint8(visible))
-        sheet_of_result = comparison_sheet(bicubic, result.rgb, images.as_uint8(refs[0]))
-        images.write(comparison, sheet_of_result, icc_profile=None if lr.gray else lr.icc_profile)
-    if matches is not None:
+        shown = None if reference is None else images.as_uint8(reference.photos[0])
+        images.write(comparison, comparison_sheet(bicubic, result.rgb, shown), icc_profile=None if lr.gray else lr.icc_profile)
+    if matches is not None and reference is not None:
         images.write(matches, match_map(*upscaler.find_matches(visible, reference)))
+    return shares[0] if shares else None
 
 
 def upscale_photo(
     upscaler: "TiledUpscaler",
     lr: images.Photo,
-    reference: "Reference",
+    reference: "Reference | None" = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    strength: float = 1.0,
+    explained: Callable[[float], None] | None = None,
 ) -> images.Photo:
     """Upscales a photo with what belongs to it: alpha by bicubic, gray and colour profile as they are.
 
@@ -127,8 +182,8 @@ def upscale_photo(
     Args:
         upscaler: `tiled.TiledUpscaler`.
         lr: images.Photo.
-        reference: of `upscaler.encode_reference`, made of `images.reference_colours`.
-        progress: called with (tiles done, tiles in all).
+        reference: of `upscaler.encode_reference`, made of `images.reference_colours`; None for none.
+        progress, strength, explained: see `TiledUpscaler.upscale`.
 
     Returns:
         images.Photo, uint8.
@@ -136,19 +191,20 @@ def upscale_photo(
     Raises:
         ValueError: see `TiledUpscaler.upscale`.
     """
-    sr = images.as_uint8(upscaler.upscale(images.fill_hidden(lr.rgb, lr.alpha), reference, progress))
+    visible = images.fill_hidden(lr.rgb, lr.alpha)
+    sr = images.as_uint8(upscaler.upscale(visible, reference, progress, strength=strength, explained=explained))
     alpha = None if lr.alpha is None else images.upsample(images.as_uint8(lr.alpha))
     return images.Photo(sr, alpha, lr.gray, lr.icc_profile)
 
 
 def comparison_sheet(
-    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray, hr: np.ndarray | None = None, detail: int = 96
+    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray | None, hr: np.ndarray | None = None, detail: int = 96
 ) -> np.ndarray:
-    """Sheet of bicubic, SR, HR if there is one, and the reference, and below, enlarged, the square that changed most.
+    """Sheet of bicubic, SR, HR and the reference if there are such, and below, enlarged, the square that changed most.
 
     Args:
         bicubic, sr, hr: uint8 [H,W,3].
-        reference: uint8 [H',W',3].
+        reference: uint8 [H',W',3], or None.
         detail: side of the enlarged square in pixels.
 
     Returns:
@@ -158,7 +214,8 @@ def comparison_sheet(
     if hr is not None:
         whole.append(Panel("HR", hr))
     box = most_changed_box(bicubic, sr, detail)
-    return sheet([[*whole, Panel("reference", reference)], crop_panels(whole, box)])
+    last = [] if reference is None else [Panel("reference", reference)]
+    return sheet([[*whole, *last], crop_panels(whole, box)])
 
 
 def _references_of(photo, references):
