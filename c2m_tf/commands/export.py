@@ -112,7 +112,7 @@ def _write_tflite(options, network, precision, groups):
     from c2m_tf.export.tflite import export_tflite, write_description
 
     described = export_tflite(network, options.output, precision, options.tile, options.window)
-    told = f"wrote {options.output}: {described['precision']}, tiles of {options.tile}, windows of {options.window}"
+    summary = f"wrote {options.output}: {described['precision']}, tiles of {options.tile}, windows of {options.window}"
     if groups:
         from c2m_tf.evaluation.protocols import evaluate_group
         from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
@@ -121,8 +121,8 @@ def _write_tflite(options, network, precision, groups):
         figures = [evaluate_group(upscaler, group).figures["psnr_y"] for group in groups]
         described["psnr_y"] = sum(figures) / len(figures)
         write_description(options.output, described)
-        told += f", {described['psnr_y']:.3f} dB"
-    print(told)
+        summary += f", {described['psnr_y']:.3f} dB"
+    print(summary)
     return 0
 
 

@@ -51,7 +51,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
             raise ValueError(f"{folder}: {', '.join(lacking)} lacks its HR photo _0 or a reference _1")
     if not groups:
         raise ValueError(
-            f"{folder} holds no pairs; wanted are NNN_0.png (HR) and NNN_1.png (reference), or folders input and ref; "
+            f"{folder} holds no pairs; expected are NNN_0.png (HR) and NNN_1.png (reference), or folders input and ref; "
             f"--references none takes photos without references"
         )
     count = {"1": 1, "all": None, "none": 0}[references]
@@ -88,6 +88,6 @@ def _two_folders(inputs, references):
     lacking = [group.name for group in groups if not group.references]
     if lacking:
         raise ValueError(
-            f"{references}: no reference for {', '.join(lacking)}; wanted is NAME.png, NAME_ref.png or folder NAME"
+            f"{references}: no reference for {', '.join(lacking)}; expected is NAME.png, NAME_ref.png or folder NAME"
         )
     return groups

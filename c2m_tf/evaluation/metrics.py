@@ -53,11 +53,11 @@ def ssim(first: np.ndarray, second: np.ndarray, border: int = BORDER) -> float:
     )
 
 
-def _inside(first, second, border, least):
+def _inside(first, second, border, minimum):
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape:
         raise ValueError(f"photos to compare have shapes {first.shape} and {second.shape}; they must be equal")
-    if min(first.shape[:2]) < 2 * border + least:
+    if min(first.shape[:2]) < 2 * border + minimum:
         raise ValueError(f"a photo of {first.shape[:2]} is too small to compare within a border of {border} px")
     inner = slice(border, -border or None)
     return first[inner, inner], second[inner, inner]
