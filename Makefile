@@ -2,17 +2,28 @@
 PYTHON ?= python3
 VENV ?= .venv/$(notdir $(PYTHON))
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses 2 --dist loadscope
+# PyTorch is what results are compared with, and what LPIPS and DISTS need (piq). Where its index of CPU builds is to be used: PIP_EXTRA_INDEX_URL.
+TORCH ?= torch==2.13.0
 
-.PHONY: demo test slow-test docs android web-demo web-demo-check web-demo-test lint format clean
+.PHONY: demo test slow-test ci slow-ci docs android web-demo web-demo-check web-demo-test lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/c2m-tf demo --output demo_output
 
 test: lint android
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadscope
+	$(PYTEST) -m "not slow" $(PARALLEL)
 
 slow-test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(PYTEST) -m slow
+
+# The same with everything that tests can use, with coverage, and no test skipped but those expected to be (tests/conftest.py).
+ci: lint android $(VENV)/torch
+	$(PYTEST) -m "not slow" $(PARALLEL) --no-unexpected-skips --cov --cov-report term --durations 20
+
+slow-ci: $(VENV)/torch
+	$(PYTEST) -m slow --no-unexpected-skips --durations 20
 
 # The app's sources, as far as this machine has what that takes; says what it leaves out.
 android: $(VENV)/installed
@@ -44,6 +55,7 @@ web_demo/model/c2m_light-integer_int8.tflite: export/weights/light-integer-int8.
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .
@@ -66,6 +78,10 @@ docs: .venv/docs/installed
 .venv/docs/installed: docs/requirements.txt
 	$(PYTHON) -m venv .venv/docs
 	.venv/docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
+	touch $@
+
+$(VENV)/torch: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet "$(TORCH)" piq
 	touch $@
 
 clean:

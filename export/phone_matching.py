@@ -42,7 +42,8 @@ def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
     query = tf.pad(unit(lr_features)[0], [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
 
     block = min(height - PATCH + 1, max(1, BLOCK_BYTES // (cells * width * 4) - PATCH + 1))
-    places, scores = [], []
+    places: list[tf.Tensor] = []
+    scores: list[tf.Tensor] = []
     for first in range(0, height - PATCH + 1, block):
         count = min(block, height - PATCH + 1 - first)
         lr_rows = tf.transpose(query[first : first + count + PATCH - 1], (1, 0, 2))  # [w,rows,C+1]
@@ -52,8 +53,8 @@ def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
         places.append(place)
         scores.append(score)
     # Sums along x are anchored in the middle, so the first and the last column lack a neighbour.
-    places, scores = (tf.concat(parts, axis=0)[None, :, 1:-1] for parts in (places, scores))
-    return places, scores / (PATCH * PATCH)
+    matches, score = (tf.concat(parts, axis=0)[None, :, 1:-1] for parts in (places, scores))
+    return matches, score / (PATCH * PATCH)
 
 
 def _reference_matrix(features, rows, columns, cells):

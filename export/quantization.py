@@ -20,6 +20,7 @@ from c2m_tf.training import sources
 from c2m_tf.training.datasets import ReferencePairs
 from c2m_tf.training.fitting import fit_run
 from c2m_tf.training.optimizers import GroupedAdam, Schedule
+from c2m_tf.training.parts import Parts
 from c2m_tf.training.restoration import RestorationTrainer
 from c2m_tf.training.runs import Run
 from rich.console import Console
@@ -100,9 +101,7 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
         fit_run(
             run,
             config,
-            trainer,
-            network,
-            product,
+            Parts(trainer, network, product),
             lambda first_iteration: _batches(config, photos, first_iteration),
             lambda name: save_quantized(product, weights),
         )

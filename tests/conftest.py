@@ -9,6 +9,29 @@ import numpy as np
 import pytest
 from golden_models import golden_model
 
+# Reasons for which a test may be skipped although everything it needs is installed.
+EXPECTED_SKIPS = ("the superuser may write everywhere",)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--no-unexpected-skips", action="store_true", help="fail if a test is skipped that need not be")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    if not session.config.getoption("--no-unexpected-skips") or hasattr(session.config, "workerinput"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = [
+        report
+        for report in reporter.stats.get("skipped", [])
+        if not any(reason in str(report.longrepr) for reason in EXPECTED_SKIPS)
+    ]
+    for report in skipped:
+        reporter.write_line(f"unexpected skip: {report.nodeid}: {report.longrepr}", red=True)
+    if skipped and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
 
 @pytest.fixture(scope="session")
 def full():

@@ -103,7 +103,7 @@ class MatchingValidationConfig:
     photos: Positive = 24
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _RunConfig:
     """Keys of every stage."""
 
@@ -119,23 +119,23 @@ class _RunConfig:
     root: str = "."  # folder that relative paths of data, validation and vgg start from
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TeacherConfig(_RunConfig):
     """Teacher: extractors on sharp photos."""
 
-    data: DataConfig = Field()
+    data: DataConfig
     vgg: str = "keras"  # start: "keras" (downloads), torchvision's .pth or an .npz of Keras arrays
     validation: MatchingValidationConfig | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class StudentConfig(TeacherConfig):
     """Student: extractors on blurred photos, distilled from the teacher."""
 
-    teacher: str = Field()  # weights of a teacher run, e.g. runs/teacher/best.weights.h5
+    teacher: str  # weights of a teacher run, e.g. runs/teacher/best.weights.h5
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TrunkConfig(_RunConfig):
     """Trunk: the restoration network without a reference.
 
@@ -143,15 +143,15 @@ class TrunkConfig(_RunConfig):
     file of `c2m-tf train trunk-weights`.
     """
 
-    data: PatchesConfig = Field()
-    start: str = Field()
+    data: PatchesConfig
+    start: str
     variant: Literal["light", "light-integer", "full"] = "light"
     trunk: str | None = None
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
     validation: ValidationConfig | None = None  # without references
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _ReferenceConfig(_RunConfig):
     """Keys of the stages that train with references.
 
@@ -160,7 +160,7 @@ class _ReferenceConfig(_RunConfig):
     `vgg` for the reference encoder. `trunk`, the .npz of a trunk, replaces what the network knows without a reference.
     """
 
-    data: ReferenceDataConfig = Field()
+    data: ReferenceDataConfig
     variant: Literal["light", "light-integer", "full"] = "full"
     start: str | None = None
     trunk: str | None = None
@@ -171,7 +171,7 @@ class _ReferenceConfig(_RunConfig):
     validation: ValidationConfig | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class RestorationConfig(_ReferenceConfig):
     """Restoration network by a pixel loss."""
 
@@ -179,7 +179,7 @@ class RestorationConfig(_ReferenceConfig):
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class AdversarialConfig(_ReferenceConfig):
     """Restoration network by L1, perceptual and adversarial loss, against a critic."""
 

@@ -1,11 +1,12 @@
 """One call of `fit`, from the saved state of a run to its end or until a signal."""
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from .parts import Parts
 from .recorder import Recorder
 from .runs import Run
 
@@ -25,26 +26,20 @@ class RunStoppedError(Exception):
 def fit_run(
     run: Run,
     config: Any,
-    trainer: keras.Model,
-    trained: keras.Model,
-    product: keras.Model,
+    parts: Parts,
     batches: Callable[[int], keras.utils.PyDataset],
     save_product: Callable[[str], None],
     validation: Any = None,
-    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]] | None = None,
 ) -> int:
     """Calls `trainer.fit` from the saved state to `config.iterations`.
 
     Args:
         run: folder; a state in it is resumed from.
         config: has `iterations`, `log_every`, `save_every`, and `validation.every` if there is a validation.
-        trainer: compiled, its optimizer built.
-        trained: the part of it that the run makes.
-        product: a copy of that, for validation and files.
+        parts: trainer, what of it is trained, and what the run makes.
         batches: the dataset that starts at a given iteration.
         save_product: writes the product, called with "best" or "last".
         validation: see `Recorder`.
-        callbacks: what the trainer needs besides the recorder, given the first iteration.
 
     Returns:
         Iterations done.
@@ -55,16 +50,16 @@ def fit_run(
     """
     first_iteration = 0
     if run.state.exists():
-        run.load_state(trainer)
-        first_iteration = int(keras.ops.convert_to_numpy(trainer.optimizer.iterations))
+        run.load_state(parts.trainer)
+        first_iteration = int(keras.ops.convert_to_numpy(parts.trainer.optimizer.iterations))
     run.forget_after(first_iteration)
     if first_iteration >= config.iterations:
         return first_iteration
-    recorder = Recorder(run, config, first_iteration, validation, product, trained, save_product)
-    extra = callbacks(first_iteration) if callbacks else []
+    recorder = Recorder(run, config, parts, first_iteration, save_product, validation)
+    extra = parts.callbacks(first_iteration) if parts.callbacks else []
     previous = {number: signal.signal(number, _stopper(recorder)) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        trainer.fit(batches(first_iteration), epochs=1, verbose=0, shuffle=False, callbacks=[*extra, recorder])
+        parts.trainer.fit(batches(first_iteration), epochs=1, verbose=0, shuffle=False, callbacks=[*extra, recorder])
     finally:
         recorder.close()
         for number, handler in previous.items():

@@ -59,7 +59,8 @@ class TeacherTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
         del y, sample_weight, training
-        triplet = losses.triplet_loss(*y_pred, x["homography"])
+        photo_features, ref_features = y_pred
+        triplet = losses.triplet_loss(photo_features, ref_features, x["homography"])
         self.positive_distance.update_state(triplet.positive_distance)
         self.negative_distance.update_state(triplet.negative_distance)
         return triplet.loss
@@ -83,7 +84,7 @@ class StudentTrainer(TeacherTrainer):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
         triplet = super().compute_loss(x, y, y_pred, sample_weight, training)
-        taught = [keras.ops.stop_gradient(features) for features in self.teacher(x["hr"], x["ref"])]
-        distillation = losses.correlation_distillation(*y_pred, *taught, x["homography"])
+        taught, taught_ref = (keras.ops.stop_gradient(features) for features in self.teacher(x["hr"], x["ref"]))
+        distillation = losses.correlation_distillation(y_pred[0], y_pred[1], taught, taught_ref, x["homography"])
         self.distillation.update_state(distillation)
         return triplet + losses.DISTILLATION_WEIGHT * distillation

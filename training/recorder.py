@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .events import Events
+from .parts import Parts
 from .runs import Run, RunFailedError
 
 
@@ -20,32 +21,30 @@ class Recorder(keras.callbacks.Callback):
     Args:
         run: folder to write to.
         config: the run's config.
+        parts: the run's models; the product gets the trained weights before each use.
         first_iteration: iterations done before.
-        validation: object with `judged_by` and `measure(product)`, or None.
-        product: the model that the stage makes; it gets the trained weights before each use.
-        trained: the part of the trainer that those come from.
         save_product: writes the product, called with "best" or "last".
+        validation: object with `judged_by` and `measure(product)`, or None.
     """
 
     def __init__(
         self,
         run: Run,
         config: Any,
+        parts: Parts,
         first_iteration: int,
-        validation: Any,
-        product: keras.Model,
-        trained: keras.Model,
         save_product: Callable[[str], None],
+        validation: Any = None,
     ) -> None:
         super().__init__()
         self.run = run
         self.config = config
         self.iteration = self.saved_iteration = first_iteration
         self.validation = validation
-        self.product = product
-        self.trained = trained
+        self.product = parts.product
+        self.trained = parts.trained
         self.save_product = save_product
-        self.stop_signal = None
+        self.stop_signal: int | None = None
         self._first_iteration = first_iteration
         self._events = Events(run.folder, first_iteration)
         self._latest = ""
@@ -64,6 +63,7 @@ class Recorder(keras.callbacks.Callback):
         self._progress.start()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        logs = logs or {}
         self.iteration = self._first_iteration + batch + 1
         self._check_finite(logs)
         last = self.iteration == self.config.iterations or self.stop_signal is not None

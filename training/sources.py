@@ -40,7 +40,7 @@ class Photos:
 
     def __init__(self, paths: Iterable[Path], minimum: int = WINDOW) -> None:
         self.paths = list(paths)
-        self._kept = {}
+        self._kept: dict[int, np.ndarray] = {}
         self._kept_bytes = 0
         faults = []
         for index, path in enumerate(self.paths):

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -16,28 +16,13 @@ from .config import ConfigError, rooted
 from .fitting import fit_run
 from .matching import Extractors, StudentTrainer, TeacherTrainer
 from .optimizers import GroupedAdam, Schedule
+from .parts import Parts
 from .patches import PhotoPatches
 from .restoration import RestorationTrainer
 from .runs import Run
 from .starts import load_weights, network_of, vgg_extractors, vgg_of
 from .trunk import TrunkTrainer
 from .validation import MatchingValidation, PairsValidation
-
-
-class Parts(NamedTuple):
-    """What a stage builds besides its data.
-
-    Attributes:
-        trainer: the keras.Model that `fit` is called on, compiled.
-        trained: the part of it that the stage makes.
-        product: a copy of that in float32, for validation and files.
-        callbacks: what the trainer needs besides the recorder, given the first iteration.
-    """
-
-    trainer: keras.Model
-    trained: keras.Model
-    product: keras.Model
-    callbacks: Any = None
 
 
 def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
@@ -66,13 +51,10 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
     done = fit_run(
         run,
         config,
-        parts.trainer,
-        parts.trained,
-        parts.product,
+        parts,
         lambda first_iteration: _batches(stage, config, photos, first_iteration),
         lambda name: save(parts.product, name + suffix),
         validation,
-        parts.callbacks,
     )
     return f"{run.folder} is finished: {done} iterations"
 

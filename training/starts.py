@@ -75,10 +75,10 @@ def _new(config):
 
 def load_weights(model: Extractors, path: str, key: str) -> None:
     """Reads the weights of a run; raises ConfigError, naming the config's key, if that fails."""
-    path = Path(path)
-    if not path.is_file():
+    file = Path(path)
+    if not file.is_file():
         raise ConfigError(f"{key}: {path} does not exist; give the best.weights.h5 of a run")
     try:
-        model.load_weights(path)
+        model.load_weights(file)
     except Exception as error:  # a damaged file may raise anything: what zip, HDF5 and Keras raise on bytes of any kind
         raise ConfigError(f"{key}: {path} cannot be loaded: {' '.join(str(error).split())}") from error

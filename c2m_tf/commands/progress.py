@@ -23,7 +23,7 @@ def tile_progress() -> Iterator[Callable[[int, int], None]]:
 
     bar = Progress(console=Console(stderr=True), transient=True)
     task = bar.add_task("upscaling")
-    started = []
+    started: list[bool] = []
 
     def show(done: int, total: int) -> None:
         if total > 1 and not started:

@@ -38,7 +38,7 @@ def _chosen(results, judged_by):
     if len(results) == 1:
         return {"": results[0]}
     ranks = {"largest gain": ordered[0], "median": ordered[len(ordered) // 2], "smallest gain": ordered[-1]}
-    chosen = {}
+    chosen: dict[str, GroupResult] = {}
     for rank, result in ranks.items():
         if all(result is not other for other in chosen.values()):
             chosen[rank] = result

@@ -16,7 +16,7 @@ from c2m_tf.photos import images
 from c2m_tf.upscaling.batch import comparison_sheet
 
 if TYPE_CHECKING:
-    from c2m_tf.upscaling.keras_upscaler import Upscaler
+    from c2m_tf.upscaling.base import TiledUpscaler
 
 # Homography from the reference to the photo, both as shares of width and height: turned, tilted and a little nearer.
 _VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
@@ -24,11 +24,11 @@ _VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
 _NAMES = ("lr.png", "ref.png", "bicubic.png", "sr.png", "comparison.png")
 
 
-def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, float]]:
+def run(upscaler: "TiledUpscaler", folder: str | os.PathLike) -> dict[str, dict[str, float]]:
     """Writes lr.png, ref.png, bicubic.png, sr.png and comparison.png into `folder`.
 
     Args:
-        upscaler: `upscaler.Upscaler`.
+        upscaler: of any kind.
         folder: made if missing.
 
     Returns:

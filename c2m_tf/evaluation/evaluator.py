@@ -91,7 +91,8 @@ class Evaluator:
             figures[name] = self.protocol.figures(case.hr, picture) | self._measured(case.hr, picture)
             pictures[name] = images.as_uint8(picture)
         references = [path.name for path in group.references]
-        return GroupResult(group.name, figures, matcher and matcher.fit(case), references, case, pictures)
+        fit = None if matcher is None else matcher.fit(case)
+        return GroupResult(group.name, figures, fit, references, case, pictures)
 
     def _pictures(self, case: Case) -> Iterator[tuple[str, np.ndarray]]:
         yield BICUBIC, case.bicubic

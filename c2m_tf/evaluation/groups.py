@@ -60,7 +60,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
 
 def _numbered(folder):
     """Groups of photos named NNN_0, NNN_1, ..., and the names of those that lack their HR photo or a reference."""
-    members = {}
+    members: dict[str, dict[int, Path]] = {}
     for path in list_photos(folder):
         found = re.fullmatch(r"(.+)_(\d+)", path.stem)
         if found:

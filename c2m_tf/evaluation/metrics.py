@@ -87,7 +87,7 @@ class _MeanOverPhotos(keras.metrics.Metric):
     def _luma(self, rgb):
         eight_bits = ops.round(ops.clip(ops.cast(rgb, "float32"), 0.0, 1.0) * 255.0)
         eight_bits = eight_bits[:, self.border : -self.border or None, self.border : -self.border or None]
-        return ops.sum(eight_bits * (np.float32(_LUMA) / np.float32(255.0)), axis=-1) + 16.0
+        return ops.sum(eight_bits * (np.array(_LUMA, np.float32) / np.float32(255.0)), axis=-1) + 16.0
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "border": self.border}
@@ -130,7 +130,7 @@ def _blur(values):
     """Gaussian window over the valid area of [B,H,W,1]."""
     distance = np.arange(_WINDOW) - _WINDOW // 2
     weights = np.exp(-(distance**2) / (2 * _SIGMA**2))
-    weights = np.float32(weights / weights.sum())
+    weights = (weights / weights.sum()).astype(np.float32)
     for shape in ((_WINDOW, 1, 1, 1), (1, _WINDOW, 1, 1)):
         values = ops.conv(values, ops.convert_to_tensor(weights.reshape(shape)), padding="valid", data_format="channels_last")
     return values

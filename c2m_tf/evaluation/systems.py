@@ -121,7 +121,8 @@ def _named_files(setting, groups):
     if any(path.samefile(group.hr.parent) for group in groups):
         raise ValueError(f"results {name}: {path} is the folder of the photos themselves; give that of a system's results")
     stems = {stem: group.name for group in groups for stem in (group.hr.stem, group.name)}
-    files, superfluous = {}, []
+    files: dict[str, Path] = {}
+    superfluous: list[str] = []
     for file in sorted(path.iterdir()):
         if file.suffix.lower() not in images.SUFFIXES:
             continue

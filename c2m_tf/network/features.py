@@ -88,7 +88,7 @@ class ImageNetNormalization(layers.Layer):
 
     def call(self, image: Tensor) -> Tensor:
         image = keras.ops.cast(image, "float32")
-        normalized = (image - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+        normalized = (image - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
         return keras.ops.cast(normalized, self.compute_dtype)
 
     def compute_output_shape(self, input_shape) -> tuple:

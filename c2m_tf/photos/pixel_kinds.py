@@ -47,7 +47,8 @@ def photo_of(
     if image.mode not in (*_GRAY, "RGB", "RGBA", "P", "PA"):
         profile = None  # it describes the colours before the conversion
     if image.mode in ("LA", "RGBA", "PA"):
-        return Photo(*_colours_and_alpha(image), gray, profile)
+        rgb, alpha = _colours_and_alpha(image)
+        return Photo(rgb, alpha, gray, profile)
     return Photo(as_float(np.asarray(image.convert("RGB"))), None, gray, profile)
 
 

@@ -68,7 +68,7 @@ def describe(tags: Tags) -> str:
     """Kind of pixels in words, e.g. "gray, 32 bits, floating-point"."""
     bits = _several(tags.get(BITS, 1))
     formats = sorted({_SAMPLE_FORMAT_NAMES.get(value, str(value)) for value in _several(tags.get(SAMPLE_FORMAT, 1))})
-    interpretation = tags.get(PHOTOMETRIC)
+    interpretation = tags.get(PHOTOMETRIC, -1)
     kind = _PHOTOMETRIC_NAMES.get(interpretation, f"photometric interpretation {interpretation}")
     return f"{kind}, {'+'.join(str(value) for value in bits)} bits, {' and '.join(formats)}"
 
@@ -96,7 +96,8 @@ def _directories(file: BinaryIO) -> Iterator[Tags]:
     if header[2:3] == b"+" or header[3:4] == b"+":  # 64-bit offsets
         header += file.read(8)
     directory = ImageFileDirectory_v2(header)
-    waiting, seen = [directory.next], set()
+    waiting = [directory.next]
+    seen: set[int] = set()
     while waiting and len(seen) < _MAX_DIRECTORIES:
         offset = waiting.pop(0)
         if not offset or offset in seen:

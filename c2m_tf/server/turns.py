@@ -30,7 +30,7 @@ class Turns:
         self._timeout = timeout
         self._thread = ThreadPoolExecutor(1, "upscaling")
         self._lock = threading.Lock()
-        self._states = {}
+        self._states: dict[Any, Any] = {}
 
     @property
     def pending(self) -> int:

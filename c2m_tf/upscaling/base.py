@@ -181,7 +181,8 @@ class TiledUpscaler(ABC):
 
         with self._turn:
             pixels, reference = self._decoded(lr, refs)
-            canvas = Canvas(*pixels.shape[:2], plan.tile, SCALE)
+            height, width = pixels.shape[:2]
+            canvas = Canvas(height, width, plan.tile, SCALE)
             if reference is None:
                 restored = self._restore_alone(pixels, canvas)
             else:

@@ -64,7 +64,9 @@ def find_jobs(
     if output.exists() and not output.is_dir():
         raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
     images.make_folder(output)
-    jobs, problems, results = [], [], {}
+    jobs: list[Job] = []
+    problems: list[tuple[Path, str]] = []
+    results: dict[Path, Path] = {}
     for photo in photos:
         result = output / f"{photo.stem}.png"
         try:

@@ -76,9 +76,9 @@ class Upscaler(TiledUpscaler):
                 return coarse.flow.astype(np.float32), coarse.score
             flow, score = self._exact_flow(pixels, reference)
         height, width = score.shape
-        matches = flow[:height, :width] + np.stack(np.mgrid[:height, :width], axis=-1)
+        matches = flow[:height, :width] + np.moveaxis(np.mgrid[:height, :width], 0, -1)
         _, inside = _split(matches, reference.photos)
-        return (inside - np.stack(np.mgrid[:height, :width], axis=-1)).astype(np.float32), score
+        return (inside - np.moveaxis(np.mgrid[:height, :width], 0, -1)).astype(np.float32), score
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
         return plans.make_plan(lr_shape, list(ref_shapes), self._search, self._tile, self._window)
@@ -164,7 +164,7 @@ class Upscaler(TiledUpscaler):
         """See `windows.Locate`."""
         flow, score = self._find_flow.predict_on_batch({"lr": lr[None], "reference": self._encoded_coarse(coarse)})
         height, width = score.shape[1:]
-        matches = flow[0, :height, :width] + np.stack(np.mgrid[:height, :width], axis=-1)
+        matches = flow[0, :height, :width] + np.moveaxis(np.mgrid[:height, :width], 0, -1)
         number, inside = _split(np.rint(matches).astype(int), coarse.photos)
         return number, inside, score[0]
 

@@ -98,11 +98,11 @@ class CoarseMatches:
             & (self._x >= tile.x - self._reach)
             & (self._x <= tile.x + tile.width + self._reach)
         )
-        best = None
+        best: tuple[float, int, Any] = (-1.0, 0, None)
         for reference in np.unique(self._reference[inside]):
             chosen = inside & (self._reference == reference)
             first, weight = _densest(self._found[chosen], self._weight[chosen], self._cell[reference], size / FEATURE_STRIDE)
-            if best is None or weight > best[0]:
+            if weight > best[0]:
                 best = weight, int(reference), first
         _, reference, first = best
         y, x = (_start(first[axis], size, self._sizes[reference][axis]) for axis in (0, 1))
@@ -118,8 +118,9 @@ def shrinking(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> f
 
 def _small(photo, factor, multiple):
     """The photo, smaller, its sides multiples of `multiple` and at least three times that."""
-    size = [max(3, round(side / factor / multiple)) * multiple for side in photo.shape[:2]]
-    return as_float(photo if list(photo.shape[:2]) == size else bicubic(as_uint8(photo), size))
+    height, width = (max(3, round(side / factor / multiple)) * multiple for side in photo.shape[:2])
+    size = (height, width)
+    return as_float(photo if photo.shape[:2] == size else bicubic(as_uint8(photo), size))
 
 
 def _densest(found, weights, cell, size):

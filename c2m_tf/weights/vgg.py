@@ -78,7 +78,7 @@ def _from_keras(arrays):
     for layer, index in TORCHVISION_VGG19.items():
         if f"{layer}_W" not in arrays:
             break
-        kernel, bias = np.float64(arrays[f"{layer}_W"]), np.float64(arrays[f"{layer}_b"])
+        kernel, bias = (arrays[f"{layer}_{kind}"].astype(np.float64) for kind in "Wb")
         if layer == "conv1_1":
             kernel = kernel[:, :, ::-1]  # input channels BGR -> RGB
             mean = np.array(IMAGENET_MEAN) * 255.0 - np.array(_CAFFE_BGR_MEAN[::-1])

@@ -1,4 +1,4 @@
-"""The server's page in a real browser: Debian's Chromium, driven by Selenium; skipped where either is missing."""
+"""The server's page in a real browser: Chromium or Chrome, driven by Selenium; skipped where either is missing."""
 
 import shutil
 import threading
@@ -13,7 +13,8 @@ from c2m_tf.photos import images
 webdriver = pytest.importorskip("selenium.webdriver")
 uvicorn = pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed")
 
 from c2m_tf.server.app import Limits, create_app  # noqa: E402
