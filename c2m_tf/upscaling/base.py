@@ -140,7 +140,8 @@ class TiledUpscaler(ABC):
         sources = _sources(refs)
         self.checked_plan((MIN_LR_SIDE, MIN_LR_SIDE), _shapes(sources))
         with self._turn:
-            reference = Reference(self, [_pixels("reference", source) for source in sources])
+            # Without an LR photo to go by, references that are files are brought to sRGB.
+            reference = Reference(self, [_pixels("reference", source, _NO_PROFILE) for source in sources])
             self._encode(reference)
         return reference
 
@@ -253,9 +254,15 @@ class TiledUpscaler(ABC):
 
     def _decoded(self, lr, refs):
         """LR photo [h,w,3] and Reference, or None for none."""
+        photo = images.read(lr) if _is_file(lr) else None
+        pixels = _pixels("LR photo", lr) if photo is None else images.fill_hidden(photo.rgb, photo.alpha)
         if refs is not None and not isinstance(refs, Reference):
-            refs = Reference(self, [_pixels("reference", ref) for ref in refs])
-        return _pixels("LR photo", lr), refs
+            refs = Reference(self, [_pixels("reference", ref, photo or _NO_PROFILE) for ref in refs])
+        return pixels, refs
+
+
+# Stands for an LR photo whose colours are sRGB.
+_NO_PROFILE = images.Photo(np.zeros((1, 1, 3), np.float32))
 
 
 def _sources(refs):
@@ -289,10 +296,10 @@ def _shape(what, photo):
     return photo.shape
 
 
-def _pixels(what, photo):
-    """The photo as uint8 or float32 [H,W,3]; raises ValueError if values lie outside [0, 1]."""
+def _pixels(what, photo, lr=None):
+    """The photo as uint8 or float32 [H,W,3], a file in the colours of `lr`; raises ValueError if values lie outside [0, 1]."""
     if _is_file(photo):
-        return images.read(photo).rgb
+        return images.reference_colours(images.read(photo), lr)
     if photo.dtype == np.uint8:
         return photo
     if not np.isfinite(photo).all() or photo.min() < -1e-3 or photo.max() > 1.0 + 1e-3:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from c2m_tf.photos import images
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 
 
@@ -52,3 +53,17 @@ def test_what_would_not_fit_into_memory_is_refused_with_the_numbers(light, rng):
     small = Upscaler(light, max_memory=2**30)
     with pytest.raises(ValueError, match=r"a 400x300 photo with a 16x16 reference needs about .* GiB, allowed are 1.0 GiB"):
         small.upscale(rng.random((300, 400, 3)), rng.random((16, 16, 3)))
+
+
+def test_files_are_read_as_the_command_line_reads_them(light, tmp_path, rng):
+    """Colours under full transparency are filled first."""
+    hidden = rng.random((12, 16, 3), np.float32)
+    alpha = np.ones((12, 16), np.float32)
+    alpha[:, 8:] = 0
+    images.write(tmp_path / "lr.png", hidden, alpha)
+    images.write(tmp_path / "ref.png", rng.random((48, 60, 3), np.float32))
+    photo = images.read(tmp_path / "lr.png")
+    ref = images.reference_colours(images.read(tmp_path / "ref.png"), photo)
+    expected = Upscaler(light).upscale(images.fill_hidden(photo.rgb, photo.alpha), ref)
+    np.testing.assert_array_equal(Upscaler(light).upscale(tmp_path / "lr.png", tmp_path / "ref.png"), expected)
+    assert np.abs(expected - Upscaler(light).upscale(photo.rgb, ref)).max() > 1e-3
