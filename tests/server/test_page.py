@@ -80,6 +80,16 @@ def test_two_photos_become_one_beside_a_slider(browser, address, tmp_path, rng):
     assert element(browser, ".compare").get_attribute("style") == "--at: 20%;"
 
 
+def test_a_photo_without_a_reference_is_upscaled_too(browser, address, tmp_path, rng):
+    images.write(tmp_path / "alone.png", rng.random((16, 20, 3)))
+    browser.get(address)
+    choose(browser, "lr", tmp_path / "alone.png")
+    wait_for(element(browser, "button").is_enabled)
+    element(browser, "button").click()
+    wait_for(lambda: element(browser, "#told").text == "done")
+    assert element(browser, "#result a").get_attribute("download") == "alone-upscaled.png"
+
+
 def test_what_the_server_refuses_is_told(browser, address, tmp_path):
     images.write(tmp_path / "large.png", np.zeros((60, 60, 3), np.uint8))
     browser.get(address)
