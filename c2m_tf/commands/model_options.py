@@ -1,6 +1,7 @@
 """The options of every command that upscales, and the upscaler that they ask for."""
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
     command.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of the LR photo (default: 96)")
     command.add_argument("--window", type=int, metavar="PIXELS", help="side of the reference's windows (default: 512)")
     command.add_argument(
-        "--max-memory", type=float, metavar="GIB", help="memory that a photo may need (default: 75 %% of the machine's)"
+        "--max-memory",
+        type=float,
+        metavar="GIB",
+        help="memory that a photo may need (default: 75 %% of the machine's or container's)",
     )
 
 
@@ -42,8 +46,17 @@ def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Til
     """
     from c2m_tf.upscaling import opening
 
-    allowed = None if options.max_memory is None else int(options.max_memory * 2**30)
+    allowed = None if options.max_memory is None else _bytes(options.max_memory)
     dtype = _DTYPES.get(options.dtype)
     return opening.open_upscaler(
         model or options.model, dtype=dtype, max_memory=allowed, search=options.search, tile=options.tile, window=options.window
     )
+
+
+def _bytes(gibibytes):
+    """Bytes of --max-memory; raises ValueError if that is not a positive number."""
+    if not 0 < gibibytes < math.inf:
+        raise ValueError(
+            f"--max-memory {gibibytes:g} is not a positive number of GiB; leave it out for 75 % of the machine's or container's"
+        )
+    return int(gibibytes * 2**30)

@@ -1,53 +1,55 @@
 """An HTTP server around an upscaler: POST /v1/upscale takes photos and gives a PNG; / is a page to try it.
 
-Whatever arrives, memory is bounded: by the bytes of a request, by the pixels that a header may announce, by the number of
-requests that wait, and by the upscaler's own estimate. One photo is upscaled at a time (`turns.Turns`), so that many
-requests give the same bytes as one.
+Whatever arrives, memory and time are bounded (docs/limits.md): `gate.Gate` bounds bytes, uploads at one time and the time from
+the first byte; headers of photos are read and memory is estimated before any pixel is decoded; one photo is upscaled at a time
+(`turns.Turns`), so that many requests give the same bytes as one.
 
-    413 too many bytes or pixels, or more memory needed than allowed      429 too many requests wait
-    415 not multipart/form-data, or no photo                              503 it took too long
-    422 a photo that cannot be used
+    400 a multipart body that cannot be read, or with too many parts      422 a photo that cannot be used
+    408 the upload took too long                                          429 too many requests wait, or uploads are under way
+    413 too many bytes or pixels, or more memory needed than allowed      503 it took too long
+    415 not multipart/form-data, or no photo
 """
 
+import asyncio
 import io
-import signal
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from importlib import resources
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import fastapi
 import prometheus_client
-import uvicorn
-from fastapi.responses import HTMLResponse, Response
-from starlette.datastructures import Headers
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
 from c2m_tf.photos import images
-from c2m_tf.server.turns import BusyError, TookTooLongError, Turns
+from c2m_tf.photos.headers import read_header
+from c2m_tf.server.gate import CLIENT_LEFT, RETRY_SECONDS, UPSCALE_PATH, Gate
+from c2m_tf.server.limits import Limits
+from c2m_tf.server.turns import BusyError, ClientLeftError, TookTooLongError, Turns
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.batch import upscale_photo
 from c2m_tf.version import __version__
 
-_RETRY_SECONDS = 10
+
+class Problem(BaseModel):
+    """What is wrong with a request, in one sentence."""
+
+    detail: str
 
 
-class Limits(NamedTuple):
-    """What a request may ask for.
-
-    Attributes:
-        max_bytes: of a whole request.
-        max_lr_pixels, max_ref_pixels: of each photo.
-        queue: requests that may wait while one is worked on.
-        timeout: seconds that a request may take, waiting included.
-    """
-
-    max_bytes: int
-    max_lr_pixels: int
-    max_ref_pixels: int
-    queue: int
-    timeout: float
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "A body that cannot be read as multipart/form-data, or has too many parts."},
+    408: {"model": Problem, "description": "The upload took too long."},
+    413: {"model": Problem, "description": "Too many bytes or pixels, or more memory needed than allowed."},
+    415: {"model": Problem, "description": "Not multipart/form-data, or a file that is no photo."},
+    422: {"model": Problem, "description": "A file is missing, or a photo cannot be used."},
+    429: {"model": Problem, "description": "Too many requests wait or arrive; try again after Retry-After seconds."},
+    503: {"model": Problem, "description": "It took too long."},
+}
 
 
 def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.FastAPI:
@@ -62,7 +64,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
         fastapi.FastAPI.
     """
     app = fastapi.FastAPI(title="c2m-tf", version=__version__, description="4x super-resolution with a reference photo.")
-    turns = Turns(limits.queue, limits.timeout)
+    turns = Turns(limits.queue)
     registry = prometheus_client.CollectorRegistry()
     prometheus_client.ProcessCollector(registry=registry)
     requests = prometheus_client.Counter("c2m_requests", "Requests to upscale, by status.", ["status"], registry=registry)
@@ -74,6 +76,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
     folder = resources.files("c2m_tf.server")
     page, slider = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("index.html", "compare-slider.js"))
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False, response_class=HTMLResponse)
     async def index() -> str:
         return page
@@ -82,139 +85,123 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
     async def compare_slider() -> Response:
         return Response(slider, media_type="text/javascript")
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
     async def health() -> dict[str, Any]:
         """Whether the server is up, and what it serves."""
         return {"status": "ok", "model": model, "version": __version__, "limits": limits._asdict()}
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(prometheus_client.generate_latest(registry), media_type=prometheus_client.CONTENT_TYPE_LATEST)
 
-    @app.get("/v1/progress/{request_id}")
+    @app.get("/v1/progress/{request_id}", responses={404: {"model": Problem, "description": "No such request is pending."}})
     async def progress(request_id: str) -> dict[str, Any]:
         """How far the request with that X-Request-ID is: {"state": "waiting"|"running", "done": tiles, "total": tiles}."""
-        state = turns.progress(request_id)
-        if state is None:
+        found = turns.progress(request_id)
+        if found is None:
             raise HTTPException(404, f"no request {request_id[:64]} is waiting or running")
-        return state
+        return found._asdict()
 
-    @app.post(
-        "/v1/upscale",
+    def check(lr: fastapi.UploadFile, ref: list[fastapi.UploadFile]) -> None:
+        """Raises ValueError by what headers say; decodes nothing."""
+        photo = read_header(lr.file, "lr", limits.max_lr_pixels)
+        references = [read_header(file.file, "ref", limits.max_ref_pixels) for file in ref]
+        total = sum(reference.height * reference.width for reference in references)
+        if total > limits.max_ref_pixels:
+            raise images.TooLargeError(
+                f"{len(ref)} references have {total:,} pixels together, more than the limit of {limits.max_ref_pixels:,}"
+            )
+        upscaler.checked_plan((photo.height, photo.width), [(reference.height, reference.width) for reference in references])
+
+    def upscaled(lr: fastapi.UploadFile, ref: list[fastapi.UploadFile], report: Callable[[int, int], None]) -> bytes:
+        """The PNG; `report` raises once nobody waits for it."""
+        photo = images.decode(lr.file, "lr", limits.max_lr_pixels)
+        references = []
+        for file in ref:
+            report(0, 0)
+            references.append(images.reference_colours(images.decode(file.file, "ref", limits.max_ref_pixels), photo))
+        report(0, 0)
+        with seconds.time():
+            result = upscale_photo(upscaler, photo, references, report)
+        encoded = io.BytesIO()
+        images.encode(encoded, "PNG", *result)
+        return encoded.getvalue()
+
+    router = fastapi.APIRouter(route_class=_BoundedRoute)
+
+    @router.post(
+        UPSCALE_PATH,
         response_class=Response,
-        responses={
-            200: {"content": {"image/png": {}}, "description": "The photo, four times as large."},
-            413: {"description": "Too many bytes or pixels."},
-            415: {"description": "Not multipart/form-data, or a file that is no photo."},
-            429: {"description": "Too many requests wait; try again after Retry-After seconds."},
-            503: {"description": "It took too long."},
-        },
-        dependencies=[fastapi.Depends(_check_content_type)],
+        responses={200: {"content": {"image/png": {}}, "description": "The photo, four times as large."}, **_PROBLEMS},
     )
     async def upscale(
+        request: fastapi.Request,
         lr: fastapi.UploadFile,
         ref: list[fastapi.UploadFile],
         x_request_id: Annotated[str | None, fastapi.Header(max_length=64)] = None,
     ) -> Response:
         """Upscales the photo `lr` with one or several reference photos `ref`: PNG, JPEG, WebP, BMP or TIFF."""
-
-        def work(told: Callable[[int, int], None]) -> bytes:
-            photo = images.decode(lr.file, "lr", limits.max_lr_pixels)
-            reference = upscaler.encode_reference([images.decode(file.file, "ref", limits.max_ref_pixels).rgb for file in ref])
-            with seconds.time():
-                result = upscale_photo(upscaler, photo, reference, told)
-            encoded = io.BytesIO()
-            images.encode(encoded, "PNG", *result)
-            return encoded.getvalue()
-
         try:
-            return Response(await turns.run(work, x_request_id), media_type="image/png")
+            await run_in_threadpool(check, lr, ref)
+            left = request.state.deadline - asyncio.get_running_loop().time()
+            png = await turns.run(lambda report: upscaled(lr, ref, report), _client_left(request), left, x_request_id)
         except BusyError as error:
-            raise HTTPException(429, str(error), {"Retry-After": str(_RETRY_SECONDS)}) from error
+            raise _busy(error) from error
+        except ClientLeftError:
+            return Response(status_code=CLIENT_LEFT)
         except TookTooLongError as error:
-            raise HTTPException(503, str(error)) from error
+            sentence = f"no result within {limits.timeout:g} seconds; send smaller photos or try later"
+            raise HTTPException(503, sentence) from error
         except images.TooLargeError as error:
             raise HTTPException(413, str(error)) from error
         except images.UnknownFormatError as error:
             raise HTTPException(415, str(error)) from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
+        return Response(png, media_type="image/png")
 
-    app.add_middleware(_BodyLimit, max_bytes=limits.max_bytes)
+    app.include_router(router)
 
-    @app.middleware("http")
-    async def count(request: fastapi.Request, answer: Callable[[fastapi.Request], Awaitable[Response]]) -> Response:
-        response = await answer(request)
-        if request.url.path == "/v1/upscale":
-            requests.labels(str(response.status_code)).inc()
-        return response
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: fastapi.Request, error: RequestValidationError) -> Response:
+        problems = [f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}" for problem in error.errors()]
+        return JSONResponse({"detail": "; ".join(problems)}, 422)
 
+    def check_room() -> None:
+        try:
+            turns.check_room()
+        except BusyError as error:
+            raise _busy(error) from error
+
+    app.add_middleware(Gate, limits=limits, check_room=check_room, count=lambda status: requests.labels(str(status)).inc())
     return app
 
 
-def run_server(upscaler: TiledUpscaler, model: str, limits: Limits, host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT; requests that were accepted are still answered.
+class _BoundedRequest(fastapi.Request):
+    """A request whose form has a bounded number of parts."""
 
-    Args:
-        upscaler, model, limits: see `create_app`.
-        host, port: to listen on; port 0 takes a free one.
-
-    Raises:
-        ValueError: a limit that is no positive number, or a port or address that cannot be listened on.
-    """
-    for name, value in limits._asdict().items():
-        if value <= 0:
-            raise ValueError(f"--{name.replace('_', '-')} {value} is no positive number")
-    if not 0 <= port < 2**16:
-        raise ValueError(f"--port {port} is no port; choose one up to 65535, or 0 for a free one")
-    try:
-        listener = socket.create_server((host, port))
-    except OSError as error:
-        raise ValueError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another --port or --host"
-        ) from error
-    with listener:
-        config = uvicorn.Config(
-            create_app(upscaler, model, limits), log_level="warning", timeout_graceful_shutdown=int(limits.timeout) + 1
-        )
-        print(f"serving {model} on http://{host}:{listener.getsockname()[1]}", flush=True)
-        # uvicorn hands the signal that ended it on to the handlers from before; it has been dealt with then.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        uvicorn.Server(config).run(sockets=[listener])
+    def form(self, **given: Any) -> Any:
+        files = self.state.max_files
+        return super().form(**(given | {"max_files": files, "max_fields": files, "max_part_size": 2**16}))
 
 
-async def _check_content_type(request: fastapi.Request) -> None:
-    kind = request.headers.get("content-type", "")
-    if not kind.startswith("multipart/form-data"):
-        raise HTTPException(415, f"the request is {kind or 'of no type'}; send multipart/form-data with the files lr and ref")
+class _BoundedRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[fastapi.Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_bounded(request: fastapi.Request) -> Response:
+            return await handle(_BoundedRequest(request.scope, request.receive))
+
+        return handle_bounded
 
 
-class _BodyLimit:
-    """ASGI middleware that answers 413 to a body that is, or says that it will be, too large."""
+async def _client_left(request: fastapi.Request) -> None:
+    """Ends when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
-    def __init__(self, app: Any, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
 
-    async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        sentence = f"the request has more than {self._max_bytes:,} bytes; send smaller photos"
-        announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdigit() or int(announced) > self._max_bytes:
-            await JSONResponse({"detail": sentence}, 413)(scope, receive, send)
-            return
-        received = 0
-
-        async def limited() -> dict:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise HTTPException(413, sentence)
-            return message
-
-        await self._app(scope, limited, send)
+def _busy(error):
+    return HTTPException(429, str(error), {"Retry-After": str(RETRY_SECONDS)})

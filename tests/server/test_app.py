@@ -5,8 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -22,27 +20,11 @@ pytest.importorskip("fastapi")
 pytest.importorskip("multipart")
 pytest.importorskip("prometheus_client")
 
-from c2m_tf.server.app import Limits, create_app  # noqa: E402
+from serving import Held, Running, files, photos, png, wait_for  # noqa: E402
+
+from c2m_tf.server.limits import Limits  # noqa: E402
 
 LIMITS = Limits(max_bytes=200_000, max_lr_pixels=40 * 40, max_ref_pixels=200 * 200, queue=3, timeout=60.0)
-
-
-class Running:
-    """A server in a thread, on a free port."""
-
-    def __init__(self, upscaler, limits):
-        self._server = uvicorn.Server(uvicorn.Config(create_app(upscaler, "golden", limits), port=0, log_level="error"))
-        self._thread = threading.Thread(target=self._server.run)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
-
-    def stop(self):
-        self.client.close()
-        self._server.should_exit = True
-        self._thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +37,6 @@ def client(upscaler):
     running = Running(upscaler, LIMITS)
     yield running.client
     running.stop()
-
-
-def png(photo):
-    file = io.BytesIO()
-    images.encode(file, "PNG", photo)
-    return file.getvalue()
-
-
-def photos(seed=0):
-    random = np.random.default_rng(seed)
-    return random.integers(0, 256, (8, 10, 3), np.uint8), random.integers(0, 256, (24, 36, 3), np.uint8)
-
-
-def files(lr, *refs):
-    return [("lr", ("lr.png", png(lr))), *(("ref", ("ref.png", png(ref))) for ref in refs)]
 
 
 def test_a_photo_is_upscaled_as_by_the_upscaler(client, upscaler):
@@ -107,7 +74,7 @@ def gray_tiff_of_floats():
     ("lr", "status", "words"),
     [
         (b"no photo", 415, "lr is not a PNG, JPEG, WebP, BMP or TIFF photo"),
-        (b"", 415, "lr is not a PNG"),
+        (b"", 422, "lr is empty (0 bytes)"),
         (png(photos()[0])[:60], 422, "lr is damaged or truncated"),
         (png(np.zeros((41, 40, 3), np.uint8)), 413, "lr has 40x41 pixels, more than the limit of 1,600"),
         (png(np.zeros((2, 8, 3), np.uint8)), 422, "the LR photo has 8x2 pixels; at least 3x3 are needed"),
@@ -150,27 +117,6 @@ def test_memory_beyond_what_is_allowed_is_refused(light):
         running.stop()
     assert answer.status_code == 413
     assert "GiB, allowed are 0.0 GiB" in answer.json()["detail"]
-
-
-class Held(Upscaler):
-    """Waits for `free` within each photo, and tells of two tiles."""
-
-    def __init__(self, model):
-        super().__init__(model)
-        self.free = threading.Event()
-
-    def upscale(self, lr, refs, progress=None):
-        progress(1, 2)
-        self.free.wait(60)
-        progress(2, 2)
-        return np.zeros((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_more_requests_than_may_wait_are_sent_away_and_progress_is_told(light):
@@ -252,7 +198,7 @@ def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, light):
     [
         (["--port", "99999999"], "--port 99999999 is no port"),
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1 port 8000"),
-        (["--queue", "0"], "--queue 0 is no positive number"),
+        (["--queue", "0"], "--queue 0 is not a positive number"),
         (["--model", "huge"], "unknown preset 'huge'"),
     ],
 )

@@ -17,7 +17,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed")
 
-from c2m_tf.server.app import Limits, create_app  # noqa: E402
+from c2m_tf.server.app import create_app  # noqa: E402
+from c2m_tf.server.limits import Limits  # noqa: E402
 
 OPTIONS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
 

@@ -1,0 +1,348 @@
+"""What docs/limits.md promises of the server: whatever clients do, memory and time are bounded, and nothing stays behind."""
+
+import io
+import math
+import re
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+for name in ("httpx", "uvicorn", "fastapi", "multipart", "prometheus_client"):
+    pytest.importorskip(name)
+
+from serving import Held, Running, files, photos, png, wait_for  # noqa: E402
+
+from c2m_tf import Upscaler  # noqa: E402
+from c2m_tf.photos import reading  # noqa: E402
+from c2m_tf.server.connections import TimedConnection  # noqa: E402
+from c2m_tf.server.limits import Limits  # noqa: E402
+from c2m_tf.server.running import address, listen  # noqa: E402
+
+LIMITS = Limits(
+    max_bytes=200_000, max_lr_pixels=1600, max_ref_pixels=40_000, max_references=3, max_uploads=2, queue=2, timeout=60.0
+)
+HEAD = b"POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=X\r\n"
+PART = b'--X\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
+
+
+def body(lr, *refs):
+    return b"".join(PART % (name, png(photo)) for name, photo in [(b"lr", lr), *((b"ref", ref) for ref in refs)]) + b"--X--\r\n"
+
+
+def whole_request(seed=0, name=None):
+    content = body(*photos(seed))
+    named = b"" if name is None else b"X-Request-ID: %s\r\n" % name.encode()
+    return HEAD + named + b"Content-Length: %d\r\n\r\n" % len(content) + content
+
+
+def send(running, content):
+    client = socket.create_connection(("127.0.0.1", running.port))
+    client.sendall(content)
+    return client
+
+
+def figures(running):
+    return running.client.get("/metrics").text
+
+
+def nothing_pending(running):
+    return "c2m_pending_requests 0.0" in figures(running)
+
+
+@pytest.fixture(scope="module")
+def upscaler(light):
+    return Upscaler(light)
+
+
+@pytest.fixture
+def short(upscaler):
+    """A server whose requests may take one second."""
+    running = Running(upscaler, LIMITS._replace(timeout=1.0))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def running(upscaler):
+    running = Running(upscaler, LIMITS)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def held(light):
+    """A server whose photos take until `held.upscaler.free` is set."""
+    upscaler = Held(light)
+    running = Running(upscaler, LIMITS)
+    running.upscaler = upscaler
+    yield running
+    upscaler.free.set()
+    running.stop()
+
+
+UNFINISHED_UPLOADS = {
+    "nothing of the body": HEAD + b"Content-Length: 1000\r\n\r\n",
+    "half a boundary": HEAD + b"Content-Length: 1000\r\n\r\n--",
+    "headers of a part": HEAD + b"Content-Length: 1000\r\n\r\n" + (PART % (b"lr", b""))[:40],
+    "half a photo": HEAD + b"Content-Length: 100000\r\n\r\n" + PART % (b"lr", bytes(5000)),
+    "all but the last byte": whole_request()[:-1],
+    "chunks without end": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n--X\r\n\r\n",
+    "a body that waits for a go-ahead": HEAD + b"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("content", UNFINISHED_UPLOADS.values(), ids=UNFINISHED_UPLOADS.keys())
+def test_an_upload_that_does_not_end_is_answered_when_its_time_is_up_and_makes_room(short, content):
+    clients = [send(short, content) for _ in range(LIMITS.max_uploads)]
+    for client in clients:
+        client.settimeout(30)
+        answer = b"".join(iter(lambda client=client: client.recv(4096), b""))
+        assert b"HTTP/1.1 408" in answer
+        assert b"the upload did not end within 1 seconds" in answer
+        client.close()
+    # Nothing is left of them: as many again find room.
+    again = [send(short, content) for _ in range(LIMITS.max_uploads)]
+    for client in again:
+        client.settimeout(30)
+        assert b" 408 " in client.recv(4096).replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"") or b" 408 " in client.recv(4096)
+        client.close()
+
+
+def test_an_upload_that_trickles_in_has_no_more_time_than_one_that_stalls(short):
+    client = send(short, UNFINISHED_UPLOADS["half a photo"])
+    client.settimeout(0.1)
+    answer, deadline = b"", time.monotonic() + 30
+    while b"408" not in answer and time.monotonic() < deadline:
+        client.sendall(b"-")
+        try:
+            answer += client.recv(4096)
+        except TimeoutError:
+            continue
+    assert b"HTTP/1.1 408" in answer
+    client.close()
+
+
+UNFINISHED_HEADERS = {
+    "no byte": b"",
+    "half a line": b"POST /v1",
+    "no empty line": HEAD,
+    "of another path": b"GET / HTTP/1.1\r\nA: b",
+}
+
+
+@pytest.mark.parametrize("content", UNFINISHED_HEADERS.values(), ids=UNFINISHED_HEADERS.keys())
+def test_a_connection_without_a_whole_request_is_closed(running, monkeypatch, content):
+    monkeypatch.setattr(TimedConnection, "idle_seconds", 0.3)
+    client = send(running, content)
+    client.settimeout(30)
+    assert client.recv(100) == b""
+    client.close()
+
+
+def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(running, monkeypatch):
+    monkeypatch.setattr(TimedConnection, "idle_seconds", 0.3)
+    client = send(running, HEAD + b"Content-Length: 99999999\r\n\r\n")
+    client.settimeout(30)
+    answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert b"HTTP/1.1 413" in answer
+    client.close()
+
+
+def test_more_uploads_than_allowed_are_sent_away_at_once(running):
+    clients = [send(running, UNFINISHED_UPLOADS["half a photo"]) for _ in range(LIMITS.max_uploads)]
+    wait_for(lambda: running.client.post("/v1/upscale", files=files(*photos())).status_code == 429)
+    answer = running.client.post("/v1/upscale", files=files(*photos()))
+    assert "2 uploads are under way already" in answer.json()["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+    for client in clients:
+        client.close()
+    wait_for(lambda: running.client.post("/v1/upscale", files=files(*photos())).status_code == 200)
+
+
+def test_work_of_clients_that_left_is_dropped_at_once_and_running_work_at_the_next_tile(held):
+    clients = [send(held, whole_request(number, f"n{number}")) for number in range(3)]
+    wait_for(lambda: "c2m_pending_requests 3.0" in figures(held))
+    assert held.client.post("/v1/upscale", files=files(*photos())).status_code == 429
+    running = next(n for n in range(3) if held.client.get(f"/v1/progress/n{n}").json()["state"] == "running")
+    for number, client in enumerate(clients):
+        if number != running:
+            client.close()
+    wait_for(lambda: "c2m_pending_requests 1.0" in figures(held))  # while the first is still worked on
+    clients[running].close()
+    wait_for(lambda: 'c2m_requests_total{status="499"} 3.0' in figures(held))
+    assert "c2m_pending_requests 1.0" in figures(held)
+    held.upscaler.free.set()  # its next tile
+    wait_for(lambda: nothing_pending(held))
+    assert held.client.post("/v1/upscale", files=files(*photos())).status_code == 200
+
+
+def test_work_that_waits_longer_than_allowed_is_dropped(light):
+    upscaler = Held(light)
+    running = Running(upscaler, LIMITS._replace(timeout=4.0))
+    try:
+        for client in [send(running, whole_request(number)) for number in range(3)]:
+            with client:
+                client.settimeout(30)
+                assert b"HTTP/1.1 503" in client.recv(4096)
+        assert "c2m_pending_requests 1.0" in figures(running)  # the one whose tile is not done
+        upscaler.free.set()
+        wait_for(lambda: nothing_pending(running))
+    finally:
+        upscaler.free.set()
+        running.stop()
+
+
+def flat_png(width, height):
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), (9, 9, 9)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_references_are_counted_and_their_sizes_added_up_before_any_is_decoded(running, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(reading, "photo_of", lambda *_, **__: decoded.append(True))
+    lr = ("lr", ("lr.png", png(photos()[0])))
+
+    def post(*refs):
+        return running.client.post("/v1/upscale", files=[lr, *(("ref", ("ref.png", ref)) for ref in refs)])
+
+    answer = post(*[flat_png(20, 20)] * 4)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "Too many files. Maximum number of files is 4.")
+    answer = post(*[flat_png(150, 150)] * 3)
+    assert answer.status_code == 413
+    assert "3 references have 67,500 pixels together, more than the limit of 40,000" in answer.json()["detail"]
+    answer = post(flat_png(300, 300))
+    assert answer.status_code == 413
+    assert "ref has 300x300 pixels" in answer.json()["detail"]
+    assert decoded == []
+
+
+def test_memory_is_estimated_before_anything_is_decoded(light, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(reading, "photo_of", lambda *_, **__: decoded.append(True))
+    running = Running(Upscaler(light, max_memory=2 * 2**30), LIMITS._replace(max_ref_pixels=2**30, max_references=8))
+    try:
+        ref = ("ref", ("ref.png", flat_png(2048, 2048)))
+        answer = running.client.post("/v1/upscale", files=[("lr", ("lr.png", flat_png(8, 8))), *[ref] * 8])
+    finally:
+        running.stop()
+    assert answer.status_code == 413
+    assert "8 references of 33,554,432 pixels together needs about" in answer.json()["detail"]
+    assert decoded == []
+
+
+PARTS = {
+    "files of other names": b"".join(PART % (b"x%d" % number, b"") for number in range(50)),
+    "fields": b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 50,
+    "a long field": b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + bytes(100_000) + b"\r\n",
+    "many headers": b"--X\r\n" + b"A: b\r\n" * 10_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS.keys())
+def test_bodies_of_many_parts_are_refused(running, parts):
+    kind = {"content-type": "multipart/form-data; boundary=X"}
+    answer = running.client.post("/v1/upscale", content=parts + b"--X--\r\n", headers=kind)
+    assert answer.status_code == 400
+    assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("multipart/form-data; boundary=X", 200),
+        ("Multipart/Form-Data; boundary=X", 200),
+        ("MULTIPART/FORM-DATA;boundary=X", 200),
+        ("multipart/form-data ; Boundary=X", 200),
+        ('multipart/form-data; boundary="X"', 200),
+        ("multipart/form-data", 400),
+        ("multipart/form-databases; boundary=X", 415),
+        ("multipart/mixed; boundary=X", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("", 415),
+    ],
+)
+def test_the_media_type_is_compared_without_case_and_whole(running, kind, status):
+    answer = running.client.post("/v1/upscale", content=body(*photos()), headers={"content-type": kind})
+    assert answer.status_code == status
+
+
+def test_load_balancers_may_ask_by_head(running):
+    for path in ("/healthz", "/"):
+        answer = running.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "::", "0.0.0.0"])
+def test_addresses_of_both_kinds_are_listened_on(host):
+    if ":" in host and not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with listen(host, 0) as listener:
+        port = listener.getsockname()[1]
+        assert re.fullmatch(r"http://(\[[0-9a-f:]+\]|[0-9.]+):\d+", address(listener))
+        loopback = "::1" if host in ("::1", "[::1]") else "127.0.0.1"
+        if host != "localhost":
+            socket.create_connection((loopback, port), timeout=10).close()
+
+
+def _has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("203.0.113.1", 0), ("no such host", 0), ("a" * 70, 0), ("127.0.0.1", 65536), ("::1", -1)]
+)
+def test_addresses_that_cannot_be_listened_on_are_refused_in_words(host, port):
+    with pytest.raises(ValueError, match=r"cannot listen on|is no port"):
+        listen(host, port)
+
+
+@pytest.mark.parametrize("field", Limits._fields)
+@pytest.mark.parametrize("value", [0, -1, math.inf, -math.inf, math.nan])
+def test_limits_that_are_no_positive_numbers_are_refused(field, value):
+    with pytest.raises(ValueError, match=f"--{field.replace('_', '-')} .* is not a positive number"):
+        Limits(**{field: value}).check()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--timeout", "inf"], ["--timeout", "nan"], ["--max-memory", "inf"], ["--max-memory", "-1"]]
+)
+def test_the_command_refuses_them_in_one_line(arguments, capsys):
+    from c2m_tf.cli import main
+
+    assert main(["serve", "--port", "0", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert "is not a positive number" in error
+    assert error.count("\n") == 1
+
+
+def test_a_response_that_nobody_reads_does_not_hold_its_connection(light, monkeypatch):
+    monkeypatch.setattr(TimedConnection, "idle_seconds", 0.3)
+
+    class Noisy(Held):
+        def upscale(self, lr, refs, progress=None):
+            return np.random.default_rng(0).random((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
+
+    running = Running(Noisy(light), LIMITS._replace(max_bytes=10**7, max_lr_pixels=10**6))
+    try:
+        content = body(np.zeros((900, 900, 3), np.uint8), photos()[1])
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", running.port))
+        client.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(content) + content)
+        wait_for(lambda: 'c2m_requests_total{status="200"}' in figures(running))
+        stopped = threading.Thread(target=running.stop)
+        stopped.start()
+        stopped.join(60)
+        assert not stopped.is_alive()  # the server ends, because the connection has been given up
+        client.close()
+    finally:
+        running.stop()
