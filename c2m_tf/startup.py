@@ -1,9 +1,26 @@
-"""What every command line needs first: Keras started quietly, and errors as one line."""
+"""What every command line needs first: open standard streams, Keras started quietly, and errors as one line."""
 
 import logging
 import os
 import sys
 import tempfile
+
+
+def open_standard_streams() -> None:
+    """Opens the null device in the place of standard streams that are closed, as some daemons and cron jobs leave them.
+
+    Else the next file that is opened would take the place, and whatever is written to standard error would land in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def start_keras() -> None:

@@ -54,7 +54,7 @@ class Held(Upscaler):
         super().__init__(model)
         self.free = threading.Event()
 
-    def upscale(self, lr, refs, progress=None):
+    def upscale(self, lr, refs, progress=None, **options):
         progress(1, 2)
         self.free.wait(60)
         progress(2, 2)

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 
-from c2m_tf.startup import one_line
+from c2m_tf.startup import one_line, open_standard_streams
 
 
 class CommandFailedError(Exception):
@@ -31,6 +31,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
     Returns:
         The command's exit code; 2 for wrong input, 130 if interrupted. Wrong arguments end the process with 2.
     """
+    open_standard_streams()
     options = parser.parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         # Stopped by the system: leave no half-written file behind.

@@ -115,7 +115,9 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
             )
         upscaler.checked_plan((photo.height, photo.width), [(reference.height, reference.width) for reference in references])
 
-    def upscaled(lr: fastapi.UploadFile, ref: list[fastapi.UploadFile], report: Callable[[int, int], None]) -> bytes:
+    def upscaled(
+        lr: fastapi.UploadFile, ref: list[fastapi.UploadFile], strength: float, report: Callable[[int, int], None]
+    ) -> bytes:
         """The PNG; `report` raises once nobody waits for it."""
         photo = images.decode(lr.file, "lr", limits.max_lr_pixels)
         references = []
@@ -124,7 +126,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
             references.append(images.reference_colours(images.decode(file.file, "ref", limits.max_ref_pixels), photo))
         report(0, 0)
         with seconds.time():
-            result = upscale_photo(upscaler, photo, references, report)
+            result = upscale_photo(upscaler, photo, references or None, report, strength=strength)
         encoded = io.BytesIO()
         images.encode(encoded, "PNG", *result)
         return encoded.getvalue()
@@ -139,14 +141,20 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
     async def upscale(
         request: fastapi.Request,
         lr: fastapi.UploadFile,
-        ref: list[fastapi.UploadFile],
+        ref: Annotated[list[fastapi.UploadFile], fastapi.File(default_factory=list)],
+        strength: Annotated[float, fastapi.Form(ge=0.0, le=1.0)] = 1.0,
         x_request_id: Annotated[str | None, fastapi.Header(max_length=64)] = None,
     ) -> Response:
-        """Upscales the photo `lr` with one or several reference photos `ref`: PNG, JPEG, WebP, BMP or TIFF."""
+        """Upscales the photo `lr` with any number of reference photos `ref`: PNG, JPEG, WebP, BMP or TIFF.
+
+        Without a reference, or at strength 0, the network works alone; 1 uses all of a reference that fits.
+        """
+        ref = ref if strength > 0 else []
         try:
+            upscaler.check_strength(strength)
             await run_in_threadpool(check, lr, ref)
             left = request.state.deadline - asyncio.get_running_loop().time()
-            png = await turns.run(lambda report: upscaled(lr, ref, report), _client_left(request), left, x_request_id)
+            png = await turns.run(lambda report: upscaled(lr, ref, strength, report), _client_left(request), left, x_request_id)
         except BusyError as error:
             raise _busy(error) from error
         except ClientLeftError:

@@ -171,7 +171,7 @@ def run(
 def upscale_photo(
     upscaler: "TiledUpscaler",
     lr: images.Photo,
-    reference: "Reference | None" = None,
+    reference: "Reference | Sequence[np.ndarray] | None" = None,
     progress: Callable[[int, int], None] | None = None,
     *,
     strength: float = 1.0,
@@ -184,7 +184,7 @@ def upscale_photo(
     Args:
         upscaler: `tiled.TiledUpscaler`.
         lr: images.Photo.
-        reference: of `upscaler.encode_reference`, made of `images.reference_colours`; None for none.
+        reference: photos made by `images.reference_colours`, or those of `upscaler.encode_reference`; None for none.
         progress, strength, explained: see `TiledUpscaler.upscale`.
 
     Returns:

@@ -56,6 +56,16 @@ def test_several_references_are_taken(client, upscaler):
         np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(upscaler.upscale(lr, [ref, second])))
 
 
+@pytest.mark.parametrize("strength", [None, 0.0, 0.5])
+def test_references_are_optional_and_their_strength_can_be_set(client, upscaler, strength):
+    lr, ref = photos()
+    given = files(lr) if strength is None else files(lr, ref)
+    answer = client.post("/v1/upscale", files=given, data={} if strength is None else {"strength": str(strength)})
+    expected = upscaler.upscale(lr) if strength is None else upscaler.upscale(lr, ref, strength=strength)
+    with Image.open(io.BytesIO(answer.content)) as sr:
+        np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(expected))
+
+
 def test_requests_at_one_time_give_the_same_bytes_as_alone(client):
     requests = [files(*photos(seed)) for seed in range(3)]
     alone = [client.post("/v1/upscale", files=request).content for request in requests]
@@ -89,7 +99,8 @@ def test_photos_that_cannot_be_used_are_told_apart(client, lr, status, words):
 
 def test_requests_that_cannot_be_used_are_told_apart(client):
     lr, ref = photos()
-    assert client.post("/v1/upscale", files=files(lr)).status_code == 422
+    assert client.post("/v1/upscale", files=files(lr, ref)[1:]).status_code == 422
+    assert client.post("/v1/upscale", files=files(lr, ref), data={"strength": "1.5"}).status_code == 422
     answer = client.post("/v1/upscale", json={"lr": "x"})
     assert answer.status_code == 415
     assert "send multipart/form-data with the files lr and ref" in answer.json()["detail"]

@@ -328,7 +328,7 @@ def test_a_response_that_nobody_reads_does_not_hold_its_connection(light, monkey
     monkeypatch.setattr(TimedConnection, "idle_seconds", 0.3)
 
     class Noisy(Held):
-        def upscale(self, lr, refs, progress=None):
+        def upscale(self, lr, refs, progress=None, **options):
             return np.random.default_rng(0).random((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
 
     running = Running(Noisy(light), LIMITS._replace(max_bytes=10**7, max_lr_pixels=10**6))
