@@ -39,6 +39,8 @@ class PhoneNetwork(C2Matching):
     def __init__(self, network: C2Matching, quantized: bool = False, name: str = "phone_network") -> None:
         if not network.variant.startswith("light"):
             raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
+        if network.variant == "light-warp":
+            raise ValueError("a light-warp model is for comparisons alone; export one of light or light-integer")
         parts = {name: _clone(getattr(network, name), quantized) for name in PARTS}
         super().__init__(network.variant, name=name, parts=parts)
         self.quantized = quantized

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from golden_models import golden
 
+from c2m_tf.photos import images
+
 # Last, so that the package `training` is not taken for the benchmark of that name.
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -31,3 +33,18 @@ def test_published_formulation_of_matching_finds_the_same(monkeypatch, rng):
     monkeypatch.setattr(matching, "CHANNELS", 8)
     first, second = rng.standard_normal((2, 1, 12, 15, 8)).astype(np.float32)
     np.testing.assert_array_equal(matching.by_patches(first, second), matching.by_shifted_sums(first, second))
+
+
+def test_the_table_of_presets_has_a_line_per_system(tmp_path, rng, capsys, monkeypatch):
+    import presets_table
+
+    for group in ("000", "002"):
+        for position in (0, 1):
+            images.write(tmp_path / f"{group}_{position}.png", rng.random((52, 60, 3)))
+    monkeypatch.setattr(sys, "argv", ["presets_table.py", "--pairs", f"{tmp_path}", "--model", "light", "--flip"])
+    presets_table.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| | PSNR-Y | SSIM-Y | FLIP | gain over bicubic |"
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["bicubic", "light"]
+    assert not lines[4]
+    assert "Mean over 2 groups" in lines[5]

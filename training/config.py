@@ -130,9 +130,9 @@ class TeacherConfig(_RunConfig):
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class StudentConfig(TeacherConfig):
-    """Student: extractors on blurred photos, distilled from the teacher."""
+    """Student: extractors on blurred photos, distilled from the teacher; with teacher null, by the triplet loss alone."""
 
-    teacher: str  # weights of a teacher run, e.g. runs/teacher/best.weights.h5
+    teacher: str | None  # weights of a teacher run, e.g. runs/teacher/best.weights.h5
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -156,12 +156,13 @@ class _ReferenceConfig(_RunConfig):
     """Keys of the stages that train with references.
 
     They start from one of: `start`, a preset or .keras file of the same variant, or a light one, which is grown into full or
-    has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of a student run, and
-    `vgg` for the reference encoder. `trunk`, the .npz of a trunk, replaces what the network knows without a reference.
+    has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of a student run or "vgg"
+    for VGG's own, and `vgg` for the reference encoder. `trunk`, the .npz of a trunk, replaces what the network knows without a
+    reference.
     """
 
     data: ReferenceDataConfig
-    variant: Literal["light", "light-integer", "full"] = "full"
+    variant: Literal["light", "light-integer", "light-warp", "full"] = "full"
     start: str | None = None
     trunk: str | None = None
     extractors: str | None = None

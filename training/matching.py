@@ -67,23 +67,26 @@ class TeacherTrainer(keras.Model):
 
 
 class StudentTrainer(TeacherTrainer):
-    """Trains extractors on degraded photos, by the triplet loss and a frozen teacher.
+    """Trains extractors on degraded photos, by the triplet loss and, if there is one, a frozen teacher.
 
     Args:
         extractors: `Extractors` to train.
-        teacher: `Extractors` that the teacher stage trained.
+        teacher: `Extractors` that the teacher stage trained; None for the triplet loss alone.
     """
 
     photo = "upsampled"
 
-    def __init__(self, extractors: Extractors, teacher: Extractors, **kwargs: Any) -> None:
+    def __init__(self, extractors: Extractors, teacher: Extractors | None, **kwargs: Any) -> None:
         super().__init__(extractors, **kwargs)
         self.teacher = teacher
-        self.teacher.trainable = False
+        if teacher is not None:
+            teacher.trainable = False
         self.distillation = keras.metrics.Mean("distillation")
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
         triplet = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if self.teacher is None:
+            return triplet
         taught, taught_ref = (keras.ops.stop_gradient(features) for features in self.teacher(x["hr"], x["ref"]))
         distillation = losses.correlation_distillation(y_pred[0], y_pred[1], taught, taught_ref, x["homography"])
         self.distillation.update_state(distillation)

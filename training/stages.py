@@ -157,8 +157,10 @@ def _teacher(config):
 
 
 def _student(config):
-    extractors, teacher = vgg_extractors(config), Extractors(config.dtype)
-    load_weights(teacher, config.teacher, "teacher")
+    extractors, teacher = vgg_extractors(config), None
+    if config.teacher is not None:
+        teacher = Extractors(config.dtype)
+        load_weights(teacher, config.teacher, "teacher")
     trainer = StudentTrainer(extractors, teacher)
     return Parts(_compiled(trainer, config), extractors, Extractors())
 

@@ -61,14 +61,17 @@ def _started(config):
 
 
 def _new(config):
-    """From random numbers, with a student's extractors and VGG as reference encoder."""
+    """From random numbers, with a student's extractors, or VGG's, and VGG as reference encoder."""
     if config.extractors is None or config.vgg is None:
         raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
     network = C2Matching(config.variant, dtype=config.dtype)
-    student = Extractors()
-    load_weights(student, config.extractors, "extractors")
-    network.extractor_lr.set_weights(student.extractor_lr.get_weights())
-    network.extractor_ref.set_weights(student.extractor_ref.get_weights())
+    if config.extractors == "vgg":
+        extractors = vgg_extractors(config)
+    else:
+        extractors = Extractors()
+        load_weights(extractors, config.extractors, "extractors")
+    network.extractor_lr.set_weights(extractors.extractor_lr.get_weights())
+    network.extractor_ref.set_weights(extractors.extractor_ref.get_weights())
     checkpoints.load_reference_encoder(network, read_vgg(vgg_of(config)))
     return network
 

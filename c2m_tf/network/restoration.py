@@ -11,6 +11,7 @@ reference is left, and the network is a single-image one, the *trunk*; `trunk_ne
 
 The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
 not published, also leaves out residual offsets: its taps sample whole pixels, which saves a phone most of the gathering.
+The warping one is for the paper's ablation: reference features are warped by the flow, and nothing is learnt of where to look.
 Layer names are the published ones with "_" for ".", so that the checkpoint importer needs no table.
 
 Source: C2-Matching (CVPR 2021), section 3.3 and supplementary Tables 2 and 3; initialisation N(0, 0.02) as published.
@@ -24,6 +25,7 @@ from keras import layers, ops
 from c2m_tf.network.aggregation import LEAKY_SLOPE, DynamicAggregation
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import BilinearUpsample
+from c2m_tf.network.warping import FlowWarping
 
 WIDTH = 64
 # Channels of the reference's features at each level.
@@ -31,7 +33,7 @@ REFERENCE_CHANNELS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
 
 
 class Variant(NamedTuple):
-    """What distinguishes the sizes of the network."""
+    """What distinguishes the sizes of the network; `warps` puts flow warping in the place of dynamic aggregation."""
 
     aggregates_small: bool
     residual_offsets: bool
@@ -40,12 +42,14 @@ class Variant(NamedTuple):
     medium_blocks: int
     large_blocks: int
     parameters: int
+    warps: bool = False
 
 
 VARIANTS = {
     "full": Variant(True, True, 16, 16, 16, 16, 8_865_547),
     "light": Variant(False, True, 16, 16, 8, 4, 4_825_395),
     "light-integer": Variant(False, False, 16, 16, 8, 4, 4_576_275),
+    "light-warp": Variant(False, False, 16, 16, 8, 4, 3_972_099, warps=True),
 }
 
 
@@ -53,7 +57,7 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
     """Builds the restoration network.
 
     Args:
-        variant: "full", "light" or "light-integer".
+        variant: "full", "light", "light-integer" or "light-warp".
         name: name of the model.
         dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
 
@@ -115,9 +119,8 @@ def _sr(builder, inputs, sizes):
     for level, activation, scale, blocks in levels:
         skip = features
         if level != "small" or sizes.aggregates_small:
-            aggregation = builder.layer(
-                DynamicAggregation, level, REFERENCE_CHANNELS[activation], scale, sizes.residual_offsets
-            )
+            kind = FlowWarping if sizes.warps else DynamicAggregation
+            aggregation = builder.layer(kind, level, REFERENCE_CHANNELS[activation], scale, sizes.residual_offsets)
             references = (activation, "flow", f"context_{activation}", "strength")
             aggregated = aggregation(features, *(inputs[name] for name in references))
             features = builder.layer(layers.Concatenate, f"concatenate_{level}")([features, aggregated])

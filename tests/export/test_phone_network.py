@@ -10,6 +10,7 @@ from c2m_tf.export.phone_network import PhoneNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from c2m_tf import C2Matching
 from c2m_tf.network.aggregation import DynamicAggregation
 from c2m_tf.network.matching import bordered, flow_from_matches, match
 from c2m_tf.weights.presets import without_residual_offsets
@@ -32,6 +33,8 @@ def test_phone_network_equals_the_network(light, pair, variant):
 
 
 def test_full_networks_are_refused(full):
+    with pytest.raises(ValueError, match="a light-warp model is for comparisons alone"):
+        PhoneNetwork(C2Matching("light-warp"))
     with pytest.raises(ValueError, match="a full model is too large for phones; export a light one"):
         PhoneNetwork(full)
 

@@ -77,6 +77,7 @@ def test_index_map_of_the_padded_protocol_is_reproduced(full):
 def test_parameters_are_those_that_the_paper_counts(full, light):
     assert full.restoration.count_params() == VARIANTS["full"].parameters == 8_865_547
     assert light.restoration.count_params() == VARIANTS["light"].parameters == 4_825_395
+    assert restoration_network("light-warp").count_params() == VARIANTS["light-warp"].parameters
     assert full.extractor_lr.count_params() == full.extractor_ref.count_params() == 555_328
     assert reference_encoder().count_params() == 555_328
 
