@@ -32,7 +32,13 @@ PRESETS = {
     "light": Preset(
         "light",
         6_048_627,
-        "Light network, first weights: teacher, student and restoration (L1) trained briefly on a CPU; see docs/model-card.md.",
+        "Light network: best with a reference that fits; demonstration weights of two hours on two CPU cores.",
+    ),
+    "light-alone": Preset(
+        "light",
+        6_048_627,
+        "Light network, trained from published single-image weights and a teacher: best without a reference, or with one that "
+        "fits badly; see docs/model-card.md.",
     ),
     "light-gan": Preset(
         "light",
