@@ -49,7 +49,7 @@ def test_every_golden_array_is_reproduced(variant, request):
         layers["small_dyn_agg"] = "small"
     restoration = model.restoration
     probe = keras.Model(restoration.input, {name: restoration.get_layer(layer).output for name, layer in layers.items()})
-    inputs = {"lr": lr, "flow": np.asarray(bordered(flow))}
+    inputs = {"lr": lr, "flow": np.asarray(bordered(flow)), "strength": np.ones(1, np.float32)}
     for level in model.levels:  # photos of equal size: the context is the whole reference
         inputs[level] = inputs[f"context_{level}"] = np.asarray(reference[level])
     for name, value in probe(inputs).items():
