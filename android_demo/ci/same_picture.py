@@ -2,8 +2,8 @@
 
     python android_demo/ci/same_picture.py libLiteRt.so CLASSPATH FOLDER [LR REF]
 
-Without LR and REF a photo that ships with scikit-image is used, and another view of it as its reference. Exit code 1 if a pixel
-differs.
+Without LR and REF a photo that ships with scikit-image is used, and another view of it as its reference. The photo is upscaled
+with its reference, and alone. Exit code 1 if a pixel differs.
 """
 
 import subprocess
@@ -37,19 +37,22 @@ def main(library: str, classpath: str, folder: str, *chosen: str) -> int:
     lr, ref = (Path(path) for path in chosen) if chosen else photos(folder)
     if export(["tflite", "--model", "light-integer", "--precision", "int8", "-o", str(model)]) != 0:
         return 1
-    kotlin, python = folder / "sr_kotlin.png", folder / "sr_python.png"
-    if c2m_tf(["upscale", "--model", str(model), "-i", str(lr), "-r", str(ref), "-o", str(python)]) != 0:
-        return 1
-    java = ["java", "-cp", classpath, "org.c2mtf.jvm.MainKt", library, str(model), str(lr), str(kotlin), str(ref)]
-    done = subprocess.run(java, capture_output=True, text=True)
-    if done.returncode != 0:
-        print(done.stderr, file=sys.stderr)
-        return 1
-    difference = np.abs(images.read(kotlin).rgb - images.read(python).rgb)
-    if difference.max() > 0:
-        print(f"android_demo: {np.count_nonzero(difference)} numbers differ, by {255 * difference.max():.0f}/255 at most")
-        return 1
-    print("android_demo: the Kotlin pipeline gives the same picture as c2m-tf, byte for byte")
+    java = ["java", "-cp", classpath, "org.c2mtf.jvm.MainKt", library, str(model), str(lr)]
+    for kind, refs in (("", [ref]), ("_alone", [])):
+        kotlin, python = folder / f"sr_kotlin{kind}.png", folder / f"sr_python{kind}.png"
+        named = [argument for path in refs for argument in ("-r", str(path))]
+        if c2m_tf(["upscale", "--model", str(model), "-i", str(lr), *named, "-o", str(python)]) != 0:
+            return 1
+        done = subprocess.run([*java, str(kotlin), *map(str, refs)], capture_output=True, text=True)
+        if done.returncode != 0:
+            print(done.stderr, file=sys.stderr)
+            return 1
+        difference = np.abs(images.read(kotlin).rgb - images.read(python).rgb)
+        if difference.max() > 0:
+            count, most = np.count_nonzero(difference), 255 * difference.max()
+            print(f"android_demo: {kotlin.name}: {count} numbers differ, by {most:.0f}/255 at most")
+            return 1
+    print("android_demo: the Kotlin pipeline gives the same pictures as c2m-tf, with a reference and without, byte for byte")
     return 0
 
 

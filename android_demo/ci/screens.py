@@ -15,6 +15,10 @@ from xml.etree import ElementTree
 
 RES = Path(__file__).parents[1] / "app/src/main/res"
 STYLE = Path(__file__).with_name("screens.css").read_text(encoding="utf-8")
+REMOVE = (  # as in drawable/remove.xml
+    '<svg viewBox="0 0 24 24"><circle cx="12" cy="12" r="12" fill="#0009"/>'
+    '<path d="M7,7l10,10M17,7l-10,10" stroke="#fff" stroke-width="2"/></svg>'
+)
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 
 
@@ -41,6 +45,7 @@ def screen(folder: Path, state: str, theme: str) -> str:
     cards = "".join(
         f'<div class="card" style="border-color: {colours["edge"]}; background: {colours["soft"]}">'
         + (f'<img src="{picture(folder / file)}">' if chosen else words[text])
+        + (REMOVE if text == "choose_reference" and state == "done" else "")
         + "</div>"
         for file, text in (("lr.png", "choose_lr"), ("ref.png", "choose_reference"))
     )

@@ -69,6 +69,7 @@ private interface LiteRt : Library {
 /** Room for a size_t. */
 class NativeLongHolder : com.sun.jna.ptr.NativeLongByReference()
 
+private const val ALONE = "upscale_alone"
 private const val CPU = 1
 private const val READ = 0
 private const val WRITE = 1
@@ -89,6 +90,8 @@ class LiteRtModel(library: File, file: File, threads: Int) : SrModel {
     private val compiled: Pointer
     private val locate: Signature
     private val upscale: Signature
+    private val upscaleAlone: Signature?
+    override val worksAlone get() = upscaleAlone != null
 
     init {
         done("accelerator", liteRt.LiteRtSetOptionsHardwareAccelerators(options, CPU))
@@ -103,6 +106,7 @@ class LiteRtModel(library: File, file: File, threads: Int) : SrModel {
         compiled = made("compiled model") { liteRt.LiteRtCreateCompiledModel(environment, model, options, it) }
         locate = Signature("locate", listOf("lr_thumb", "ref_thumb"), listOf("matches", "score"))
         upscale = Signature("upscale", listOf("lr_tile", "ref_window"), listOf("sr"))
+        upscaleAlone = if (ALONE in keys()) Signature(ALONE, listOf("lr_tile"), listOf("sr")) else null
     }
 
     override fun locate(lrThumb: FloatArray, refThumb: FloatArray): Located {
@@ -116,12 +120,22 @@ class LiteRtModel(library: File, file: File, threads: Int) : SrModel {
 
     override fun upscale(lrTile: FloatArray, refWindow: FloatArray): FloatArray {
         upscale.run(listOf(lrTile, refWindow))
+        return sr(upscale)
+    }
+
+    override fun upscaleAlone(lrTile: FloatArray): FloatArray {
+        val signature = checkNotNull(upscaleAlone) { "${spec.file} has no signature $ALONE" }
+        signature.run(listOf(lrTile))
+        return sr(signature)
+    }
+
+    private fun sr(signature: Signature): FloatArray {
         val side = spec.scale * spec.tile
-        return upscale.read("sr") { it.getFloatArray(0, side * side * 3) }
+        return signature.read("sr") { it.getFloatArray(0, side * side * 3) }
     }
 
     override fun close() {
-        for (buffer in listOf(locate, upscale).flatMap { it.buffers }) liteRt.LiteRtDestroyTensorBuffer(buffer)
+        for (buffer in listOfNotNull(locate, upscale, upscaleAlone).flatMap { it.buffers }) liteRt.LiteRtDestroyTensorBuffer(buffer)
         liteRt.LiteRtDestroyCompiledModel(compiled)
         liteRt.LiteRtDestroyOptions(options)
         liteRt.LiteRtDestroyModel(model)
@@ -130,7 +144,7 @@ class LiteRtModel(library: File, file: File, threads: Int) : SrModel {
 
     /** One signature, its buffers made once. [inputNames] is the order that [run] takes them in. */
     private inner class Signature(key: String, inputNames: List<String>, outputNames: List<String>) {
-        private val index = NativeLong(indexOf(key))
+        private val index = NativeLong(keys().indexOf(key).toLong())
         private val signature = made(key) { liteRt.LiteRtGetModelSignature(model, index, it) }
         private val inputs = buffers(inputNames.size, liteRt::LiteRtGetSignatureInputName, ::inputBuffer)
         private val outputs = buffers(outputNames.size, liteRt::LiteRtGetSignatureOutputName, ::outputBuffer)
@@ -195,12 +209,13 @@ class LiteRtModel(library: File, file: File, threads: Int) : SrModel {
         }
     }
 
-    private fun indexOf(key: String): Long {
+    /** Names of the file's signatures, in its own order. */
+    private fun keys(): List<String> {
         val count = NativeLongHolder()
         done("signatures", liteRt.LiteRtGetNumModelSignatures(model, count))
-        return (0 until count.value.toLong()).first { at ->
+        return (0 until count.value.toLong()).map { at ->
             val signature = made("signature") { liteRt.LiteRtGetModelSignature(model, NativeLong(at), it) }
-            made("key") { liteRt.LiteRtGetSignatureKey(signature, it) }.getString(0) == key
+            made("key") { liteRt.LiteRtGetSignatureKey(signature, it) }.getString(0)
         }
     }
 

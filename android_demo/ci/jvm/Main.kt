@@ -7,10 +7,10 @@ import kotlin.system.exitProcess
 import org.c2mtf.core.Photo
 import org.c2mtf.core.Pipeline
 
-/** The app's pipeline on a plain JVM: libLiteRt.so MODEL.tflite LR.png SR.png REF.png [REF.png ...]. */
+/** The app's pipeline on a plain JVM: libLiteRt.so MODEL.tflite LR.png SR.png [REF.png ...]. */
 fun main(arguments: Array<String>) {
-    if (arguments.size < 5) {
-        System.err.println("wanted: libLiteRt.so MODEL.tflite LR.png SR.png REF.png [REF.png ...]")
+    if (arguments.size < 4) {
+        System.err.println("expected: libLiteRt.so MODEL.tflite LR.png SR.png [REF.png ...]")
         exitProcess(2)
     }
     val (library, model, lr, sr) = arguments

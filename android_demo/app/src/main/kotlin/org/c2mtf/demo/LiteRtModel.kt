@@ -20,6 +20,16 @@ import org.c2mtf.core.SrModel
 class LiteRtModel(private val assets: AssetManager, override val spec: ModelSpec, private val threads: Int) : SrModel {
     private var loaded: Loaded? = null
 
+    /** Found out by loading the model for that signature: the runtime's Kotlin interface does not list what a file has. */
+    override val worksAlone: Boolean
+        get() = try {
+            loadedAlone()
+            true
+        } catch (failure: JobFailedException) {
+            if (failure.reason != Reason.NEEDS_REFERENCE) throw failure
+            false
+        }
+
     override fun locate(lrThumb: FloatArray, refThumb: FloatArray): Located {
         val model = loadedFor("locate", listOf("lr_thumb", "ref_thumb"), listOf("matches", "score"))
         return told(Reason.MODEL_FAILED) {
@@ -33,27 +43,39 @@ class LiteRtModel(private val assets: AssetManager, override val spec: ModelSpec
         return told(Reason.MODEL_FAILED) { model.run(listOf(lrTile, refWindow)).getValue("sr").readFloat() }
     }
 
+    override fun upscaleAlone(lrTile: FloatArray): FloatArray {
+        val model = loadedAlone()
+        return told(Reason.MODEL_FAILED) { model.run(listOf(lrTile)).getValue("sr").readFloat() }
+    }
+
     override fun close() {
         loaded?.close()
         loaded = null
     }
 
-    private fun loadedFor(signature: String, inputs: List<String>, outputs: List<String>): Loaded {
+    private fun loadedAlone() = loadedFor("upscale_alone", listOf("lr_tile"), listOf("sr"), lacking = Reason.NEEDS_REFERENCE)
+
+    private fun loadedFor(signature: String, inputs: List<String>, outputs: List<String>, lacking: Reason = Reason.NO_MODEL): Loaded {
         loaded?.let { if (it.signature == signature) return it }
         close()
-        return told(Reason.NO_MODEL) { Loaded(signature, inputs, outputs) }.also { loaded = it }
+        val options = CompiledModel.Options(Accelerator.CPU)
+        options.cpuOptions = CompiledModel.CpuOptions(numThreads = threads)
+        val compiled = told(Reason.NO_MODEL) { CompiledModel.create(assets, spec.file, options, null) }
+        return try {
+            Loaded(compiled, signature, inputs, outputs).also { loaded = it }
+        } catch (error: LiteRtException) {
+            compiled.close()
+            throw JobFailedException(lacking, error)
+        }
     }
 
     /** The model, and the buffers of one signature. */
-    private inner class Loaded(val signature: String, inputNames: List<String>, outputNames: List<String>) {
-        private val compiled: CompiledModel
-
-        init {
-            val options = CompiledModel.Options(Accelerator.CPU)
-            options.cpuOptions = CompiledModel.CpuOptions(numThreads = threads)
-            compiled = CompiledModel.create(assets, spec.file, options, null)
-        }
-
+    private class Loaded(
+        private val compiled: CompiledModel,
+        val signature: String,
+        inputNames: List<String>,
+        outputNames: List<String>,
+    ) {
         private val inputs = inputNames.associateWith { compiled.createInputBuffer(it, signature) }
         private val outputs = outputNames.associateWith { compiled.createOutputBuffer(it, signature) }
 

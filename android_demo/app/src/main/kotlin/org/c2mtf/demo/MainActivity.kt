@@ -44,6 +44,7 @@ class MainActivity : Activity() {
         val presenter = kept.presenter
         views.lrCard.setOnClickListener { if (presenter.state.canChoose) choose(CHOOSE_LR) }
         views.referenceCard.setOnClickListener { if (presenter.state.canChoose) choose(CHOOSE_REFERENCE) }
+        views.removeReference.setOnClickListener { presenter.on(Event.ReferenceRemoved) }
         views.start.setOnClickListener { presenter.on(Event.StartPressed) }
         views.cancel.setOnClickListener { presenter.on(Event.CancelPressed) }
         views.save.setOnClickListener { save() }
@@ -142,6 +143,7 @@ class MainActivity : Activity() {
         views.lrCard.contentDescription = getString(if (state.lr == null) R.string.choose_lr else R.string.lr_chosen)
         views.referenceCard.contentDescription =
             getString(if (state.reference == null) R.string.choose_reference else R.string.reference_chosen)
+        views.removeReference.visibility = if (state.canRemoveReference) View.VISIBLE else View.GONE
         views.start.isEnabled = state.canStart
         views.start.visibility = if (state.isBusy) View.GONE else View.VISIBLE
         views.cancel.visibility = if (state.isBusy) View.VISIBLE else View.GONE
@@ -166,7 +168,7 @@ class MainActivity : Activity() {
         val phase = state.phase
         return when {
             state.reason != null -> getString(sentence(state.reason!!))
-            phase is Phase.Working && phase.total == 0 -> getString(R.string.looking)
+            phase is Phase.Working && phase.total == 0 -> getString(if (state.reference == null) R.string.starting else R.string.looking)
             phase is Phase.Working -> getString(R.string.working, phase.done, phase.total)
             phase is Phase.Stopping -> getString(R.string.stopping)
             phase is Phase.Done && phase.saved -> getString(R.string.saved)
@@ -193,10 +195,18 @@ class MainActivity : Activity() {
     }
 
     private fun load(address: String?, image: ImageView, text: View) {
-        if (address == null) return
+        image.tag = address
+        if (address == null) {
+            image.setImageDrawable(null)
+            text.visibility = View.VISIBLE
+            return
+        }
         preview(address, CARD_SIDE) { bitmap ->
-            image.setImageBitmap(bitmap)
-            text.visibility = View.GONE
+            // The photo may have been removed in the meantime.
+            if (image.tag == address) {
+                image.setImageBitmap(bitmap)
+                text.visibility = View.GONE
+            }
         }
     }
 
@@ -222,6 +232,7 @@ class MainActivity : Activity() {
         Reason.OUT_OF_MEMORY -> R.string.out_of_memory
         Reason.NO_MODEL -> R.string.no_model
         Reason.MODEL_FAILED -> R.string.model_failed
+        Reason.NEEDS_REFERENCE -> R.string.needs_reference
         Reason.NOT_SAVED -> R.string.not_saved
         Reason.GONE -> R.string.gone
     }
@@ -234,6 +245,7 @@ class MainActivity : Activity() {
         val referenceCard: View = activity.findViewById(R.id.reference_card)
         val referenceImage: ImageView = activity.findViewById(R.id.reference_image) as ImageView
         val referenceText: View = activity.findViewById(R.id.reference_text)
+        val removeReference: View = activity.findViewById(R.id.remove_reference)
         val start: Button = activity.findViewById(R.id.start) as Button
         val cancel: Button = activity.findViewById(R.id.cancel) as Button
         val save: Button = activity.findViewById(R.id.save) as Button

@@ -20,21 +20,23 @@ class PhoneWork(private val context: Context) : Work {
     private val photos = PhotoReader(context.contentResolver)
     val results = ResultStore(context.filesDir, context.contentResolver)
 
-    override fun upscale(lr: String, reference: String, progress: (Int, Int) -> Unit, cancelled: () -> Boolean): String {
+    override fun upscale(lr: String, reference: String?, progress: (Int, Int) -> Unit, cancelled: () -> Boolean): String {
         val spec = spec()
-        check(photos.size(lr), photos.size(reference), spec)
-        val photo = photos.read(lr)
-        val references = listOf(photos.read(reference))
-        val width = SCALE * photo.width
-        val result = Bitmap.createBitmap(width, SCALE * photo.height, Bitmap.Config.ARGB_8888)
-        try {
-            LiteRtModel(context.assets, spec, threads()).use { model ->
+        check(photos.size(lr), reference?.let(photos::size), spec)
+        LiteRtModel(context.assets, spec, threads()).use { model ->
+            if (reference == null && !model.worksAlone) throw JobFailedException(Reason.NEEDS_REFERENCE)
+            val photo = photos.read(lr)
+            val references = listOfNotNull(reference).map(photos::read)
+            val width = SCALE * photo.width
+            val result = Bitmap.createBitmap(width, SCALE * photo.height, Bitmap.Config.ARGB_8888)
+            try {
                 val sink = { first: Int, rows: IntArray -> result.setPixels(rows, 0, width, 0, first, width, rows.size / width) }
                 Pipeline(model).upscale(photo, references, sink, progress, cancelled)
+                model.close() // the runtime's memory, before the result is compressed
+                return results.keep(result)
+            } finally {
+                result.recycle()
             }
-            return results.keep(result)
-        } finally {
-            result.recycle()
         }
     }
 
@@ -53,12 +55,12 @@ class PhoneWork(private val context: Context) : Work {
         }
     }
 
-    private fun check(lr: Size, reference: Size, spec: ModelSpec) {
-        val tooSmall = minOf(lr.height, lr.width) < LEAST_LR || minOf(reference.height, reference.width) < LEAST_REF
-        if (tooSmall) throw JobFailedException(Reason.TOO_SMALL)
+    private fun check(lr: Size, reference: Size?, spec: ModelSpec) {
+        val referenceTooSmall = reference != null && minOf(reference.height, reference.width) < LEAST_REF
+        if (minOf(lr.height, lr.width) < LEAST_LR || referenceTooSmall) throw JobFailedException(Reason.TOO_SMALL)
         val memory = ActivityManager.MemoryInfo()
         (context.getSystemService(Context.ACTIVITY_SERVICE) as ActivityManager).getMemoryInfo(memory)
-        if (memoryNeeded(lr, listOf(reference), spec) > memory.availMem) throw JobFailedException(Reason.TOO_LARGE)
+        if (memoryNeeded(lr, listOfNotNull(reference), spec) > memory.availMem) throw JobFailedException(Reason.TOO_LARGE)
     }
 
     /** Half of the cores, which as a rule are the fast ones. */

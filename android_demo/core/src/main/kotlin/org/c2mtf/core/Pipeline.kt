@@ -8,17 +8,18 @@ const val LEAST_REF = PATCH * CELL
 
 /**
  * Upscales photos with an exported model as `c2m-tf upscale --model FILE.tflite` does: small versions of the photos are matched, which
- * chooses a window of a reference for each tile; the model restores the tile from it.
+ * chooses a window of a reference for each tile; the model restores the tile from it. Without a reference, a model that works alone
+ * restores each tile from itself.
  */
 class Pipeline(private val model: SrModel) {
     /**
-     * Upscales [lr] with the help of [references].
+     * Upscales [lr] with the help of [references], which may be none if the model works alone.
      *
      * @param sink gets the number of a first row and whole rows of the result, in order.
      * @param progress gets tiles done, and tiles in all.
      * @param cancelled asked between tiles.
      * @throws CancellationException when [cancelled] says so.
-     * @throws IllegalArgumentException if a photo is too small; the message says which.
+     * @throws IllegalArgumentException if a photo is too small, or a reference is needed and missing; the message says which.
      */
     fun upscale(
         lr: Photo,
@@ -29,21 +30,28 @@ class Pipeline(private val model: SrModel) {
     ) {
         check(lr, references)
         val spec = model.spec
-        val coarse = coarseMatches(lr, references, cancelled)
+        val coarse = if (references.isEmpty()) null else coarseMatches(lr, references, cancelled)
         val canvas = Canvas(lr.height, lr.width, spec.tile, sink)
         canvas.tiles.forEachIndexed { done, tile ->
             stopIf(cancelled)
-            val window = coarse.window(tile, spec.window)
-            val seen = references[window.reference].crop(window.y, window.x, window.height, window.width)
-            val part = lr.crop(tile.y, tile.x, tile.height, tile.width)
-            canvas.add(tile, model.upscale(part.toTensor(spec.tile), seen.toTensor(spec.window)), SCALE * spec.tile)
+            val lrTile = lr.crop(tile.y, tile.x, tile.height, tile.width).toTensor(spec.tile)
+            val sr = if (coarse == null) {
+                model.upscaleAlone(lrTile)
+            } else {
+                val window = coarse.window(tile, spec.window)
+                val seen = references[window.reference].crop(window.y, window.x, window.height, window.width)
+                model.upscale(lrTile, seen.toTensor(spec.window))
+            }
+            canvas.add(tile, sr, SCALE * spec.tile)
             progress(done + 1, canvas.tiles.size)
         }
         canvas.finish()
     }
 
     private fun check(lr: Photo, references: List<Photo>) {
-        require(references.isNotEmpty()) { "no reference; at least one is needed" }
+        require(references.isNotEmpty() || model.worksAlone) {
+            "${model.spec.file} has no signature upscale_alone; give a reference, or export the model again"
+        }
         require(minOf(lr.height, lr.width) >= LEAST_LR) {
             "the photo has ${lr.width}x${lr.height} pixels; at least ${LEAST_LR}x$LEAST_LR are needed"
         }

@@ -10,12 +10,12 @@ class JobFailedException(val reason: Reason, cause: Throwable? = null) : Excepti
 /** What a job does; all of it is called in the background. */
 interface Work {
     /**
-     * Upscales and returns the result's address.
+     * Upscales, with or without a reference, and returns the result's address.
      *
      * @throws JobFailedException what went wrong.
      * @throws CancellationException [cancelled] said so.
      */
-    fun upscale(lr: String, reference: String, progress: (Int, Int) -> Unit, cancelled: () -> Boolean): String
+    fun upscale(lr: String, reference: String?, progress: (Int, Int) -> Unit, cancelled: () -> Boolean): String
 
     /** Saves a result where the user finds it; false if that failed. */
     fun save(result: String): Boolean

@@ -7,9 +7,15 @@ class Located(val matches: IntArray, val score: FloatArray)
 interface SrModel : AutoCloseable {
     val spec: ModelSpec
 
+    /** Whether the model has [upscaleAlone]; files that were exported before it existed need a reference. */
+    val worksAlone: Boolean
+
     /** Matches the 3x3 neighbourhoods of a small LR photo with those of a small reference. */
     fun locate(lrThumb: FloatArray, refThumb: FloatArray): Located
 
     /** Upscales a tile with the help of a window of the reference. */
     fun upscale(lrTile: FloatArray, refWindow: FloatArray): FloatArray
+
+    /** Upscales a tile without a reference; only if [worksAlone]. */
+    fun upscaleAlone(lrTile: FloatArray): FloatArray
 }

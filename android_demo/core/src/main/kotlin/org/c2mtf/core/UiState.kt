@@ -1,14 +1,14 @@
 package org.c2mtf.core
 
 /** Why something was not done; the app has a sentence for each. */
-enum class Reason { NO_PHOTO, TOO_SMALL, TOO_LARGE, OUT_OF_MEMORY, NO_MODEL, MODEL_FAILED, NOT_SAVED, GONE }
+enum class Reason { NO_PHOTO, TOO_SMALL, TOO_LARGE, OUT_OF_MEMORY, NO_MODEL, MODEL_FAILED, NEEDS_REFERENCE, NOT_SAVED, GONE }
 
 /** What the app is doing. */
 sealed interface Phase {
     /** Waiting for photos or for the start button. */
     object Choosing : Phase
 
-    /** A photo is being upscaled: [done] of [total] tiles; 0 of 0 while matches are looked for. */
+    /** A photo is being upscaled: [done] of [total] tiles; 0 of 0 before the first tile is done. */
     data class Working(val done: Int, val total: Int) : Phase
 
     /** The running job was told to stop. */
@@ -21,6 +21,7 @@ sealed interface Phase {
 /**
  * What the screen shows. Photos are named by their addresses.
  *
+ * @property reference null: the photo is upscaled alone.
  * @property job number of the job that was started last; what other jobs report is stale.
  * @property reason what went wrong last, until the next thing is done.
  */
@@ -34,7 +35,8 @@ data class UiState(
     /** A job runs, or is ending. */
     val isBusy: Boolean get() = phase is Phase.Working || phase is Phase.Stopping
     val canChoose: Boolean get() = !isBusy
-    val canStart: Boolean get() = !isBusy && lr != null && reference != null
+    val canStart: Boolean get() = !isBusy && lr != null
+    val canRemoveReference: Boolean get() = !isBusy && reference != null
     val canSave: Boolean get() = (phase as? Phase.Done)?.saved == false
 }
 
@@ -42,6 +44,7 @@ data class UiState(
 sealed interface Event {
     data class LrChosen(val address: String) : Event
     data class ReferenceChosen(val address: String) : Event
+    object ReferenceRemoved : Event
     object StartPressed : Event
     object CancelPressed : Event
     object SavePressed : Event
@@ -58,7 +61,7 @@ sealed interface Event {
 
 /** What is to be done because of an event. */
 sealed interface Effect {
-    data class Start(val job: Int, val lr: String, val reference: String) : Effect
+    data class Start(val job: Int, val lr: String, val reference: String?) : Effect
     data class Stop(val job: Int) : Effect
     data class Save(val result: String) : Effect
 }
@@ -67,9 +70,10 @@ sealed interface Effect {
 fun UiState.after(event: Event): Pair<UiState, Effect?> = when (event) {
     is Event.LrChosen -> only(canChoose) { copy(lr = event.address, phase = Phase.Choosing, reason = null) to null }
     is Event.ReferenceChosen -> only(canChoose) { copy(reference = event.address, phase = Phase.Choosing, reason = null) to null }
+    is Event.ReferenceRemoved -> only(canRemoveReference) { copy(reference = null, phase = Phase.Choosing, reason = null) to null }
     is Event.StartPressed -> only(canStart) {
         val next = copy(phase = Phase.Working(0, 0), job = job + 1, reason = null)
-        next to Effect.Start(next.job, lr!!, reference!!)
+        next to Effect.Start(next.job, lr!!, reference)
     }
     is Event.CancelPressed -> only(phase is Phase.Working) { copy(phase = Phase.Stopping) to Effect.Stop(job) }
     is Event.SavePressed -> only(canSave) { copy(reason = null) to Effect.Save((phase as Phase.Done).result) }

@@ -13,8 +13,9 @@ class UiStateTest {
     private val working = chosen.after(Event.StartPressed).first
 
     @Test
-    fun startingNeedsBothPhotos() {
-        assertNull(UiState("lr").after(Event.StartPressed).second)
+    fun startingNeedsThePhotoAndTakesTheReferenceIfThereIsOne() {
+        assertNull(UiState(reference = "ref").after(Event.StartPressed).second)
+        assertEquals(Effect.Start(1, "lr", null), UiState("lr").after(Event.StartPressed).second)
         assertEquals(Effect.Start(1, "lr", "ref"), chosen.after(Event.StartPressed).second)
         assertNull(working.after(Event.StartPressed).second)
     }
@@ -30,6 +31,16 @@ class UiStateTest {
         val done = working.after(Event.Finished(1, "sr")).first
         assertTrue(done.canSave)
         assertEquals(Phase.Choosing, done.after(Event.LrChosen("other")).first.phase)
+    }
+
+    @Test
+    fun aReferenceCanBeRemovedUnlessAJobRuns() {
+        val done = working.after(Event.Finished(1, "sr")).first
+        assertEquals(UiState("lr", job = 1), done.after(Event.ReferenceRemoved).first)
+        assertFalse(working.canRemoveReference)
+        assertEquals(working, working.after(Event.ReferenceRemoved).first)
+        val alone = UiState("lr").after(Event.StartPressed).first.after(Event.Finished(1, "sr")).first
+        assertEquals(alone, alone.after(Event.ReferenceRemoved).first)
     }
 
     @Test
@@ -73,9 +84,12 @@ class UiStateTest {
 
 private class Scripted(private val job: (progress: (Int, Int) -> Unit, cancelled: () -> Boolean) -> String) : Work {
     var saves = true
+    val given = mutableListOf<Pair<String, String?>>()
 
-    override fun upscale(lr: String, reference: String, progress: (Int, Int) -> Unit, cancelled: () -> Boolean) =
-        job(progress, cancelled)
+    override fun upscale(lr: String, reference: String?, progress: (Int, Int) -> Unit, cancelled: () -> Boolean): String {
+        given.add(lr to reference)
+        return job(progress, cancelled)
+    }
 
     override fun save(result: String) = saves
 }
@@ -112,9 +126,21 @@ class PresenterTest {
     }
 
     @Test
+    fun aJobGetsTheReferenceOrNone() {
+        val work = Scripted { _, _ -> "sr" }
+        val presenter = Presenter(work, direct, direct, start)
+        presenter.on(Event.StartPressed)
+        presenter.on(Event.ReferenceRemoved)
+        presenter.on(Event.StartPressed)
+        assertEquals(listOf("lr" to "ref", "lr" to null), work.given)
+        assertEquals(Phase.Done("sr", false), presenter.state.phase)
+    }
+
+    @Test
     fun failuresAreToldByTheirReason() {
         for ((error, reason) in listOf(
             JobFailedException(Reason.TOO_SMALL) to Reason.TOO_SMALL,
+            JobFailedException(Reason.NEEDS_REFERENCE) to Reason.NEEDS_REFERENCE,
             OutOfMemoryError() to Reason.OUT_OF_MEMORY,
             CancellationException() to null,
         )) {
