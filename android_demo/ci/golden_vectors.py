@@ -14,7 +14,7 @@ import numpy as np
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.photos import images
 from c2m_tf.upscaling.tiles import Canvas
-from c2m_tf.upscaling.windows import CoarseMatches
+from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
 FOLDER = Path(__file__).parents[1] / "core/src/test/resources/golden"
 
@@ -57,7 +57,8 @@ def window_lines(random: np.random.Generator) -> list[str]:
         ((20, 31), [(128, 96)], 24, 100),
     ]:
 
-        def locate(lr: np.ndarray, refs: list) -> tuple:
+        def locate(lr: np.ndarray, references: CoarseReferences) -> tuple:
+            refs = references.photos
             height, width = (side - PATCH + 1 for side in lr.shape[:2])
             cells = [[side // FEATURE_STRIDE - PATCH for side in ref.shape[:2]] for ref in refs]
             number = random.integers(0, len(refs), (height, width))
@@ -73,7 +74,8 @@ def window_lines(random: np.random.Generator) -> list[str]:
             lines.append(line("score", score))
             return number, match, score
 
-        references = [np.zeros((*size, 3), np.uint8) for size in ref_sizes]
+        photos = [np.zeros((*size, 3), np.uint8) for size in ref_sizes]
+        references = CoarseReferences(photos, shrinking(lr_size, ref_sizes))
         lines.append(line("sizes", lr_size, ref_sizes))
         coarse = CoarseMatches(np.zeros((*lr_size, 3), np.uint8), references, locate)
         for part in Canvas(*lr_size, tile, 4):
