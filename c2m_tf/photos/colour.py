@@ -24,7 +24,7 @@ def reference_colours(reference: Photo, lr: Photo) -> np.ndarray:
         float32 [H,W,3] in [0, 1]: the reference's colours in the colour space of the LR photo, those of hidden pixels filled.
     """
     rgb = converted(reference.rgb, reference.icc_profile, lr.icc_profile, reference.gray)
-    return fill_hidden(as_float(rgb), reference.alpha)
+    return fill_hidden(rgb if rgb.dtype == np.float32 else as_float(rgb), reference.alpha)
 
 
 def converted(rgb: np.ndarray, source: bytes | None, target: bytes | None, gray: bool = False) -> np.ndarray:

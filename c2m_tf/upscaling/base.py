@@ -141,7 +141,10 @@ class TiledUpscaler(ABC):
         self.checked_plan((MIN_LR_SIDE, MIN_LR_SIDE), _shapes(sources))
         with self._turn:
             # Without an LR photo to go by, references that are files are brought to sRGB.
-            reference = Reference(self, [_pixels("reference", source, _NO_PROFILE) for source in sources])
+            photos = [_pixels("reference", source, _NO_PROFILE) for source in sources]
+            # What the caller does to an array afterwards must not reach what is kept.
+            kept = [photo.copy() if photo is source else photo for photo, source in zip(photos, sources, strict=True)]
+            reference = Reference(self, kept)
             self._encode(reference)
         return reference
 

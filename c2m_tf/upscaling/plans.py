@@ -26,9 +26,10 @@ _BYTES_PER_RESTORED_PIXEL = 3400
 _BYTES_PER_ENCODED_PIXEL = {"exact": 1700, "window": 900}
 _BYTES_PER_COARSE_CELL = 2300
 _BYTES_PER_RESULT_PIXEL = 32
-# Photos: a pixel that is given, and, beyond that, a pixel of the largest one while it is decoded (WebP with alpha takes most).
+# Photos: a pixel that is given, and, beyond that, a pixel of the largest one while it is decoded (a photo with hidden pixels
+# takes most, then WebP with alpha).
 _BYTES_PER_GIVEN_PIXEL = 24
-_BYTES_PER_DECODED_PIXEL = 12
+_BYTES_PER_DECODED_PIXEL = 16
 
 
 class Plan(NamedTuple):

@@ -75,7 +75,7 @@ class Client:
             assert answer.content == self.expected[pair]
         else:
             assert answer.status_code == 429
-            time.sleep(self.random.random() / 4)
+            time.sleep(self.random.random())
 
     def slow(self, pair):
         content = self.content(pair)
@@ -125,20 +125,22 @@ def test_a_thousand_requests_give_right_bytes_flat_memory_and_an_empty_queue(ser
     with ThreadPoolExecutor(CLIENTS) as pool:
         for done in [pool.submit(work, client) for client in clients]:
             done.result()
+    for client in clients:
+        client.client.close()
     statuses = [status for client in clients for status in client.statuses]
-    assert statuses.count(200) > len(statuses) / 10
+    assert statuses.count(200) > 4 * PLACES
     assert statuses.count(429) > 0  # more came than there was room for
     wait_for(lambda: "c2m_pending_requests 0.0" in httpx.get(f"{address}/metrics", timeout=60).text)
     assert max(sizes[1:]) - sizes[0] < MAY_GROW, sizes
     assert httpx.post(f"{address}/v1/upscale", files=files(*photos(0)), timeout=180).content == expected[0]
 
 
-def test_the_server_does_what_its_description_says(server):
+def test_the_server_does_what_its_description_says(server, tmp_path):
     pytest.importorskip("schemathesis")
     address, _ = server
     arguments = ["--max-examples", "40", "--seed", "1", "--request-timeout", "120", "--no-color"]
     # Schemathesis sends data that fits the description but is no photo; refusing it is right, and the other way round 400 is.
     left_out = ["--exclude-checks", "positive_data_acceptance,unsupported_method"]
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", *arguments, *left_out]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, cwd=tmp_path)
     assert done.returncode == 0, done.stdout

@@ -114,6 +114,15 @@ def test_a_reference_serves_photos_that_need_other_searches_and_factors(preset, 
         np.testing.assert_array_equal(upscaler.upscale(lr, reference), upscaler.upscale(lr, [ref, ref[:200]]))
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
+def test_a_reference_does_not_change_with_the_array_that_it_was_made_of(preset, scene, kind):
+    array = scene[1].astype(kind) if kind == np.uint8 else images.as_float(scene[1]).astype(kind)
+    reference = Upscaler(preset, search="window", tile=48, window=224).encode_reference(array)
+    before = reference.photos[0].copy()
+    array[:] = 0
+    np.testing.assert_array_equal(reference.photos[0], before)
+
+
 def test_a_reference_is_refused_by_another_upscaler(preset, scene):
     lr, ref = scene
     reference = Upscaler(preset).encode_reference(ref)

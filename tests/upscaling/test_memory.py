@@ -1,9 +1,12 @@
 """Memory is known before it is taken: limits of the machine and its containers, sizes from headers, one photo at a time."""
 
 import io
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from c2m_tf.photos import formats, images, reading
 from c2m_tf.upscaling import base
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.upscaling.memory import default_max_memory, usable_memory
-from c2m_tf.upscaling.plans import make_plan
+from c2m_tf.upscaling.plans import make_plan, photo_bytes
 
 GIB = 2**30
 UNLIMITED_V1 = str(2**63 - 4096)
@@ -154,6 +157,51 @@ def test_threads_that_wait_hold_no_pixels(light, tmp_path):
         thread.join()
     assert len(results) == 3
     assert current < 300 * 300 * 12  # one decoded reference
+
+
+# Reads a photo of its own process as references are read, and prints how many bytes per pixel that took at most.
+MEASURE = """
+import re, sys
+import scipy.ndimage
+from c2m_tf.photos import images
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+
+lr = images.read(sys.argv[1])
+images.reference_colours(images.read(sys.argv[1]), lr)
+before = peak()
+photo = images.reference_colours(images.read(sys.argv[2]), lr)
+print((peak() - before) / (photo.shape[0] * photo.shape[1]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize(
+    ("file_format", "mode"),
+    [
+        ("PNG", "RGB"),
+        ("JPEG", "RGB"),
+        ("WEBP", "RGB"),
+        ("BMP", "RGB"),
+        ("TIFF", "RGB"),
+        ("PNG", "RGBA"),
+        ("WEBP", "RGBA"),
+        ("PNG", "P"),
+    ],
+)
+def test_reading_a_photo_takes_no_more_than_is_counted_for_it(tmp_path, rng, file_format, mode):
+    pixels = np.tile(rng.integers(0, 256, (64, 64, 4), np.uint8), (24, 24, 1))
+    pixels[:700, :, 3] = 0  # hidden
+    photo = Image.fromarray(pixels)
+    for name, picture in (("large", photo), ("small", photo.crop((0, 690, 40, 740)))):
+        picture.convert(mode).save(tmp_path / name, file_format, **({"lossless": True} if file_format == "WEBP" else {}))
+    command = [sys.executable, "-c", MEASURE, f"{tmp_path}/small", f"{tmp_path}/large"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    shape = pixels.shape
+    counted = (photo_bytes((0, 0), [shape])) / (shape[0] * shape[1])
+    assert float(done.stdout) < counted
 
 
 def test_the_smallest_sides_are_those_of_the_networks():
