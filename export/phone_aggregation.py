@@ -63,6 +63,12 @@ class PhoneAggregation(DynamicAggregation):
             for layer in self.ranges.values():
                 layer.build(())
 
+    @property
+    def inner_layers(self) -> list[keras.Layer]:
+        """The layers within this one."""
+        ranges = self.ranges.values() if self.quantized else ()
+        return [*self.offset_layers, self.deform_conv, *ranges]
+
     def _without_reference(self, x):
         # A zero that the converter cannot know: it would store the bias once per pixel.
         zero = ops.clip(x[..., :1], 0.0, 0.0)

@@ -47,13 +47,11 @@ class PhoneNetwork(C2Matching):
 
     def ranges(self) -> Iterator[ActivationRange]:
         """All layers that round activations."""
-        for layer in self._flatten_layers():
-            if isinstance(layer, ActivationRange):
-                yield layer
+        return (layer for layer in self._all_layers() if isinstance(layer, ActivationRange))
 
     def fit_kernel_limits(self) -> None:
         """Sets the range of each filter to its largest magnitude."""
-        for layer in self._flatten_layers():
+        for layer in self._all_layers():
             if isinstance(layer, QuantizedConv2D):
                 layer.limit.assign(kernel_limit(layer.kernel.numpy()))
             elif isinstance(layer, PhoneAggregation) and layer.quantized:
@@ -61,7 +59,7 @@ class PhoneNetwork(C2Matching):
 
     def hold_kernels(self) -> None:
         """Makes the kernels that are rearranged constants, as the converter expects; the network is then for export only."""
-        for layer in self._flatten_layers():
+        for layer in self._all_layers():
             if isinstance(layer, PhoneAggregation):
                 layer.hold_kernel()
 
@@ -84,6 +82,14 @@ class PhoneNetwork(C2Matching):
         matches, score = match(self.extractor_lr(bicubic_upsample(lr)), reference["matching"])
         return flow_from_matches(matches), score
 
+    def _all_layers(self):
+        """Layers of the parts, and those within aggregations."""
+        for part in PARTS:
+            for layer in getattr(self, part).layers:
+                yield layer
+                if isinstance(layer, PhoneAggregation):
+                    yield from layer.inner_layers
+
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "variant": self.variant, "quantized": self.quantized}
 
@@ -94,6 +100,7 @@ class PhoneNetwork(C2Matching):
 
 def _clone(part, quantized):
     """A functional model with the same weights, its layers replaced by those for phones."""
+    before_relu = [layer.input for layer in part.layers if isinstance(layer, layers.ReLU)]
 
     def exchanged(layer):
         config = layer.get_config()
@@ -109,7 +116,7 @@ def _clone(part, quantized):
         if quantized and layer.name == "content_extractor_conv_first":
             inputs = (ActivationRange(_PIXELS, name="range_lr")(inputs[0]), *inputs[1:])
         outputs = layer(*inputs, **options)
-        if quantized and _is_rounded(part.get_layer(layer.name)):
+        if quantized and _is_rounded(part.get_layer(layer.name), before_relu):
             outputs = ActivationRange(name=f"range_{layer.name}")(outputs)
         return outputs
 
@@ -128,11 +135,10 @@ def _name(variable):
     return "/".join(variable.path.split("/")[-2:])
 
 
-def _is_rounded(layer):
+def _is_rounded(layer, before_relu):
     """Whether a range follows a layer of the original: not between a convolution and its ReLU, not where values only move."""
     if isinstance(layer, layers.Conv2D):
-        followers = [node.operation for node in layer._outbound_nodes]
-        return not any(isinstance(follower, layers.ReLU) for follower in followers)
+        return not any(layer.output is tensor for tensor in before_relu)
     if layer.name == "sr":
         return False
     kinds = (layers.ReLU, layers.LeakyReLU, layers.Add, layers.Concatenate, DynamicAggregation, ImageNetNormalization)

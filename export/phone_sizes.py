@@ -7,9 +7,9 @@ from c2m_tf.photos.images import check_writable
 from c2m_tf.upscaling.plans import check_sizes
 
 PRECISIONS = ("float32", "float16", "int8")
-TILE = 64
-WINDOW = 384
-LR_THUMB = 96
+PHONE_TILE = 64  # LR pixels per side
+PHONE_WINDOW = 384  # reference pixels per side
+LR_THUMB = 96  # sides of the small versions that `locate` matches
 REF_THUMB = 384
 
 

@@ -24,11 +24,15 @@ from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import SCALE, write_atomically
 
 from .phone_network import PhoneNetwork
-from .phone_sizes import LR_THUMB, REF_THUMB, TILE, WINDOW, check_arguments
+from .phone_sizes import LR_THUMB, PHONE_TILE, PHONE_WINDOW, REF_THUMB, check_arguments
 
 
 def export_tflite(
-    network: PhoneNetwork, path: str | os.PathLike, precision: str = "float32", tile: int = TILE, window: int = WINDOW
+    network: PhoneNetwork,
+    path: str | os.PathLike,
+    precision: str = "float32",
+    tile: int = PHONE_TILE,
+    window: int = PHONE_WINDOW,
 ) -> dict:
     """Writes a network as a .tflite file and a .json beside it.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from c2m_tf.photos import images
 
-from .homography import WINDOW, draw_homography, warp
+from .homography import PHOTO_SIDE, draw_homography, warp
 from .patches import PhotoPatches, teacher_share
 
 # Ranges of recolouring, on values in [0, 1]: exponent, per-channel gain and per-channel offset.
@@ -102,11 +102,11 @@ class HomographyPairs(_Batches):
         turn = _Turn(random)
         # The window's surroundings are flipped with it, because the warp needs them.
         top, left = max(0, y - _SURROUNDINGS), max(0, x - _SURROUNDINGS)
-        photo = photo[top : y + WINDOW + _SURROUNDINGS, left : x + WINDOW + _SURROUNDINGS]
+        photo = photo[top : y + PHOTO_SIDE + _SURROUNDINGS, left : x + PHOTO_SIDE + _SURROUNDINGS]
         photo, (y, x) = turn(photo), turn.origin(photo.shape, y - top, x - left)
-        window = photo[y : y + WINDOW, x : x + WINDOW]
+        window = photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]
         homography = draw_homography(random)
-        reference = self._recoloured(warp(photo, homography, (y, x), WINDOW), random)
+        reference = self._recoloured(warp(photo, homography, (y, x), PHOTO_SIDE), random)
         upsampled = images.upsample(images.downsample(window))
         return {
             "hr": images.as_float(window),
@@ -129,7 +129,7 @@ class ReferencePairs(_Batches):
     """
 
     def __init__(
-        self, *arguments: Any, lr_size: int = 40, ref_size: int = WINDOW, unrelated: float = 0.0, **others: Any
+        self, *arguments: Any, lr_size: int = 40, ref_size: int = PHOTO_SIDE, unrelated: float = 0.0, **others: Any
     ) -> None:
         super().__init__(*arguments, **others)
         self.lr_size = lr_size
@@ -229,9 +229,9 @@ class _Turn:
         return np.ascontiguousarray(photo.transpose(1, 0, 2) if self.transposed else photo)
 
     def origin(self, shape, y, x):
-        """Where the first pixel of a window, of `WINDOW`x`WINDOW` pixels at (y, x), is after the flips."""
-        x = shape[1] - WINDOW - x if self.mirrored else x
-        y = shape[0] - WINDOW - y if self.upturned else y
+        """Where the first pixel of a window, of `PHOTO_SIDE`x`PHOTO_SIDE` pixels at (y, x), is after the flips."""
+        x = shape[1] - PHOTO_SIDE - x if self.mirrored else x
+        y = shape[0] - PHOTO_SIDE - y if self.upturned else y
         return (x, y) if self.transposed else (y, x)
 
 

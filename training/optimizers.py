@@ -23,15 +23,20 @@ class GroupedAdam(keras.optimizers.Adam):
     def __init__(self, *arguments: Any, factors: Mapping[str, float] | None = None, **others: Any) -> None:
         super().__init__(*arguments, **others)
         self.factors = dict(factors or {})
+        self._factor_by_index: list[float] = []
 
     def factor_of(self, path: str) -> float:
         """What the learning rate of the variable of that path is multiplied by."""
         return next((factor for text, factor in self.factors.items() if text in path), 1.0)
 
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        super().build(variables)
+        self._factor_by_index = [self.factor_of(variable.path) for variable in variables]
+
     def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
-        # On TensorFlow `variable` is a bare tf.Variable; the Keras variable of the same index knows its path.
-        path = self._trainable_variables[self._get_variable_index(variable)].path
-        super().update_step(gradient, variable, learning_rate * self.factor_of(path))
+        # On TensorFlow `variable` is a bare tf.Variable without a path. Keras's own optimizers find its index in this way too.
+        factor = self._factor_by_index[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * factor)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factors": self.factors}

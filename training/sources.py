@@ -17,7 +17,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.weights.npz import read_npz
 
-from .homography import WINDOW, draw_homography, warp
+from .homography import PHOTO_SIDE, draw_homography, warp
 
 CACHE_BYTES = 2 * 2**30  # decoded photos that a source keeps; what exceeds it is decoded anew each time
 _FAULTS_NAMED = 5
@@ -38,7 +38,7 @@ class Photos:
         SourceError: photos are damaged or too small; the first five are named.
     """
 
-    def __init__(self, paths: Iterable[Path], minimum: int = WINDOW) -> None:
+    def __init__(self, paths: Iterable[Path], minimum: int = PHOTO_SIDE) -> None:
         self.paths = list(paths)
         self._kept: dict[int, np.ndarray] = {}
         self._kept_bytes = 0
@@ -92,9 +92,9 @@ class CufedPairs:
         """A photo and its reference, both uint8 [160,160,3]; a reference of another size is resized, as published."""
         index = random.randint(len(self.photos))
         reference = self.references[index]
-        if reference.shape[:2] != (WINDOW, WINDOW):
-            reference = images.bicubic(reference, (WINDOW, WINDOW))
-        return self.photos[index][:WINDOW, :WINDOW], reference
+        if reference.shape[:2] != (PHOTO_SIDE, PHOTO_SIDE):
+            reference = images.bicubic(reference, (PHOTO_SIDE, PHOTO_SIDE))
+        return self.photos[index][:PHOTO_SIDE, :PHOTO_SIDE], reference
 
     def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
         """A photo and the origin (y, x) of a 160x160 window in it."""
@@ -126,7 +126,9 @@ class MultiviewPairs:
         for side in (0, 3):
             image, x, y = pairs[:, side], pairs[:, side + 1], pairs[:, side + 2]
             known = (image >= 0) & (image < len(sizes))
-            inside = (y >= 0) & (x >= 0) & (y + WINDOW <= sizes[image * known, 0]) & (x + WINDOW <= sizes[image * known, 1])
+            inside = (
+                (y >= 0) & (x >= 0) & (y + PHOTO_SIDE <= sizes[image * known, 0]) & (x + PHOTO_SIDE <= sizes[image * known, 1])
+            )
             if not (known & inside).all():
                 row = int(np.flatnonzero(~(known & inside))[0])
                 raise SourceError(f"{listed}: row {row} names a window outside its photo")
@@ -169,7 +171,7 @@ class SinglePhotos:
     def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """A window and the same warped by a homography, sharp, uint8 [160,160,3] each."""
         photo, origin = self.window(random)
-        return _cut(photo, origin), warp(photo, draw_homography(random), origin, WINDOW)
+        return _cut(photo, origin), warp(photo, draw_homography(random), origin, PHOTO_SIDE)
 
     def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
         """A photo and the origin (y, x) of a 160x160 window in it."""
@@ -210,9 +212,9 @@ def photos_by_name(folder: Path) -> dict[str, Path]:
 
 def _window(photos, random):
     photo = photos[random.randint(len(photos))]
-    return photo, (random.randint(photo.shape[0] - WINDOW + 1), random.randint(photo.shape[1] - WINDOW + 1))
+    return photo, (random.randint(photo.shape[0] - PHOTO_SIDE + 1), random.randint(photo.shape[1] - PHOTO_SIDE + 1))
 
 
 def _cut(photo, origin):
     y, x = origin
-    return photo[y : y + WINDOW, x : x + WINDOW]
+    return photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]

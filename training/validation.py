@@ -16,7 +16,7 @@ from c2m_tf.photos.match_map import match_map
 from c2m_tf.photos.sheets import Panel, sheet
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 
-from .homography import WINDOW, draw_homography, warp
+from .homography import PHOTO_SIDE, draw_homography, warp
 from .losses import IMAGE_BORDER
 from .matching import Extractors
 
@@ -70,11 +70,11 @@ class MatchingValidation:
         windows, references, homographies = [], [], []
         for position in range(count):
             photo = images.as_uint8(images.read(photos[position % len(photos)]).rgb)
-            y, x = ((side - WINDOW) // 2 for side in photo.shape[:2])
+            y, x = ((side - PHOTO_SIDE) // 2 for side in photo.shape[:2])
             homography = draw_homography(random)
-            window = photo[y : y + WINDOW, x : x + WINDOW]
+            window = photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]
             windows.append(images.upsample(images.downsample(window)) if degraded else window)
-            references.append(warp(photo, homography, (y, x), WINDOW))
+            references.append(warp(photo, homography, (y, x), PHOTO_SIDE))
             homographies.append(homography)
         self._windows, self._references = (images.as_float(np.stack(photos)) for photos in (windows, references))
         self._homographies = homographies

@@ -163,10 +163,8 @@ def _reference_matrix(ref_features, candidates, grid_width):
 
 
 def unit(features: Tensor) -> Tensor:
-    """Features [...,C] as float32 vectors of length one."""
-    features = ops.cast(features, "float32")
-    norm = ops.sqrt(ops.sum(ops.square(features), axis=-1, keepdims=True))
-    return features / ops.maximum(norm, 1e-12)
+    """Features [...,C] as float32 vectors of length one; vectors of zeros stay so."""
+    return ops.normalize(ops.cast(features, "float32"), axis=-1, epsilon=1e-12)
 
 
 def _sum_of_parts(parts, length):

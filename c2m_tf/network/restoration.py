@@ -170,7 +170,10 @@ class _Builder:
 
 @keras.saving.register_keras_serializable("c2m_tf")
 class PixelShuffle(layers.Layer):
-    """[B,h,w,4*C] -> [B,2h,2w,C]; channel (2a+b)*C + c of each pixel goes to row a, column b of its 2x2 block."""
+    """[B,h,w,4*C] -> [B,2h,2w,C]; channel (2a+b)*C + c of each pixel goes to row a, column b of its 2x2 block.
+
+    The oldest supported Keras (3.12) has no `ops.depth_to_space`.
+    """
 
     def call(self, features: Tensor) -> Tensor:
         batch, height, width = ops.shape(features)[:3]

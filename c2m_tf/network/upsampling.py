@@ -76,6 +76,8 @@ def _bicubic_pass(pixels, axis):
 def bilinear_upsample(lr: Tensor) -> Tensor:
     """Bilinear 4x upsampling, half-pixel centres, edges clamped: the network's global skip.
 
+    `keras.ops.image.resize` gives the same up to rounding, but in Keras 3.15 it refuses sizes known only when a graph runs.
+
     Args:
         lr: float [B,h,w,C].
 

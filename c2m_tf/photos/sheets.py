@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from c2m_tf.photos.boxes import fullest_box
+
 _MARGIN = 8
 _MAX_ASPECT = 4
 _TITLE_HEIGHT = 22
@@ -62,10 +64,8 @@ def most_changed_box(first: np.ndarray, second: np.ndarray, size: int) -> tuple[
     """
     change = np.abs(first.astype(np.float64) - second).sum(axis=2)
     height, width = min(size, change.shape[0]), min(size, change.shape[1])
-    total = np.pad(change.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    boxes = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-    top, left = np.unravel_index(int(boxes.argmax()), boxes.shape)
-    return int(top), int(left), height, width
+    top, left, _ = fullest_box(change, (height, width))
+    return top, left, height, width
 
 
 def _scaled(pixels, height):

@@ -4,35 +4,27 @@
 `saved_model_upscaler.SavedModelUpscaler` with a SavedModel. Nothing here needs a deep learning framework.
 
 References are optional: without them, or at strength 0, the trunk restores the photo (`network.restoration`).
-
-A photo that is a file is used in three steps: its header says its size; from all sizes memory is estimated, and what would not
-fit is refused; only then, and only when it is this photo's turn, pixels are decoded.
 """
 
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from c2m_tf.photos import images
-from c2m_tf.photos.headers import read_header, rereadable
-from c2m_tf.photos.images import SCALE, as_float
+from c2m_tf.photos.images import SCALE
+from c2m_tf.upscaling import inputs
+from c2m_tf.upscaling.inputs import MIN_LR_SIDE, MIN_REF_SIDE, PhotoLike
 from c2m_tf.upscaling.memory import default_max_memory
 from c2m_tf.upscaling.plans import Plan
 from c2m_tf.upscaling.tiles import Canvas, Tile
 from c2m_tf.upscaling.windows import CoarseReferences
 
-MIN_LR_SIDE = 3  # pixels: one 3x3 patch of cells
-MIN_REF_SIDE = 12  # pixels: one 3x3 patch of cells of 4 pixels
-
 # Mean cosine of a matched patch from which on the reference explains the patch. On the eight validation groups a true reference
 # explains 10 to 71 % of the patches by this measure, an unrelated one 6 % at most (2 % in the mean).
 MATCHED_SCORE = 0.6
-
-Photo = np.ndarray | str | os.PathLike | BinaryIO
 
 
 class Reference:
@@ -102,7 +94,7 @@ class TiledUpscaler(ABC):
         """How a photo of that shape will be upscaled with references of those."""
 
     @abstractmethod
-    def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
+    def find_matches(self, lr: PhotoLike, refs: PhotoLike | Sequence[PhotoLike] | Reference) -> tuple[np.ndarray, np.ndarray]:
         """Where the references show what the LR photo shows, for `match_map`.
 
         Args:
@@ -125,7 +117,7 @@ class TiledUpscaler(ABC):
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         """The same without a reference."""
 
-    def encode_reference(self, refs: Photo | Sequence[Photo]) -> Reference:
+    def encode_reference(self, refs: PhotoLike | Sequence[PhotoLike]) -> Reference:
         """References to be used for several LR photos: decoded, checked, and computed on once.
 
         Args:
@@ -137,11 +129,11 @@ class TiledUpscaler(ABC):
         Raises:
             ValueError: see `upscale`.
         """
-        sources = _sources(refs)
-        self.checked_plan((MIN_LR_SIDE, MIN_LR_SIDE), _shapes(sources))
+        sources = inputs.sources_of(refs)
+        self.checked_plan((MIN_LR_SIDE, MIN_LR_SIDE), inputs.shapes_of(sources))
         with self._turn:
             # Without an LR photo to go by, references that are files are brought to sRGB.
-            photos = [_pixels("reference", source, _NO_PROFILE) for source in sources]
+            photos = [inputs.pixels_of("reference", source) for source in sources]
             # What the caller does to an array afterwards must not reach what is kept.
             kept = [photo.copy() if photo is source else photo for photo, source in zip(photos, sources, strict=True)]
             reference = Reference(self, kept)
@@ -150,8 +142,8 @@ class TiledUpscaler(ABC):
 
     def upscale(
         self,
-        lr: Photo,
-        refs: Photo | Sequence[Photo] | Reference | None = None,
+        lr: PhotoLike,
+        refs: PhotoLike | Sequence[PhotoLike] | Reference | None = None,
         progress: Callable[[int, int], None] | None = None,
         *,
         strength: float = 1.0,
@@ -222,9 +214,9 @@ class TiledUpscaler(ABC):
             ValueError: too many references, photos that are too small; `images.TooLargeError` if more memory is needed
                 than allowed.
         """
-        _check_sides("LR photo", lr_shape, MIN_LR_SIDE)
+        inputs.check_sides("LR photo", lr_shape, MIN_LR_SIDE)
         for shape in ref_shapes:
-            _check_sides("reference", shape, MIN_REF_SIDE)
+            inputs.check_sides("reference", shape, MIN_REF_SIDE)
         if self.max_references is not None and len(ref_shapes) > self.max_references:
             raise ValueError(
                 f"{len(ref_shapes)} references are given, this model takes {self.max_references} for a photo; give the best"
@@ -232,7 +224,7 @@ class TiledUpscaler(ABC):
         plan = self.plan(lr_shape, ref_shapes)
         if plan.memory > self.max_memory:
             raise images.TooLargeError(
-                f"upscaling a {lr_shape[1]}x{lr_shape[0]} photo {_listed(ref_shapes)} needs about "
+                f"upscaling a {lr_shape[1]}x{lr_shape[0]} photo {inputs.listed(ref_shapes)} needs about "
                 f"{plan.memory / 2**30:.1f} GiB, allowed are {self.max_memory / 2**30:.1f} GiB; use smaller photos or "
                 f"allow more (--max-memory)"
             )
@@ -243,7 +235,7 @@ class TiledUpscaler(ABC):
 
     def _planned(self, lr, refs):
         """LR photo and references, not decoded yet, and the plan; raises ValueError as `upscale` does."""
-        lr = _source(lr)
+        lr = inputs.source_of(lr)
         if refs is None:
             shapes = []
         elif isinstance(refs, Reference):
@@ -251,74 +243,14 @@ class TiledUpscaler(ABC):
                 raise ValueError("this Reference was made by another upscaler; make one by encode_reference of this upscaler")
             shapes = refs.shapes
         else:
-            refs = _sources(refs)
-            shapes = _shapes(refs)
-        return lr, refs, self.checked_plan(_shape("LR photo", lr), shapes)
+            refs = inputs.sources_of(refs)
+            shapes = inputs.shapes_of(refs)
+        return lr, refs, self.checked_plan(inputs.shape_of("LR photo", lr), shapes)
 
     def _decoded(self, lr, refs):
         """LR photo [h,w,3] and Reference, or None for none."""
-        photo = images.read(lr) if _is_file(lr) else None
-        pixels = _pixels("LR photo", lr) if photo is None else images.fill_hidden(photo.rgb, photo.alpha)
+        photo = images.read(lr) if inputs.is_file(lr) else None
+        pixels = inputs.pixels_of("LR photo", lr) if photo is None else images.fill_hidden(photo.rgb, photo.alpha)
         if refs is not None and not isinstance(refs, Reference):
-            refs = Reference(self, [_pixels("reference", ref, photo or _NO_PROFILE) for ref in refs])
+            refs = Reference(self, [inputs.pixels_of("reference", ref, photo) for ref in refs])
         return pixels, refs
-
-
-# Stands for an LR photo whose colours are sRGB.
-_NO_PROFILE = images.Photo(np.zeros((1, 1, 3), np.float32))
-
-
-def _sources(refs):
-    if isinstance(refs, (list, tuple)) and not refs:
-        raise ValueError("the list of references is empty; leave refs out to upscale without a reference")
-    return [_source(ref) for ref in (refs if isinstance(refs, (list, tuple)) else [refs])]
-
-
-def _source(photo):
-    """A photo as an array, or as a file that can be read more than once."""
-    return rereadable(photo) if _is_file(photo) else np.asarray(photo)
-
-
-def _is_file(photo):
-    return isinstance(photo, (str, os.PathLike)) or hasattr(photo, "read")
-
-
-def _shapes(refs):
-    return [_shape("reference", ref) for ref in refs]
-
-
-def _shape(what, photo):
-    """Shape of a photo, from its header if it is a file; raises ValueError if an array is no RGB photo."""
-    if _is_file(photo):
-        header = read_header(photo)
-        return header.height, header.width, 3
-    if photo.ndim != 3 or photo.shape[2] != 3:
-        raise ValueError(f"the {what} has shape {photo.shape}; expected is [height, width, 3]")
-    if photo.dtype != np.uint8 and not np.issubdtype(photo.dtype, np.floating):
-        raise ValueError(f"the {what} is of type {photo.dtype}; expected is uint8, or float in [0, 1]")
-    return photo.shape
-
-
-def _pixels(what, photo, lr=None):
-    """The photo as uint8 or float32 [H,W,3], a file in the colours of `lr`; raises ValueError if values lie outside [0, 1]."""
-    if _is_file(photo):
-        return images.reference_colours(images.read(photo), lr)
-    if photo.dtype == np.uint8:
-        return photo
-    if not np.isfinite(photo).all() or photo.min() < -1e-3 or photo.max() > 1.0 + 1e-3:
-        raise ValueError(f"the {what} has values outside [0, 1]; scale it, or give uint8")
-    return as_float(photo)
-
-
-def _check_sides(what, shape, minimum):
-    if min(shape[:2]) < minimum:
-        raise ValueError(f"the {what} has {shape[1]}x{shape[0]} pixels; at least {minimum}x{minimum} are needed")
-
-
-def _listed(ref_shapes):
-    if not ref_shapes:
-        return "without a reference"
-    if len(ref_shapes) > 3:
-        pixels = sum(shape[0] * shape[1] for shape in ref_shapes)
-        return f"with {len(ref_shapes)} references of {pixels:,} pixels together"
-    return "with " + " and ".join(f"a {shape[1]}x{shape[0]} reference" for shape in ref_shapes)

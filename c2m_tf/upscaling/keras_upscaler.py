@@ -23,11 +23,11 @@ from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
 from c2m_tf.photos.images import as_float
 from c2m_tf.upscaling import plans
-from c2m_tf.upscaling.base import MIN_LR_SIDE, MIN_REF_SIDE, Photo, Reference, TiledUpscaler, Work
+from c2m_tf.upscaling.base import MIN_LR_SIDE, MIN_REF_SIDE, PhotoLike, Reference, TiledUpscaler, Work
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
-__all__ = ["MIN_LR_SIDE", "MIN_REF_SIDE", "Photo", "Reference", "Upscaler"]
+__all__ = ["MIN_LR_SIDE", "MIN_REF_SIDE", "PhotoLike", "Reference", "Upscaler"]
 
 
 class Upscaler(TiledUpscaler):
@@ -67,7 +67,7 @@ class Upscaler(TiledUpscaler):
         self._find_flow = _FindFlow(model)
         self._restore = _Restore(model)
 
-    def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
+    def find_matches(self, lr: PhotoLike, refs: PhotoLike | Sequence[PhotoLike] | Reference) -> tuple[np.ndarray, np.ndarray]:
         lr, refs, plan = self._planned(lr, refs)
         with self._turn:
             pixels, reference = self._decoded(lr, refs)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from c2m_tf.photos.images import as_float
-from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler, Work
+from c2m_tf.upscaling.base import PhotoLike, Reference, TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, make_plan
 from c2m_tf.upscaling.tiles import Tile
 
@@ -47,7 +47,7 @@ class SavedModelUpscaler(TiledUpscaler):
         side = max(lr_shape[:2])
         return make_plan(lr_shape, list(ref_shapes), "exact", -(-side // 4) * 4, 0)
 
-    def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
+    def find_matches(self, lr: PhotoLike, refs: PhotoLike | Sequence[PhotoLike] | Reference) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("a SavedModel does not report its matches; give a preset, a .keras or a .tflite file")
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.photos.images import SCALE, as_float
-from c2m_tf.upscaling.base import Photo, Reference, TiledUpscaler, Work
+from c2m_tf.upscaling.base import PhotoLike, Reference, TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, photo_bytes
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
@@ -73,7 +73,7 @@ class TFLiteUpscaler(TiledUpscaler):
         )
         return Plan("window", self.tile, self.window, memory)
 
-    def find_matches(self, lr: Photo, refs: Photo | Sequence[Photo] | Reference) -> tuple[np.ndarray, np.ndarray]:
+    def find_matches(self, lr: PhotoLike, refs: PhotoLike | Sequence[PhotoLike] | Reference) -> tuple[np.ndarray, np.ndarray]:
         lr, refs, _ = self._planned(lr, refs)
         with self._turn:
             coarse = self._coarse_matches(*self._decoded(lr, refs))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.photos.boxes import fullest_box
 from c2m_tf.photos.images import as_float, as_uint8, bicubic
 from c2m_tf.upscaling.tiles import Tile
 
@@ -132,12 +133,10 @@ def _densest(found, weights, cell, size):
     counts = np.zeros(place.max(axis=0) + 1)
     np.add.at(counts, tuple(place.T), weights)
     box = [max(1, min(int(size / square[axis]), counts.shape[axis])) for axis in (0, 1)]
-    total = np.pad(counts.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    sums = total[box[0] :, box[1] :] - total[: -box[0], box[1] :] - total[box[0] :, : -box[1]] + total[: -box[0], : -box[1]]
-    top, left = np.unravel_index(int(sums.argmax()), sums.shape)
+    top, left, weight = fullest_box(counts, (box[0], box[1]))
     inside = ((place >= (top, left)) & (place < (top + box[0], left + box[1]))).all(axis=1)
     members = found[inside]
-    return (members.min(axis=0) + members.max(axis=0)) / 2, float(sums[top, left])
+    return (members.min(axis=0) + members.max(axis=0)) / 2, weight
 
 
 def _start(middle, size, side):

@@ -1,7 +1,7 @@
 """Homographies are the published sampler's, and warps put pixels where they say."""
 
 import numpy as np
-from c2m_tf.training.homography import WINDOW, draw_homography, warp
+from c2m_tf.training.homography import PHOTO_SIDE, draw_homography, warp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,11 +23,13 @@ def test_warp_moves_pixels_as_the_homography_maps_them(seed):
     # A photo whose colours tell their own position, smooth enough to be interpolated.
     photo = np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.uint8)
     origin = (30, 40)
-    warped = warp(photo, homography, origin, WINDOW)
-    cells = np.stack([x[:WINDOW:16, :WINDOW:16], y[:WINDOW:16, :WINDOW:16], np.ones((10, 10))], axis=-1).reshape(-1, 3)
+    warped = warp(photo, homography, origin, PHOTO_SIDE)
+    cells = np.stack(
+        [x[:PHOTO_SIDE:16, :PHOTO_SIDE:16], y[:PHOTO_SIDE:16, :PHOTO_SIDE:16], np.ones((10, 10))], axis=-1
+    ).reshape(-1, 3)
     mapped = cells @ homography.T
     mapped = np.rint(mapped[:, :2] / mapped[:, 2:]).astype(int)
-    inside = (mapped >= 2).all(axis=1) & (mapped < WINDOW - 2).all(axis=1)
+    inside = (mapped >= 2).all(axis=1) & (mapped < PHOTO_SIDE - 2).all(axis=1)
     seen = warped[mapped[inside, 1], mapped[inside, 0]].astype(float)
     np.testing.assert_allclose(seen[:, 0] - origin[1], cells[inside, 0], atol=2.0)
     np.testing.assert_allclose(seen[:, 1] - origin[0], cells[inside, 1], atol=2.0)
@@ -35,6 +37,6 @@ def test_warp_moves_pixels_as_the_homography_maps_them(seed):
 
 def test_beyond_the_photo_is_black():
     shifted = np.array([[1.0, 0, 50], [0, 1, 0], [0, 0, 1]])
-    warped = warp(np.full((WINDOW, WINDOW, 3), 200, np.uint8), shifted, (0, 0), WINDOW)
+    warped = warp(np.full((PHOTO_SIDE, PHOTO_SIDE, 3), 200, np.uint8), shifted, (0, 0), PHOTO_SIDE)
     assert (warped[:, :49] == 0).all()
     assert (warped[:, 51:] == 200).all()
