@@ -1,5 +1,5 @@
-"""The commands of `c2m-tf`, one module each, with what several of them share.
+"""The commands of `c2m-tf`, one module each, and what several of them share.
 
 A command's module has `add(commands)`, which adds its parser and sets `run` to a function of the options that returns the exit
-code. Nothing heavy is imported before that function runs, so that `c2m-tf --help` answers at once.
+code. Heavy modules are imported only when that function runs, so that `c2m-tf --help` is fast.
 """

@@ -35,13 +35,13 @@ def add(commands: "argparse._SubParsersAction") -> None:
         "--references",
         choices=("1", "all", "none", "shuffled"),
         default="1",
-        help="first, all, none, or shuffled: another group's, the least matching one (default: 1)",
+        help="first, all, none, or shuffled: another group's, chosen to match as little as possible (default: 1)",
     )
     command.add_argument(
         "--protocol",
         choices=PROTOCOLS,
         default="plain",
-        help="how figures are taken; the report writes it out, and so does docs/evaluation.md (default: plain)",
+        help="how figures are computed; defined in the report and in docs/evaluation.md (default: plain)",
     )
     command.add_argument(
         "--degradation",
@@ -110,13 +110,13 @@ def _run(options):
             images.write_atomically(options.json, lambda file: file.write(text))
         if options.sheet is not None:
             images.write(options.sheet, comparison.comparison_sheet(results, evaluator.protocol.judged_by))
-    finally:  # a full disk must not cost the figures
+    finally:  # the figures are printed even if the disk is full
         print("\n".join(reports.table(report)))
     return 1 if problems or found.missing else 0
 
 
 def model_names(models: Sequence[str]) -> list[str]:
-    """What tables call models: presets by name, files by their stem, by folder and stem where stems are equal.
+    """Names of models in tables: presets by name, files by their stem, or by folder and stem where stems are equal.
 
     Args:
         models: presets, files and folders as given.
@@ -173,6 +173,6 @@ def _lent(groups, opened):
         raise ValueError("--references shuffled needs a model that reports its matches: a preset, a .keras or a .tflite file")
     lent = unrelated.lend(groups, unrelated.match_score(matcher))
     return lent.groups, [
-        f"group {name}: even the least matching reference of {unrelated.CANDIDATES} groups may show the same scene"
+        f"group {name}: the reference with the lowest match of {unrelated.CANDIDATES} groups may still show the same scene"
         for name in lent.suspect
     ]

@@ -59,7 +59,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 def _add_phone_arguments(command):
     command.add_argument("--tile", type=int, default=64, metavar="PIXELS", help="side of the LR tiles (default: 64)")
     command.add_argument(
-        "--window", type=int, default=384, metavar="PIXELS", help="side of the reference's windows (default: 384)"
+        "--window", type=int, default=384, metavar="PIXELS", help="side of the windows of the reference (default: 384)"
     )
     command.add_argument("--pairs", metavar="FOLDER", help="measure the file's PSNR there, for the .json (c2m-tf evaluate)")
     command.add_argument("-o", "--output", required=True, metavar="FILE.tflite", help="a .json is written beside it")
@@ -82,7 +82,7 @@ def _tflite(options):
 def _quantize(options):
     groups = _checked_phone_arguments(options, "int8")
     if options.iterations <= 0:
-        raise ValueError(f"--iterations {options.iterations} is no positive number; for none give --post-training")
+        raise ValueError(f"--iterations {options.iterations} is not a positive number; for no training give --post-training")
     start_keras()
     from c2m_tf.export.quantization import QuantizationConfig, quantize
     from c2m_tf.training.fitting import RunStoppedError

@@ -1,4 +1,4 @@
-"""The options of every command that upscales, and the upscaler that they ask for."""
+"""Options shared by the commands that upscale, and the upscaler that they select."""
 
 import argparse
 import math
@@ -29,12 +29,12 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
         "--search", choices=("auto", "exact", "window"), default="auto", help="exact for small photos, windows for large (auto)"
     )
     command.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of the LR photo (default: 96)")
-    command.add_argument("--window", type=int, metavar="PIXELS", help="side of the reference's windows (default: 512)")
+    command.add_argument("--window", type=int, metavar="PIXELS", help="side of the windows of the reference (default: 512)")
     command.add_argument(
         "--max-memory",
         type=float,
         metavar="GIB",
-        help="memory that a photo may need (default: 75 %% of the machine's or container's)",
+        help="memory that one photo may need (default: 75 %% of the machine's or container's)",
     )
 
 

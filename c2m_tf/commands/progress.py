@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def track(items: Sequence[Item], title: str) -> Iterable[Item]:
-    """The items, with a bar that advances as they are drawn."""
+    """Iterates over the items with a progress bar."""
     from rich import progress
     from rich.console import Console
 
@@ -17,7 +17,7 @@ def track(items: Sequence[Item], title: str) -> Iterable[Item]:
 
 @contextmanager
 def tile_progress() -> Iterator[Callable[[int, int], None]]:
-    """A function of (tiles done, tiles in all) that draws a bar from the second tile on, so that small photos draw none."""
+    """A callback of (tiles done, tiles in all) that draws a progress bar; photos of one tile draw none."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Runs a parsed command line: every error is one line on standard error, and the exit code says what happened."""
+"""Runs a command line: errors are one line on standard error, and exit codes tell their kinds apart."""
 
 import argparse
 import signal
@@ -9,7 +9,7 @@ from c2m_tf.startup import one_line, open_standard_streams
 
 
 class CommandFailedError(Exception):
-    """A command that ends with an exit code of its own after saying why.
+    """A failed command with its own exit code.
 
     Attributes:
         code: exit code.
@@ -26,7 +26,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
     Args:
         parser: its commands set `run`, a function of the options that returns the exit code.
         arguments: None for those of the process.
-        name: what error messages begin with.
+        name: prefix of error messages.
 
     Returns:
         The command's exit code; 2 for wrong input, 130 if interrupted. Wrong arguments end the process with 2.
@@ -34,7 +34,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
     open_standard_streams()
     options = parser.parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
-        # Stopped by the system: leave no half-written file behind.
+        # So that `finally` blocks run and leave no half-written file.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return options.run(options)

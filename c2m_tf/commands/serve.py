@@ -11,8 +11,8 @@ _LIMITS = {
     "max_lr_pixels": "refuse larger LR photos",
     "max_ref_pixels": "refuse references of more pixels together",
     "max_references": "refuse more references in a request",
-    "max_uploads": "requests that may be uploaded at one time",
-    "queue": "requests that may wait for their turn",
+    "max_uploads": "simultaneous uploads",
+    "queue": "requests that may wait",
     "timeout": "seconds that a request may take, upload and waiting included",
 }
 

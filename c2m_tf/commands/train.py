@@ -96,7 +96,7 @@ def _ablation(options):
 
 @contextmanager
 def _run_errors():
-    """Exit codes of runs that broke off or were stopped."""
+    """Exit codes of runs that failed or were stopped."""
     from c2m_tf.training.fitting import RunStoppedError
     from c2m_tf.training.runs import RunFailedError
 

@@ -48,7 +48,7 @@ def _run(options):
         if path is None:
             continue
         if not single:
-            raise ValueError(f"--{name} draws one photo; give a photo as input, not a folder")
+            raise ValueError(f"--{name} draws a single photo; give a photo as input, not a folder")
         images.check_output(path, [options.input, *jobs[0].refs, *options.reference])
         written.append(path)
     images.check_distinct(written)
@@ -87,7 +87,7 @@ def _check_reference_options(options):
 
 
 def _explained_in_words(shares):
-    """How much of the photos the references explain, for the summary; nothing without references."""
+    """How much of the photos the references explain, for the summary; empty without references."""
     known = [share for share in shares if share is not None]
     if not known:
         return ""
@@ -95,7 +95,7 @@ def _explained_in_words(shares):
 
 
 def _skipped_in_words(paths):
-    """Which files were no photos by their names, for the summary; nothing if there were none."""
+    """Files that are not photos by their names, for the summary; empty if there are none."""
     if not paths:
         return ""
     suffixes = sorted({path.suffix.lower() or "without suffix" for path in paths})

@@ -1,4 +1,4 @@
-"""The sheet of an evaluation: a column per group, a row per system, cut to where the systems differ most.
+"""The comparison sheet of an evaluation: a column per group, a row per system, cropped to where the systems differ most.
 
 Columns are the groups of largest, middle and smallest gain of the first system over bicubic. The first row shows the HR photo
 with the cut marked, the last one the first reference.
@@ -59,7 +59,7 @@ def _column(rank, result, judged_by):
 
 
 def _in_shape_of(photo, box):
-    """The box made as wide for its height as the photo is, so that the sheet's columns are even."""
+    """The box widened to the photo's aspect ratio, so that the sheet's columns are even."""
     top, left, height, width = box
     rows, columns = photo.shape[:2]
     wide = min(columns, max(1, round(height * columns / rows)))

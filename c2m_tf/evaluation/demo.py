@@ -1,7 +1,7 @@
-"""A demonstration without any photo of one's own.
+"""A demonstration on a photo that ships with scikit-image.
 
-Takes a photo that ships with scikit-image, downsamples it, and makes a reference of it: seen from another side, in other
-colours, its texture sharp. That is easier than a real reference; `c2m-tf evaluate` measures on real ones.
+The photo is downsampled, and a warped, recoloured version of it serves as the reference. That is easier than a real reference;
+`c2m-tf evaluate` measures on real ones.
 """
 
 import os

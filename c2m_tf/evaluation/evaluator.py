@@ -1,8 +1,8 @@
-"""Runs systems over groups of photos and keeps the figures: the one place where evaluations are made.
+"""Evaluates systems on groups of photos.
 
     group -> case (protocol, degradation) -> picture of each system -> figures (protocol, perceptual measures)
 
-A group whose photos cannot be used is named, and the others go on.
+A group whose photos cannot be used raises a ValueError; the command reports it and goes on with the others.
 """
 
 import zlib
@@ -42,7 +42,7 @@ class GroupResult:
     pictures: dict[str, np.ndarray]
 
     def without_photos(self) -> "GroupResult":
-        """The figures alone, which take no memory to speak of."""
+        """The figures without the photos, which saves memory."""
         return replace(self, case=None, pictures={})
 
 
@@ -70,7 +70,7 @@ class Evaluator:
         names = [BICUBIC, *(system.name for system in self.systems)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"two systems are called {twice}; give each a name of its own")
+            raise ValueError(f"two systems are called {twice}; give each its own name")
 
     @property
     def names(self) -> list[str]:

@@ -29,7 +29,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
 
     Args:
         folder: laid out in one of the ways above.
-        references: one of `REFERENCES`: "1" the first, "all" all of them, "none" no reference at all (the only choice for
+        references: one of `REFERENCES`: "1" for the first, "all" for all, "none" for no reference (the only choice for
             photos without references). For references of other groups see `unrelated.lend`.
 
     Raises:

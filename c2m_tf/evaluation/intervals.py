@@ -1,7 +1,7 @@
-"""How sure a mean over a few groups of photos is: bootstrap intervals.
+"""Bootstrap intervals of a mean over a few groups of photos.
 
-The groups are drawn again with replacement many times, and the interval holds the middle 95 % of the means that come out. It
-tells how much the choice of photos matters; it says nothing of another training run. Source: Efron and Tibshirani, An
+The groups are resampled with replacement many times, and the interval holds the middle 95 % of the means. It measures how much
+the choice of photos matters, not the variation between training runs. Source: Efron and Tibshirani, An
 Introduction to the Bootstrap (1993), percentile intervals.
 """
 

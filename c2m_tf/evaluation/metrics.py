@@ -4,7 +4,7 @@
     PSNR = 10 log10(255^2 / mean squared difference)
     SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, mean over the valid area
 
-Papers crop a border of 4 px (the scale) first. Sources: the released evaluation code of C2-Matching; for SSIM Wang et al.
+Papers first crop a border of 4 px (the scale). Sources: the released evaluation code of C2-Matching; for SSIM Wang et al.
 (2004).
 """
 

@@ -1,11 +1,11 @@
-"""Figures for looks, where PSNR rewards blur: lower is better for all of them.
+"""Perceptual measures, since PSNR rewards blur; lower is better for all of them.
 
     flip   mean of FLIP (Andersson et al., 2020): the difference seen when the two photos are flipped on a screen at 67 pixels
            per degree of view; package flip-evaluator, extra `flip`, nothing is downloaded
     lpips  LPIPS (Zhang et al., CVPR 2018) on VGG-16, package piq, extra `perceptual`
     dists  DISTS (Ding et al., 2020), package piq, extra `perceptual`
 
-piq downloads VGG-16 (528 MB) and the weights of both measures on first use. All are taken within the protocol's border.
+piq downloads VGG-16 (528 MB) and the weights of both measures on first use. All are computed within the protocol's border.
 """
 
 from collections.abc import Callable, Sequence

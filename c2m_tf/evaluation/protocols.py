@@ -1,7 +1,7 @@
-"""The protocols by which the field reports figures, each with what it does written out.
+"""Evaluation protocols of the field, each with its definition.
 
 A protocol says how a group of photos becomes a case (LR photo and references) and how an SR photo is compared with its HR one:
-figures of two protocols differ by tenths of a dB for the same pictures, so a number from elsewhere is only compared by its own.
+figures of two protocols differ by tenths of a dB for the same pictures, so published numbers compare only under their own.
 
     plain      this project's: nothing padded, references of any size
     paper      C2-Matching (Jiang et al., CVPR 2021), its released evaluation code
@@ -29,7 +29,7 @@ FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 
 
 class Case(NamedTuple):
-    """A group made ready by a protocol.
+    """A group prepared by a protocol.
 
     Attributes:
         name: of the group.
@@ -60,11 +60,11 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Protocol:
-    """What one protocol does.
+    """Definition of a protocol.
 
     Attributes:
         name: as on the command line.
-        channel: "Y" or "RGB", what its PSNR and SSIM are taken on.
+        channel: "Y" or "RGB", on which PSNR and SSIM are computed.
         border: pixels left out on each side.
         rounding: whether SR is rounded to 8 bits before it is compared; it is clipped in any case.
         references: "as they are"; "cropped" to multiples of 4; "padded", cropped so, and then all photos of a group, HR photo
@@ -184,7 +184,7 @@ def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "pla
     case = chosen.case(group)
     height, width = case.hr.shape[:2]
     sr = upscaler.upscale(case.lr, case.references or None)[:height, :width]
-    # What stands beside the result in pictures.
+    # Shown beside the result in pictures.
     shown = case.references[0] if case.references else case.lr
     figures, bicubic_figures = chosen.figures(case.hr, sr), chosen.figures(case.hr, case.bicubic)
     return Result(group.name, figures, bicubic_figures, case.hr, images.as_uint8(sr), case.bicubic, shown)

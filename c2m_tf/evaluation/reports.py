@@ -1,6 +1,6 @@
-"""Evaluations as numbers to keep and lines to read.
+"""Reports of evaluations: as JSON and as a table.
 
-The report is a dict that JSON holds; figures that are no finite numbers (PSNR of equal photos) are null there:
+The report is a dict; figures that are not finite (PSNR of equal photos) become null in JSON:
 
     protocol      name, its definition, the degradation, the references, the systems' order, the judging figure
     systems       {system: {"mean": {figure: mean over groups}, "interval": {figure: [low, high] or null}}}, "gain" being the
@@ -28,7 +28,7 @@ _REFERENCES = {
 
 
 def gain(figures: dict[str, dict[str, float]], system: str, judged_by: str) -> float:
-    """A system's figure less bicubic's, 0 if both are equal (infinite ones too)."""
+    """A system's figure minus bicubic's; 0 if both are equal, also if both are infinite."""
     own, bicubic = figures[system][judged_by], figures[BICUBIC][judged_by]
     return 0.0 if own == bicubic else own - bicubic
 
@@ -42,7 +42,7 @@ def make_report(evaluator: Evaluator, results: Sequence[GroupResult], references
         references: "1", "all", "none" or "shuffled".
 
     Returns:
-        See the module. Figures that are no finite numbers are as they are here; `as_json` makes them null.
+        See the module docstring. Figures that are not finite are kept; `as_json` makes them null.
     """
     judged_by = evaluator.protocol.judged_by
     systems = {}
@@ -70,12 +70,12 @@ def make_report(evaluator: Evaluator, results: Sequence[GroupResult], references
 
 
 def by_fit(results: Sequence[GroupResult]) -> list[GroupResult]:
-    """Groups whose references fit best first; in order of their names where nothing is known of the fit."""
+    """Groups in the order of how well their references fit; by name where the fit is unknown."""
     return sorted(results, key=lambda result: (-result.fit if result.fit is not None else 0.0, result.name))
 
 
 def as_json(value: Any) -> Any:
-    """The report with null for numbers that JSON has no name for."""
+    """The report with null for numbers that JSON cannot hold."""
     if isinstance(value, dict):
         return {key: as_json(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""What is evaluated: models, and pictures that other systems made.
+"""Systems under evaluation: models, and pictures that other systems made.
 
 Pictures of a system lie in one folder and are named after the groups: DIR/NNN.png, or after the HR photo, DIR/NNN_0.png. They
 are checked before anything is computed: size, missing ones, and that they are results and not the photos of the set.
@@ -21,7 +21,7 @@ class ModelSystem:
     """A model under a name.
 
     Args:
-        name: what tables call it.
+        name: of the system in tables.
         upscaler: TiledUpscaler.
     """
 
@@ -45,7 +45,7 @@ class ResultsSystem:
     """Pictures that another system made.
 
     Args:
-        name: what tables call it.
+        name: of the system in tables.
         files: {name of a group: file}.
     """
 

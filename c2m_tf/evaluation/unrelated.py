@@ -1,9 +1,9 @@
-"""References that show something else: what a method does with a reference that does not help.
+"""Unrelated references: how a method handles a reference that does not help.
 
-Each group is given the first reference of another group. The next group's is not good enough: folders are often sorted by
-place, so that it shows the same building, and one group's reference can be another's photo. So of the next few groups the one
-is taken whose reference matches the photo least, by the mean match score of small versions of both; a reference that is one of
-the group's own pictures is never taken. Where even that one matches about as well as the group's own reference, it is named.
+Each group gets the first reference of another group. The next group's would not do: folders are often sorted by place, so it
+may show the same building, and one group's reference can be another's photo. So among the next few groups the reference with
+the lowest mean match score (of small versions) is chosen, never one of the group's own pictures. A group for which even that
+one matches about as well as its own reference is reported.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from c2m_tf.photos import images
 from c2m_tf.upscaling.base import TiledUpscaler
 
 CANDIDATES = 8  # groups, the next ones in order of their names
-# Share of the own reference's match score from which a lent reference is suspected to show the same scene. Measured with
-# `light` on eight groups of photos: the least of other places 0.41 to 0.71, another photo of the same church 0.83 to 0.98, the
-# same picture 1.66.
+# Share of the own reference's match score from which another group's reference is suspected to show the same scene. Measured
+# with `light` on eight groups of photos: the lowest of other places 0.41 to 0.71, another photo of the same church 0.83 to
+# 0.98, the same picture 1.66.
 SUSPECT = 0.8
 _SIDE = 256  # pixels, of the small versions; all have one shape, so that the model is compiled once
 
@@ -28,7 +28,7 @@ MatchScore = Callable[[Path, Path], float]
 
 
 class Lent(NamedTuple):
-    """Groups with lent references, and the names of those whose reference may show the same scene all the same."""
+    """Groups with other groups' references, and the names of those whose reference may still show the same scene."""
 
     groups: list[Group]
     suspect: list[str]
@@ -57,7 +57,7 @@ def lend(groups: list[Group], score: MatchScore) -> Lent:
     if len(groups) < 2:
         raise ValueError("references can be shuffled between two groups or more; this folder has one")
     contents = {path: _digest(path) for group in groups for path in (group.hr, *group.references)}
-    lent, suspect = [], []
+    changed, suspect = [], []
     for position, group in enumerate(groups):
         own = {contents[path] for path in (group.hr, *group.references)}
         others = [groups[(position + step) % len(groups)] for step in range(1, len(groups))]
@@ -65,11 +65,11 @@ def lend(groups: list[Group], score: MatchScore) -> Lent:
         if not candidates:
             raise ValueError(f"group {group.name}: the references of all other groups are its own pictures; add other photos")
         scores = [score(group.hr, candidate) for candidate in candidates]
-        least = int(np.argmin(scores))
-        if scores[least] >= SUSPECT * score(group.hr, group.references[0]):
+        lowest = int(np.argmin(scores))
+        if scores[lowest] >= SUSPECT * score(group.hr, group.references[0]):
             suspect.append(group.name)
-        lent.append(group._replace(references=[candidates[least]]))
-    return Lent(lent, suspect)
+        changed.append(group._replace(references=[candidates[lowest]]))
+    return Lent(changed, suspect)
 
 
 def _digest(path):

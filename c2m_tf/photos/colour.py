@@ -1,6 +1,6 @@
-"""Colour profiles: what the numbers of a photo mean, and photos brought from one meaning to another.
+"""Colour profiles: conversion of photos between colour spaces.
 
-A photo without a profile is taken for sRGB, and so is one whose profile is damaged. Conversions are relative colorimetric with
+A photo without a profile, or with a damaged one, is assumed to be sRGB. Conversions are relative colorimetric with
 black point compensation, by Little CMS within Pillow, on 8 bits.
 """
 
@@ -28,16 +28,16 @@ def reference_colours(reference: Photo, lr: Photo) -> np.ndarray:
 
 
 def converted(rgb: np.ndarray, source: bytes | None, target: bytes | None, gray: bool = False) -> np.ndarray:
-    """Colours brought from one profile to another.
+    """Converts colours from one profile to another.
 
     Args:
         rgb: uint8 or float [H,W,3].
         source: profile of rgb, of RGB or, if the photo is gray, of gray; None means sRGB.
-        target: profile of RGB to bring it to; None, or a profile of something else, means sRGB.
+        target: RGB profile to convert to; None, or a profile of another kind, means sRGB.
         gray: whether the three channels are equal.
 
     Returns:
-        uint8 [H,W,3]; rgb itself if nothing is to be done.
+        uint8 [H,W,3]; rgb itself if no conversion is needed.
     """
     if source == target:
         return rgb
@@ -59,7 +59,7 @@ def converted(rgb: np.ndarray, source: bytes | None, target: bytes | None, gray:
 
 
 def cmyk_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """A CMYK picture as RGB: by its profile into sRGB, or without one by Pillow's formula."""
+    """A CMYK image as RGB: converted to sRGB by its profile, or by Pillow's formula if it has none."""
     source = _profile(profile)
     if source is None or space(source) != "CMYK":
         return image.convert("RGB")
@@ -73,7 +73,7 @@ def is_gray_profile(profile: bytes) -> bool:
 
 
 def space(profile: ImageCms.ImageCmsProfile) -> str:
-    """What the numbers are that a profile describes: "RGB", "GRAY", "CMYK", ..."""
+    """Colour space that a profile describes: "RGB", "GRAY", "CMYK", ..."""
     return profile.profile.xcolor_space.strip()
 
 
@@ -94,4 +94,4 @@ def _converted(image, source, target):
     try:
         return ImageCms.profileToProfile(image, source, target, intent, "RGB", flags=flags)
     except ImageCms.PyCMSError:
-        return image.convert("RGB")  # a profile that can be opened but not be used
+        return image.convert("RGB")  # a profile that can be opened but not used

@@ -1,12 +1,11 @@
-"""How an LR photo comes from an HR one: degradations of the first order, as data that says what it does.
+"""Degradations that make an LR photo of an HR photo, in a single pass (first order).
 
     HR photo -> blur -> downsampling by 4 -> sensor noise -> sharpening -> JPEG -> LR photo, 8 bits
 
-Each step is optional but the downsampling. `degradation_named` knows those that evaluation reports by name;
+Each step except the downsampling is optional. `degradation_named` gives those with a name, for evaluation;
 `random_degradations` draws others for training. The same HR photo, degradation and seed give the same LR photo.
 
-Photos are uint8 [H,W,3] RGB throughout. After the downsampling there are 8 bits again, as Pillow resizes 8 bits; noise and
-sharpening are rounded once, together.
+Photos are uint8 [H,W,3] RGB throughout: Pillow resizes 8 bits, and noise is rounded to 8 bits.
 """
 
 import dataclasses
@@ -186,7 +185,7 @@ class Degradation:
 
 @dataclass(frozen=True)
 class Light:
-    """Other light and another camera: exposure and white balance act on linear light (sRGB taken as a power of 2.2).
+    """Different light and another camera: exposure and white balance act on linear light (sRGB taken as a power of 2.2).
 
     Attributes:
         exposure: in stops; -1 halves the light.
@@ -208,7 +207,7 @@ class Light:
 
 @dataclass(frozen=True)
 class ReferenceDegradation:
-    """How a reference photo differs from a perfect one of its scene; it keeps its size. Steps in order, None for none."""
+    """Degradation of a reference photo, which keeps its size. Steps in order, None to skip one."""
 
     light: Light | None = None
     blur: Blur | None = None

@@ -1,4 +1,4 @@
-"""What goes wrong with photos, as exceptions whose message says what came, what is expected and how to fix it."""
+"""Exceptions about photos. Messages say what was given, what is expected and how to fix it."""
 
 
 class ImageError(ValueError):

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Atomic file writes: a file appears complete or not at all."""
 
 import os
 import tempfile
@@ -22,7 +22,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         OSError: the folder cannot be written, or the disk is full.
     """
     target = Path(path).resolve()
-    # Of the target's name it has the suffix alone, by which Keras chooses a format: so it is never too long.
+    # Only the suffix of the target's name is kept, by which Keras chooses a format, so that the name is never too long.
     suffix = ".weights.h5" if target.name.endswith(".weights.h5") else target.suffix
     if len(os.fsencode(suffix)) > _MAX_SUFFIX_BYTES:
         suffix = ""

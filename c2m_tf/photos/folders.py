@@ -20,12 +20,12 @@ def list_photos(folder: str | os.PathLike) -> list[Path]:
 
 
 def list_others(folder: str | os.PathLike) -> list[Path]:
-    """Files of a folder that `list_photos` passes over, hidden ones left out; raises ImageError as it does."""
+    """Files of a folder that `list_photos` leaves out, except hidden ones; raises ImageError as it does."""
     return [path for path in _files(folder) if path.suffix.lower() not in PHOTO_SUFFIXES and path.is_file()]
 
 
 def check_exists(path: str | os.PathLike) -> None:
-    """Raises ImageError if nothing is at `path`, or the operating system does not say."""
+    """Raises ImageError if `path` does not exist or cannot be read."""
     try:
         if not Path(path).exists():
             raise ImageError(f"{path} does not exist")
@@ -34,7 +34,7 @@ def check_exists(path: str | os.PathLike) -> None:
 
 
 def by_stem(photos: Iterable[Path]) -> dict[str, Path]:
-    """Photos by their names without suffix.
+    """Photos indexed by their names without suffix.
 
     Raises:
         ImageError: two have one name, e.g. IMG_1.jpg and IMG_1.png.

@@ -48,7 +48,7 @@ WRITTEN = {
 FORMATS = tuple(WRITTEN)
 READ = (*FORMATS, *(["AVIF"] if HAS_AVIF else []), *(["HEIF"] if HAS_HEIF else []))
 
-# Of results: suffix -> format.
+# Suffixes of results and their formats.
 SUFFIXES = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -61,7 +61,7 @@ SUFFIXES = {
     ".tiff": "TIFF",
 }
 SUFFIXES_WITH_ALPHA = tuple(suffix for suffix, name in SUFFIXES.items() if WRITTEN[name].alpha)
-# Of files that count as photos in folders, whether or not what reads them is installed: what is missing is then reported.
+# Suffixes of files that count as photos in folders, even if the package that reads them is missing: that is then reported.
 PHOTO_SUFFIXES = (*SUFFIXES, ".avif", ".heic", ".heif", ".hif")
 
 HEADER_BYTES = 32

@@ -1,4 +1,4 @@
-"""Opening photos: what their headers say before any pixel is decoded, and every failure as an `ImageError`.
+"""Opens photos: sizes from headers before any pixel is decoded, and every failure as an `ImageError`.
 
 A photo is given as the path of a file or as an open binary file. A pipe can be read only once: `rereadable` keeps its bytes.
 """
@@ -20,8 +20,8 @@ from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
 MAX_PIXELS = 8192 * 8192
 MAX_PIPE_BYTES = 512 * 2**20
 
-# Pillow's remarks on odd metadata; errors still raise. Set once, because `warnings.catch_warnings` around each photo
-# swaps global state and leaves a wrong one behind where several threads read photos.
+# Pillow's warnings about unusual metadata; errors still raise. Set once, because `warnings.catch_warnings` around each photo
+# swaps global state, which goes wrong where several threads read photos.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # Everything that Pillow's decoders raise on damaged files.
@@ -43,7 +43,7 @@ def read_header(
 
     Args:
         source: path of a file; or an open binary file at its start, where it is left.
-        name: what errors call the photo; by default its path.
+        name: of the photo in error messages; by default its path.
         max_pixels: refuse larger photos.
 
     Returns:
@@ -58,17 +58,17 @@ def read_header(
 
 @contextmanager
 def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Pillow's image of an open file, its size checked; what Pillow raises within the block becomes an ImageError.
+    """Pillow's image of an open file, with its size checked; errors of Pillow within the block become ImageErrors.
 
     Args:
         file: binary, at its start.
-        name: what errors call it.
+        name: of the photo in error messages.
         max_pixels: refuse larger photos.
 
     Raises:
         UnknownFormatError: not one of the formats.
         TooLargeError: more pixels than allowed.
-        ImageError: damaged or truncated, or not the photo itself or of pixels that have no meaning here (see `tiff`). The two
+        ImageError: damaged or truncated, a preview instead of the photo, or pixels of unknown meaning (see `tiff`). The two
             above are ImageErrors too.
     """
     start = file.read(formats.HEADER_BYTES)
@@ -108,7 +108,7 @@ def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXE
 
 @contextmanager
 def opened(source: str | os.PathLike | BinaryIO) -> Iterator[BinaryIO]:
-    """The binary file at a path, open, or the open file itself, which is afterwards where it was before.
+    """The binary file at a path, opened, or an open file itself, whose position is restored afterwards.
 
     Raises:
         ImageError: no such file, a folder, an empty file, or one that cannot be read.
@@ -128,7 +128,7 @@ def opened(source: str | os.PathLike | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def rereadable(source: str | os.PathLike | BinaryIO) -> str | os.PathLike | BinaryIO:
-    """A source that can be read as often as one likes: the bytes of a pipe, anything else as it is.
+    """A source that can be read repeatedly: the bytes of a pipe in memory, anything else unchanged.
 
     Raises:
         ImageError: see `opened`; or the pipe holds more than `MAX_PIPE_BYTES`.
@@ -139,7 +139,7 @@ def rereadable(source: str | os.PathLike | BinaryIO) -> str | os.PathLike | Bina
 
 
 def name_of(source: str | os.PathLike | BinaryIO) -> str:
-    """What errors call a source: its path, or the name of an open file."""
+    """Name of a source in error messages: its path, or the name of an open file."""
     return str(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the photo"))
 
 

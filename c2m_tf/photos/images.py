@@ -1,15 +1,15 @@
-"""Photos in and out of files, and Pillow's bicubic degradation: the names that most code needs, gathered from their modules.
+"""Reading and writing photos, and Pillow's bicubic: the commonly used names, gathered from their modules.
 
-headers       opening photos: sizes before pixels, failures in words
+headers       opening photos: sizes before pixels, readable errors
 reading       read, decode
-pixel_kinds   what becomes of depths, palettes, transparency, ...
+pixel_kinds   conversion of depths, palettes, transparency, ...
 colour        colour profiles
-transparency  colours under full transparency
+transparency  colours of fully transparent pixels
 writing       write, encode, write_atomically
-outputs       whether results can be written, known beforehand
-folders       which files are photos
-formats       what is read and written, and what each format holds
-resampling    8 bits and floats; bicubic
+outputs       checks that results can be written, before any work
+folders       photos of a folder
+formats       formats that are read and written, and their limits
+resampling    conversion between 8 bits and floats; bicubic
 """
 
 from c2m_tf.photos.colour import reference_colours

@@ -1,6 +1,6 @@
-"""Pictures of matches: for every cell of the LR photo, where in the reference its like was found.
+"""Match maps: for every cell of the LR photo, where its match lies in the reference.
 
-Hue is the direction of the displacement and saturation its length (a colour wheel: gray means the same place); brightness is
+Hue is the direction of the displacement and saturation its length (a colour wheel: gray means no displacement); brightness is
 the confidence, the mean cosine of the matched patches.
 """
 
@@ -14,7 +14,7 @@ def match_map(flow: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Draws a flow.
 
     Args:
-        flow: float [h,w,2], (dy, dx) in cells, of `Upscaler.find_matches`.
+        flow: float [h,w,2], (dy, dx) in cells, as `Upscaler.find_matches` returns it.
         score: float [h,w], mean cosine in [-1, 1].
 
     Returns:

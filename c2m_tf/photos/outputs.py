@@ -1,4 +1,4 @@
-"""Whether results can be written, known before there are any."""
+"""Checks that results can be written, before any work is done."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from c2m_tf.photos.errors import ImageError
 
 
 def check_suffix(path: str | os.PathLike, with_alpha: bool = False) -> None:
-    """Raises ImageError if the suffix of `path` names no format that we write, or none that can hold alpha if need be."""
+    """Raises ImageError if the suffix of `path` names no format that can be written, or none with alpha where needed."""
     suffix = Path(path).suffix.lower()
     if suffix not in formats.SUFFIXES:
         raise ImageError(
@@ -26,12 +26,12 @@ def check_fits(path: str | os.PathLike, size: tuple[int, int], with_alpha: bool 
     height, width = size
     too_many = max(size) > holds.max_side
     if too_many or (holds.max_bytes is not None and height * width * (4 if with_alpha else 3) > holds.max_bytes):
-        limit = f"{holds.max_side:,} pixels a side" if too_many else f"{holds.max_bytes:,} bytes of pixels"
+        limit = f"{holds.max_side:,} pixels per side" if too_many else f"{holds.max_bytes:,} bytes of pixels"
         raise ImageError(f"{path}: {suffix} holds at most {limit}, the result has {width}x{height} pixels; choose .png")
 
 
 def check_output(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
-    """Raises ImageError if a photo cannot be written to `path`, or if that would overwrite one of `inputs`; leaves nothing."""
+    """Raises ImageError if a photo cannot be written to `path`, or if that would overwrite one of `inputs`; creates no file."""
     check_suffix(path)
     check_not_input(path, inputs)
     check_writable(path)
@@ -62,7 +62,7 @@ def check_distinct(paths: Iterable[str | os.PathLike]) -> None:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raises ImageError if no file can be written to `path`; an older file there stays as it is, and no new one is left."""
+    """Raises ImageError if no file can be written to `path`; an existing file is not changed, and no new one is left."""
     path = Path(path)
     try:
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""From decoded pixels of any kind to a `Photo`. docs/limits.md lists what becomes of every kind; tests compare each with a
+"""Converts decoded pixels of any kind to a `Photo`. docs/limits.md lists the result of every kind; tests compare each with a
 second decoder.
 """
 
@@ -23,9 +23,9 @@ def photo_of(
     """A photo from a picture that Pillow has decoded.
 
     Args:
-        image: loaded and upright, of any mode.
-        header, file: of a PNG file, its header and the open file.
-        tags: of a TIFF file, those of the picture.
+        image: loaded and upright, in any mode.
+        header, file: for a PNG file, its header and the open file.
+        tags: for a TIFF file, the tags of the picture.
 
     Returns:
         Photo.

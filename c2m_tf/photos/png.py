@@ -1,4 +1,4 @@
-"""What a PNG file says beside its pixels and Pillow does not pass on whole: depth, transparent colour, large metadata.
+"""Properties of PNG files that Pillow does not pass on completely: depth, transparent colour, large metadata.
 
 Source: Portable Network Graphics (PNG) Specification, third edition (W3C, 2025), sections 5 and 11.
 """
@@ -21,7 +21,7 @@ GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # colour types
 
 
 class Header(NamedTuple):
-    """Of a PNG file.
+    """Header of a PNG file.
 
     Attributes:
         depth: bits per sample, or per palette index.
@@ -36,7 +36,7 @@ class Header(NamedTuple):
 
 
 def read_header(file: BinaryIO) -> Header:
-    """The header of a PNG file that Pillow has accepted; the file may stand anywhere and is left anywhere."""
+    """The header of a PNG file that Pillow has accepted; the position in the file may be any, and is undefined afterwards."""
     transparency = None
     file.seek(_DEPTH)
     depth, colour_type = file.read(2)
@@ -49,16 +49,16 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def without_text(file: BinaryIO, name: str | os.PathLike) -> tuple[BinaryIO, bytes | None]:
-    """A PNG file as Pillow takes it: without text that says nothing about pixels, however large it is.
+    """A PNG file that Pillow accepts: without text that does not concern pixels, whatever its size.
 
     Pillow refuses a file whose text or colour profile unpacks to more than 1 MiB.
 
     Args:
-        file: binary, anywhere; is left anywhere.
-        name: what errors call it.
+        file: binary, at any position; its position is undefined afterwards.
+        name: of the photo in error messages.
 
     Returns:
-        file: the same, at its start, if nothing has to be left out.
+        file: the same file, at its start, if nothing has to be removed.
         icc_profile: the colour profile if it is too large for Pillow, else None.
 
     Raises:
@@ -74,7 +74,7 @@ def without_text(file: BinaryIO, name: str | os.PathLike) -> tuple[BinaryIO, byt
             if len(unpacked) > PngImagePlugin.MAX_TEXT_CHUNK:
                 left_out.append((place, end))
                 profile = unpacked
-        elif kind in _TEXT and not _tells_orientation(kind, content):
+        elif kind in _TEXT and not _holds_orientation(kind, content):
             left_out.append((place, end))
         place = end
     file.seek(0)
@@ -100,8 +100,8 @@ def lower_bytes(file: BinaryIO) -> np.ndarray:
         return np.asarray(image)
 
 
-def _tells_orientation(kind, content):
-    """Whether text is metadata that Pillow finds the orientation in, and no larger than what it takes."""
+def _holds_orientation(kind, content):
+    """Whether text is metadata in which Pillow looks for the orientation, and small enough for it."""
     keyword, _, rest = content.partition(b"\0")
     if keyword not in _WITH_ORIENTATION:
         return False
@@ -112,7 +112,7 @@ def _tells_orientation(kind, content):
 
 
 def _unpacked(compressed, limit):
-    """What zlib compressed; nothing if it is damaged, None if there are more bytes than `limit`."""
+    """What zlib compressed; empty if it is damaged, None if there are more bytes than `limit`."""
     unpacker = zlib.decompressobj()
     try:
         unpacked = unpacker.decompress(compressed, limit)
@@ -122,7 +122,7 @@ def _unpacked(compressed, limit):
 
 
 def _chunks(file, kinds):
-    """(kind, content) of every chunk, the content only of those `kinds`, until the file is cut; it stands behind the chunk."""
+    """(kind, content) of every chunk, the content only of those `kinds`, to the end of the file, positioned after the chunk."""
     end = _FIRST_CHUNK
     while True:
         file.seek(end)

@@ -1,11 +1,11 @@
-"""Degradations drawn at random, for training: half of the samples clean, the others as people's photos are.
+"""Degradations drawn at random, for training: half of the samples clean, the others like photos in everyday use.
 
     random = np.random.RandomState(7)
     lr = draw_degradation(random)(hr, random)
     reference = draw_reference_degradation(random)(reference)
 
-Clean means Pillow's bicubic for LR photos, the protocol of the field, and the photo itself for references. Each step of the
-others is drawn by itself, so that every subset of steps occurs.
+Clean means Pillow's bicubic for LR photos, the protocol of the field, and the photo itself for references. The steps of the
+others are drawn independently, so that every subset of steps occurs.
 """
 
 import math
@@ -16,11 +16,11 @@ from c2m_tf.photos.degradations import RESAMPLINGS, Blur, Degradation, Jpeg, Lig
 
 CLEAN_SHARE = 0.5
 
-# Of the samples that are not clean: the share that has each step, and the range that the step's value is drawn from.
+# For samples that are not clean: the probability of each step, and the range that its value is drawn from.
 _BLURRED, _BLUR = 0.5, (0.3, 2.0)  # standard deviation in HR pixels
 _ANISOTROPIC = 0.5  # of the blurred
 _TWO_STEP, _INTERMEDIATE = 0.2, (0.3, 0.8)  # share of the HR photo's sides
-_POISSON, _PHOTONS = 0.3, (200.0, 5000.0)  # at white; drawn evenly in their logarithm
+_POISSON, _PHOTONS = 0.3, (200.0, 5000.0)  # at white; drawn uniformly in the logarithm
 _NOISY, _NOISE = 0.4, (0.5, 10.0)  # grey levels
 _SHARPENED, _SHARPENING = 0.2, (0.2, 1.0)
 _COMPRESSED, _QUALITY = 0.7, (40, 95)

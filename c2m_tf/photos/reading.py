@@ -1,7 +1,7 @@
-"""Photos out of files, safely.
+"""Reads photos from files.
 
 Formats are recognised by content, sizes are checked before a pixel is decoded (`headers`). EXIF orientation is applied; of
-several frames the first is taken. `pixel_kinds` says what becomes of the pixels.
+several frames the first is taken. `pixel_kinds` converts the pixels.
 """
 
 import os
@@ -37,7 +37,7 @@ def decode(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS
 
     Args:
         file: binary, seekable, at its start.
-        name: what errors call it.
+        name: of the photo in error messages.
         max_pixels: refuse larger photos, before decoding.
 
     Returns:
@@ -46,7 +46,7 @@ def decode(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS
     Raises:
         UnknownFormatError: not one of the formats.
         TooLargeError: more pixels than allowed.
-        ImageError: damaged, truncated, or of pixels that have no meaning here. The two above are ImageErrors too.
+        ImageError: damaged, truncated, or of pixels of unknown meaning. The two above are ImageErrors too.
     """
     with decoding(file, name, max_pixels) as image:
         image.load()

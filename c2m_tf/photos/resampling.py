@@ -1,4 +1,4 @@
-"""Photos as 8 bits and as floats, and Pillow's bicubic, by which the field degrades photos."""
+"""Conversion of photos between 8 bits and floats, and Pillow's bicubic, the field's standard degradation."""
 
 import math
 
@@ -10,7 +10,7 @@ _FLOATS_AT_ONCE = 2**20
 
 
 def as_uint8(values: np.ndarray) -> np.ndarray:
-    """uint8 as it is; float in [0, 1] clipped, scaled to 0..255 and rounded. NaN becomes 0."""
+    """uint8 unchanged; float in [0, 1] clipped, scaled to 0..255 and rounded. NaN becomes 0."""
     values = np.asarray(values)
     if values.dtype == np.uint8:
         return values
@@ -34,7 +34,7 @@ def as_float(values: np.ndarray) -> np.ndarray:
 
 
 def bicubic(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Pillow's bicubic resize, as the field degrades photos: 8 bits in, 8 bits out, antialiased when shrinking.
+    """Pillow's bicubic resize, the field's standard degradation: 8 bits in, 8 bits out, antialiased when shrinking.
 
     Args:
         values: uint8 [H,W,3] or [H,W].
@@ -47,7 +47,7 @@ def bicubic(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def downsample(hr: np.ndarray) -> np.ndarray:
-    """LR photo of an HR one whose sides are multiples of 4: Pillow's bicubic by 4, uint8 [h,w,3]."""
+    """LR photo of an HR photo whose sides are multiples of 4: Pillow's bicubic by 4, uint8 [h,w,3]."""
     return bicubic(hr, (hr.shape[0] // SCALE, hr.shape[1] // SCALE))
 
 

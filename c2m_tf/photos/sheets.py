@@ -1,4 +1,4 @@
-"""Comparison sheets: photos side by side under their names, for people to look at."""
+"""Comparison sheets: photos side by side, each with a title."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class Panel(NamedTuple):
 
 
 def sheet(rows: list[list[Panel]], height: int = 360) -> np.ndarray:
-    """Draws rows of panels, each scaled to one height, or lower if it would be wider than four times that.
+    """Draws rows of panels, each scaled to one height, or less if it would be wider than four times that height.
 
     Args:
         rows: list of rows, each a list of `Panel`; a row may hold any number.
@@ -53,7 +53,7 @@ def crop_panels(panels: list[Panel], box: tuple[int, int, int, int]) -> list[Pan
 
 
 def most_changed_box(first: np.ndarray, second: np.ndarray, size: int) -> tuple[int, int, int, int]:
-    """The square in which two photos differ most: worth enlarging.
+    """The square in which two photos differ most.
 
     Args:
         first, second: uint8 [H,W,3].

@@ -1,4 +1,4 @@
-"""What a TIFF file says before it is decoded: which of its pictures is the photo, and whether its pixels have a meaning here.
+"""Tags of TIFF files, read before decoding: which picture is the photo, and whether the meaning of its pixels is known.
 
 A TIFF file is a chain of pictures, each a set of numbered tags; raw files of cameras are TIFF files whose first picture is a
 small preview. Sources: TIFF revision 6.0 (Adobe, 1992); Digital Negative specification 1.7 (Adobe, 2023).
@@ -38,11 +38,11 @@ _CURE = "convert it to 8- or 16-bit gray or RGB"
 
 
 def photo_tags(file: BinaryIO, name: str | os.PathLike) -> Tags:
-    """The tags of the first picture of a TIFF file, once it is known to be the photo and its pixels to have a meaning here.
+    """The tags of the first picture of a TIFF file, checked to be the photo and of known meaning.
 
     Args:
-        file: binary, anywhere; is left anywhere.
-        name: what errors call it.
+        file: binary, at any position; its position is undefined afterwards.
+        name: of the photo in error messages.
 
     Raises:
         ImageError: a raw file of a camera, a first picture that is a preview of another, or pixels whose range is unknown.
@@ -77,7 +77,7 @@ def _check_kind(tags, name):
     bits = _several(tags.get(BITS, 1))
     if max(bits) > 16:
         unit = "pixel" if len(bits) == 1 else "sample"
-        raise ImageError(f"{name} has {max(bits)} bits a {unit}, whose range is unknown ({describe(tags)}); {_CURE}")
+        raise ImageError(f"{name} has {max(bits)} bits per {unit}, whose range is unknown ({describe(tags)}); {_CURE}")
     if any(value != 1 for value in _several(tags.get(SAMPLE_FORMAT, 1))):
         raise ImageError(f"{name} has samples whose range is unknown ({describe(tags)}); {_CURE}")
     compression = tags.get(COMPRESSION, 1)
@@ -90,7 +90,7 @@ def _check_kind(tags, name):
 
 
 def _directories(file: BinaryIO) -> Iterator[Tags]:
-    """Tags of every picture of a file, those within others included; the first is that which readers show."""
+    """Tags of every picture of a file, nested ones included; the first is the one that viewers show."""
     file.seek(0)
     header = file.read(8)
     if header[2:3] == b"+" or header[3:4] == b"+":  # 64-bit offsets

@@ -1,7 +1,7 @@
-"""Colours of pixels that are fully transparent.
+"""Colours of fully transparent pixels.
 
-Files hold any colour there: black, white, a key colour, what was erased. A network sees them all the same, and lets them bleed
-into what is visible; so they take the colour of the nearest pixel that can be seen.
+Files may hold any colour there: black, white, a key colour, erased content. A network would let it bleed into visible pixels,
+so hidden pixels get the colour of the nearest visible one.
 """
 
 import numpy as np
@@ -18,8 +18,8 @@ def fill_hidden(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         alpha: [H,W], 0 where nothing is visible; or None.
 
     Returns:
-        rgb itself if nothing, or everything, is hidden; else a copy in which each hidden pixel has the colour of the nearest
-        one that is not.
+        rgb itself if no pixel, or every pixel, is hidden; else a copy in which each hidden pixel has the colour of the
+        nearest visible one.
     """
     if alpha is None:
         return rgb

@@ -1,4 +1,4 @@
-"""Photos into files that appear complete or not at all."""
+"""Writes photos to files, atomically."""
 
 import os
 from collections.abc import Callable
@@ -24,12 +24,12 @@ def write(
     gray: bool = False,
     icc_profile: bytes | None = None,
 ) -> None:
-    """Writes a photo; the file appears complete or not at all, and an older one is replaced only by a complete one.
+    """Writes a photo; the file appears complete or not at all, and an existing one is replaced only by a complete one.
 
     Args:
         path: target; the suffix chooses the format (`formats.SUFFIXES`).
         rgb: uint8 [H,W,3], or float [H,W,3] in [0, 1], which is clipped and rounded.
-        alpha: optional, [H,W] of the same kind.
+        alpha: optional, [H,W] of the same dtype and range.
         gray: write one channel (the luma of rgb).
         icc_profile: optional colour profile of rgb. It is embedded; where the format cannot hold it, colours are converted
             to sRGB.

@@ -1,8 +1,8 @@
-"""An HTTP server around an upscaler: POST /v1/upscale takes photos and gives a PNG; / is a page to try it.
+"""An HTTP server around an upscaler: POST /v1/upscale takes photos and returns a PNG; / is a page to try it.
 
-Whatever arrives, memory and time are bounded (docs/limits.md): `gate.Gate` bounds bytes, uploads at one time and the time from
-the first byte; headers of photos are read and memory is estimated before any pixel is decoded; one photo is upscaled at a time
-(`turns.Turns`), so that many requests give the same bytes as one.
+Memory and time are bounded for any input (docs/limits.md): `gate.Gate` bounds bytes, simultaneous uploads and the time from the
+first byte; headers of photos are read and memory is estimated before any pixel is decoded; one photo is upscaled at a time
+(`turns.Turns`), so that simultaneous requests give the same bytes as single ones.
 
     400 a multipart body that cannot be read, or with too many parts      422 a photo that cannot be used
     408 the upload took too long                                          429 too many requests wait, or uploads are under way
@@ -57,7 +57,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
 
     Args:
         upscaler: TiledUpscaler.
-        model: what /healthz calls it.
+        model: name of the model, as /healthz reports it.
         limits: Limits.
 
     Returns:
@@ -105,7 +105,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
         return found._asdict()
 
     def check(lr: fastapi.UploadFile, ref: list[fastapi.UploadFile]) -> None:
-        """Raises ValueError by what headers say; decodes nothing."""
+        """Raises ValueError if the photos' headers break a limit; decodes nothing."""
         photo = read_header(lr.file, "lr", limits.max_lr_pixels)
         references = [read_header(file.file, "ref", limits.max_ref_pixels) for file in ref]
         total = sum(reference.height * reference.width for reference in references)
@@ -118,7 +118,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.F
     def upscaled(
         lr: fastapi.UploadFile, ref: list[fastapi.UploadFile], strength: float, report: Callable[[int, int], None]
     ) -> bytes:
-        """The PNG; `report` raises once nobody waits for it."""
+        """The PNG; `report` raises once nobody waits for the result."""
         photo = images.decode(lr.file, "lr", limits.max_lr_pixels)
         references = []
         for file in ref:

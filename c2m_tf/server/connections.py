@@ -1,4 +1,4 @@
-"""Connections that do nothing are closed: uvicorn itself waits for ever for headers and for clients that do not read."""
+"""Closes idle connections: uvicorn itself waits without limit for headers and for clients that do not read."""
 
 import asyncio
 from typing import Any
@@ -10,11 +10,11 @@ MAX_CONNECTIONS = 512
 
 
 class TimedConnection(H11Protocol):
-    """A connection that is closed if it wastes time for `idle_seconds`.
+    """A connection that is closed after `idle_seconds` without progress.
 
-    Counted are: a connection without a request, headers until they are complete, the rest of a body that was refused, and a
+    Timed are: a connection without a request, headers until they are complete, the rest of a body that was refused, and a
     response of which nothing is read. From complete headers on, a request to upscale has its own deadline (`gate.Gate`);
-    between requests uvicorn's keep-alive counts.
+    between requests uvicorn's keep-alive timeout applies.
     """
 
     idle_seconds = 20.0
@@ -49,7 +49,7 @@ class TimedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch_reading(self):
-        """Lets time run from the first moment at which nothing is worked on."""
+        """Starts the timer when no request is being worked on."""
         working = self.cycle is not None and not self.cycle.response_complete
         between_requests = self.cycle is not None and self.conn.states == {h11.CLIENT: h11.IDLE, h11.SERVER: h11.IDLE}
         if working or (between_requests and not self.conn.trailing_data[0]):
@@ -58,7 +58,7 @@ class TimedConnection(H11Protocol):
             self._reading = self.loop.call_later(self.idle_seconds, self.transport.abort)
 
     def _watch_writing(self, left):
-        """Ends the connection if no byte of what is left to write is taken in time."""
+        """Closes the connection if the client reads no byte of the remaining response in time."""
         self._writing = _stopped(self._writing)
         self._writing = self.loop.call_later(self.idle_seconds, self._check_writing, left)
 

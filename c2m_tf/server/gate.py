@@ -1,4 +1,4 @@
-"""What a request to upscale has to pass before anything is done with it: kind, bytes, time, and uploads at one time."""
+"""Checks that a request to upscale passes before it is handled: media type, bytes, time, simultaneous uploads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +12,7 @@ from c2m_tf.server.limits import Limits
 
 UPSCALE_PATH = "/v1/upscale"
 RETRY_SECONDS = 10
-CLIENT_LEFT = 499  # in the figures only: nobody is there to read it
+CLIENT_LEFT = 499  # in the metrics only: nobody is there to read it
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Gate:
-    """ASGI middleware that bounds what arrives.
+    """ASGI middleware that bounds incoming requests.
 
     For requests to upscale, `request.state.deadline` is the time of the event loop's clock by which an answer is due, and
     `request.state.max_files` how many files the form may have.
@@ -28,7 +28,7 @@ class Gate:
     Args:
         app: ASGI application.
         limits: Limits.
-        check_room: raises an HTTPException if no more work can be taken.
+        check_room: raises an HTTPException if no more work is accepted.
         count: called with the status of each request to upscale.
     """
 
@@ -85,11 +85,11 @@ class Gate:
             raise self.too_large()
 
     def too_large(self) -> HTTPException:
-        """The answer to a body of too many bytes."""
+        """The response to a body of too many bytes."""
         return HTTPException(413, f"the request has more than {self._limits.max_bytes:,} bytes; send smaller photos")
 
     def too_slow(self) -> HTTPException:
-        """The answer to a body that does not end in time."""
+        """The response to a body that does not end in time."""
         return HTTPException(
             408, f"the upload did not end within {self._limits.timeout:g} seconds; send smaller photos", {"Connection": "close"}
         )
@@ -105,12 +105,12 @@ class Gate:
         self._uploads += 1
 
     def end_upload(self) -> None:
-        """Counts an upload no more."""
+        """Ends the counting of an upload."""
         self._uploads -= 1
 
     @property
     def max_bytes(self) -> int:
-        """Of a whole request."""
+        """Maximum size of a whole request."""
         return self._limits.max_bytes
 
 

@@ -1,20 +1,20 @@
-"""What requests may ask for. docs/limits.md lists what is promised with these numbers."""
+"""Limits of requests. docs/limits.md lists what they guarantee."""
 
 import math
 from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """What requests may ask for.
+    """Limits of requests.
 
     Attributes:
-        max_bytes: of a whole request.
-        max_lr_pixels: of the LR photo.
-        max_ref_pixels: of all references of a request together.
-        max_references: of a request.
-        max_uploads: requests whose bodies may arrive at one time.
-        queue: requests that may wait while one is worked on.
-        timeout: seconds that a request may take, its upload and waiting included.
+        max_bytes: size of a whole request.
+        max_lr_pixels: pixels of the LR photo.
+        max_ref_pixels: pixels of all references of a request together.
+        max_references: references per request.
+        max_uploads: simultaneous uploads.
+        queue: requests that may wait while one is processed.
+        timeout: seconds per request, upload and waiting included.
     """
 
     max_bytes: int = 32 * 2**20

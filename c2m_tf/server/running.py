@@ -1,4 +1,4 @@
-"""Listening on an address, and serving until the system says stop."""
+"""Listens on an address and serves until the process is asked to stop."""
 
 import signal
 import socket
@@ -14,14 +14,14 @@ from c2m_tf.upscaling.base import TiledUpscaler
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A listening socket.
 
     Args:
         host: name or address, IPv4 or IPv6 (with or without brackets); `::` takes both.
         port: 0 takes a free one.
 
     Raises:
-        ValueError: a port or address that cannot be listened on.
+        ValueError: port or address cannot be used.
     """
     if not 0 <= port < 2**16:
         raise ValueError(f"--port {port} is no port; choose one up to 65535, or 0 for a free one")
@@ -62,7 +62,7 @@ def run_server(upscaler: TiledUpscaler, model: str, limits: Limits, listener: so
     """
     config = server_config(create_app(upscaler, model, limits), limits, log_level="warning")
     print(f"serving {model} on {address(listener)}", flush=True)
-    # uvicorn hands the signal that ended it on to the handlers from before; it has been dealt with then.
+    # uvicorn raises the signal that ended it again for the previous handlers; it has been handled by then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     uvicorn.Server(config).run(sockets=[listener])

@@ -1,6 +1,6 @@
-"""One piece of work at a time, in a thread of its own, while a bounded number of others wait.
+"""Runs one job at a time in a thread, while a bounded number of others wait.
 
-Waiting takes place in the event loop, so that a piece of work whose client left is dropped at once, with all that it holds.
+Jobs wait in the event loop, so that a job whose client has left is dropped at once, with the memory that it holds.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class BusyError(Exception):
-    """Too many wait already."""
+    """Too many requests are waiting already."""
 
 
 class TookTooLongError(Exception):
@@ -21,15 +21,15 @@ class TookTooLongError(Exception):
 
 
 class ClientLeftError(Exception):
-    """Nobody waits for the result any more."""
+    """The client has left, so nobody waits for the result."""
 
 
 class _AbandonedError(Exception):
-    """Ends work in the thread whose result nobody waits for."""
+    """Stops a job in the thread whose result nobody waits for."""
 
 
 class Progress(NamedTuple):
-    """How far a piece of work is: state "waiting" or "running", tiles done and in all."""
+    """Progress of a job: state "waiting" or "running", tiles done and in all."""
 
     state: str
     done: int
@@ -40,7 +40,7 @@ class Turns:
     """Takes work from the coroutines of one event loop.
 
     Args:
-        queue: how many may wait while one is worked on.
+        queue: how many jobs may wait while one runs.
     """
 
     def __init__(self, queue: int) -> None:
@@ -51,15 +51,15 @@ class Turns:
 
     @property
     def pending(self) -> int:
-        """How many wait or are worked on."""
+        """Number of jobs that wait or run."""
         return len(self._progress)
 
     def progress(self, name: str) -> Progress | None:
-        """How far the work of that name is; None if there is none."""
+        """Progress of the job of that name; None if there is none."""
         return self._progress.get(name)
 
     def check_room(self) -> None:
-        """Raises BusyError if too many wait."""
+        """Raises BusyError if too many jobs are waiting."""
         if self.pending > self._queue:
             raise BusyError(f"{self._queue} requests wait already; try again later")
 
@@ -75,17 +75,17 @@ class Turns:
         Args:
             work: called in the thread with `report(done, total)`, which raises once nobody waits for the result any more.
             left: ends when the client has left.
-            seconds: that waiting and work may take.
+            seconds: time limit for waiting and work.
             name: for `progress`.
 
         Returns:
             What the work returns.
 
         Raises:
-            BusyError: too many wait, or work of that name does.
+            BusyError: too many jobs are waiting, or one of that name is.
             TookTooLongError: the time is up.
-            ClientLeftError: the client left. Then, and when the time is up, work that waits is dropped at once, and running
-                work ends when it next reports how far it is.
+            ClientLeftError: the client left. Then, and when the time is up, a waiting job is dropped at once, and a running one
+                stops when it next reports its progress.
         """
         key = object() if name is None else name
         gone = asyncio.ensure_future(left)

@@ -1,4 +1,4 @@
-"""What upscalers of every kind share: inputs checked, a plan within memory, tiles put together.
+"""Base class of all upscalers: checks inputs, plans within memory, joins tiles.
 
 `keras_upscaler.Upscaler` restores tiles with a Keras model, `tflite_upscaler.TFLiteUpscaler` with a .tflite file,
 `saved_model_upscaler.SavedModelUpscaler` with a SavedModel. Nothing here needs a deep learning framework.
@@ -31,7 +31,7 @@ class Reference:
     """One or several references, decoded and checked, and what is computed of them alone. Made by `encode_reference`.
 
     Attributes:
-        upscaler: that made it. No other can use it.
+        upscaler: the one that made it; no other can use it.
         photos: list of [H,W,3], uint8 or float32.
         encoded: features of the whole references, for exact search; None until they are computed.
         coarse: small versions of the references, for window search; None until they are made.
@@ -78,8 +78,8 @@ class TiledUpscaler(ABC):
     """
 
     max_references: int | None = None  # for one photo; None for any number
-    reports_matches = True  # whether `find_matches` can tell; an exported SavedModel cannot
-    any_strength = False  # whether strengths between 0 and 1 are known
+    reports_matches = True  # whether `find_matches` works; an exported SavedModel does not report its matches
+    any_strength = False  # whether strengths between 0 and 1 are supported
 
     def __init__(self, *, max_memory: int | None = None) -> None:
         if max_memory is None:
@@ -91,7 +91,7 @@ class TiledUpscaler(ABC):
 
     @abstractmethod
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
-        """How a photo of that shape will be upscaled with references of those."""
+        """How a photo of that shape will be upscaled with references of those shapes."""
 
     @abstractmethod
     def find_matches(self, lr: PhotoLike, refs: PhotoLike | Sequence[PhotoLike] | Reference) -> tuple[np.ndarray, np.ndarray]:
@@ -111,14 +111,14 @@ class TiledUpscaler(ABC):
 
     @abstractmethod
     def _restore_tiles(self, work: "Work", tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
-        """SR pixels, float [4h,4w,3], of each tile of the LR photo, one after the other. Calls `work.matched` if it can."""
+        """Yields the SR pixels, float [4h,4w,3], of each tile of the LR photo. Calls `work.matched` if scores are known."""
 
     @abstractmethod
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         """The same without a reference."""
 
     def encode_reference(self, refs: PhotoLike | Sequence[PhotoLike]) -> Reference:
-        """References to be used for several LR photos: decoded, checked, and computed on once.
+        """References for several LR photos: decoded, checked and encoded once.
 
         Args:
             refs: one reference [H,W,3] or a list of them, H, W >= 12, of any sizes; uint8, or float in [0, 1], or files.
@@ -134,7 +134,7 @@ class TiledUpscaler(ABC):
         with self._turn:
             # Without an LR photo to go by, references that are files are brought to sRGB.
             photos = [inputs.pixels_of("reference", source) for source in sources]
-            # What the caller does to an array afterwards must not reach what is kept.
+            # Later changes of the caller's arrays must not reach the copies.
             kept = [photo.copy() if photo is source else photo for photo, source in zip(photos, sources, strict=True)]
             reference = Reference(self, kept)
             self._encode(reference)
@@ -155,8 +155,8 @@ class TiledUpscaler(ABC):
             lr: [h,w,3] RGB, uint8 or float in [0, 1]; h, w >= 3; or a file, as path or open.
             refs: one reference [H,W,3] or a list of them, H, W >= 12, of any sizes; uint8 or float in [0, 1]; or files; or
                 the result of `encode_reference`; or None for no reference.
-            progress: called with (tiles done, tiles in all) after each tile. What it raises ends the work.
-            strength: in [0, 1], how much of the references is used; 1 is the published network, at 0 they are not even read.
+            progress: called with (tiles done, tiles in all) after each tile. An exception that it raises stops the work.
+            strength: in [0, 1], how much of the references is used; 1 is the published network, at 0 they are not read.
             explained: called with the share of the photo's patches, in [0, 1], that a reference shows (`MATCHED_SCORE`), where
                 the model reports its matches.
 
@@ -164,8 +164,8 @@ class TiledUpscaler(ABC):
             float32 [4h,4w,3] in [0, 1].
 
         Raises:
-            ValueError: wrong shape, type, value range or size, strength outside [0, 1] or one that the model does not know
-                (exported files know 0 and 1), or the Reference of another upscaler; `images.ImageError` if
+            ValueError: wrong shape, type, value range or size, strength outside [0, 1] or one that the model does not support
+                (exported files support 0 and 1), or the Reference of another upscaler; `images.ImageError` if
                 a file cannot be read, `images.TooLargeError` if more memory is needed than allowed.
         """
         self.check_strength(strength)
@@ -194,14 +194,14 @@ class TiledUpscaler(ABC):
         return self.plan(lr_shape, ref_shapes).memory
 
     def check_strength(self, strength: float) -> None:
-        """Raises ValueError if the strength lies outside [0, 1] or is one that the model does not know."""
+        """Raises ValueError if the strength lies outside [0, 1] or the model does not support it."""
         if not 0.0 <= strength <= 1.0:
             raise ValueError(f"strength {strength} lies outside [0, 1]; 0 uses nothing of the references, 1 all that fits")
         if not self.any_strength and strength not in (0.0, 1.0):
             raise ValueError(f"an exported file knows strength 0 and 1, not {strength}; give a preset or a .keras file")
 
     def checked_plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> Plan:
-        """The plan for photos of those sizes, as headers tell them, if they can be upscaled.
+        """The plan for photos of those sizes, if they can be upscaled.
 
         Args:
             lr_shape: of the LR photo, [h,w,...].
@@ -219,7 +219,7 @@ class TiledUpscaler(ABC):
             inputs.check_sides("reference", shape, MIN_REF_SIDE)
         if self.max_references is not None and len(ref_shapes) > self.max_references:
             raise ValueError(
-                f"{len(ref_shapes)} references are given, this model takes {self.max_references} for a photo; give the best"
+                f"{len(ref_shapes)} references are given, this model takes {self.max_references} per photo; give the best"
             )
         plan = self.plan(lr_shape, ref_shapes)
         if plan.memory > self.max_memory:
@@ -231,7 +231,7 @@ class TiledUpscaler(ABC):
         return plan
 
     def _encode(self, reference: Reference) -> None:  # noqa: B027, an upscaler need not override it
-        """Computes what can be computed of references alone; called in this upscaler's turn."""
+        """Computes what depends on references alone; called in this upscaler's turn."""
 
     def _planned(self, lr, refs):
         """LR photo and references, not decoded yet, and the plan; raises ValueError as `upscale` does."""

@@ -1,6 +1,6 @@
 """Upscaling files: one photo, or a folder whose photos are paired with references of the same name.
 
-A photo that fails is named and the rest goes on; the caller learns which failed.
+A photo that fails is reported by name, and the others are still upscaled.
 """
 
 import os
@@ -33,7 +33,7 @@ class Job(NamedTuple):
 def find_jobs(
     source: str | os.PathLike, references: Iterable[str | os.PathLike], output: str | os.PathLike
 ) -> tuple[list[Job], list[tuple[Path, str]]]:
-    """The jobs that a command line asks for, checked as far as that is possible without decoding photos.
+    """The jobs of a command line, checked as far as possible without decoding photos.
 
     Args:
         source: LR photo, or folder of them.
@@ -83,7 +83,7 @@ def find_jobs(
 
 
 class KeptReference:
-    """The references of one job after the other; those that the job before used are neither read nor encoded again.
+    """The references of successive jobs; those of the previous job are neither read nor encoded again.
 
     Args:
         upscaler: TiledUpscaler.
@@ -109,7 +109,7 @@ class KeptReference:
         """
         key = (*sources, lr.icc_profile, lr.gray)
         if key != self._key or self._reference is None:
-            self._key = self._reference = None  # the old ones need not stay in memory beside the new
+            self._key = self._reference = None  # frees the old features before the new ones are computed
             colours = [images.reference_colours(images.read(source), lr) for source in sources]
             self._reference, self._key = self._upscaler.encode_reference(colours), key
         return self._reference
@@ -177,12 +177,12 @@ def upscale_photo(
     strength: float = 1.0,
     explained: Callable[[float], None] | None = None,
 ) -> images.Photo:
-    """Upscales a photo with what belongs to it: alpha by bicubic, gray and colour profile as they are.
+    """Upscales a photo and its alpha (bicubic); keeps grayness and colour profile.
 
-    Colours that full transparency hides are filled first, lest they bleed into what can be seen.
+    Colours of fully transparent pixels are filled first, so that they do not bleed into visible ones.
 
     Args:
-        upscaler: `tiled.TiledUpscaler`.
+        upscaler: TiledUpscaler.
         lr: images.Photo.
         reference: photos made by `images.reference_colours`, or those of `upscaler.encode_reference`; None for none.
         progress, strength, explained: see `TiledUpscaler.upscale`.
@@ -202,7 +202,7 @@ def upscale_photo(
 def comparison_sheet(
     bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray | None, hr: np.ndarray | None = None, detail: int = 96
 ) -> np.ndarray:
-    """Sheet of bicubic, SR, HR and the reference if there are such, and below, enlarged, the square that changed most.
+    """Sheet of bicubic, SR, HR and reference (where given), and below them the square that changed most, enlarged.
 
     Args:
         bicubic, sr, hr: uint8 [H,W,3].
@@ -221,7 +221,7 @@ def comparison_sheet(
 
 
 def _references_of(photo, references):
-    """Reference files of a photo: files as they are, from each folder the one with the photo's name."""
+    """Reference files of a photo: the files given, and from each folder those with the photo's name."""
     found = []
     for reference in references:
         if reference.is_dir():

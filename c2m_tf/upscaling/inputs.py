@@ -1,7 +1,7 @@
-"""Photos as callers give them to an upscaler, arrays or files, checked.
+"""Inputs of upscalers, arrays or files, and their checks.
 
-A file is used in three steps: its header says its size; from all sizes memory is estimated, and what would not fit is refused;
-only then, in this photo's turn, pixels are decoded.
+A file is used in three steps: its size is read from its header; memory is estimated from all sizes, and what would not fit is
+refused; pixels are decoded last, in this photo's turn.
 """
 
 import os

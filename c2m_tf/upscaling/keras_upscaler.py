@@ -1,16 +1,16 @@
-"""Upscaling photos of any size with a model: arrays or files in, arrays out, with every input checked first.
+"""Upscales photos of any size with a Keras model: arrays or files in, arrays out.
 
     upscaler = Upscaler(C2Matching.from_preset("light"))
     sr = upscaler.upscale(lr, ref)            # uint8 or float [h,w,3], [H,W,3] -> float32 [4h,4w,3] in [0, 1]
 
-    reference = upscaler.encode_reference(ref)     # once, for as many LR photos as you like
+    reference = upscaler.encode_reference(ref)     # once, for any number of LR photos
     sr = upscaler.upscale(lr, reference)
     sr = upscaler.upscale(lr)                 # without a reference
 
 Small photos are searched exactly: every patch of the LR photo is compared with every patch of the references. Above a budget,
 each tile of the LR photo is searched in a window of the references, which matches of small versions of the photos choose
 (`windows`). Restoration goes tile by tile either way (`tiles`). So time and memory grow with the area, and memory is
-estimated beforehand: what would not fit is refused instead of being killed by the system.
+estimated beforehand: what would not fit is refused before the system runs out of memory.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,10 +36,10 @@ class Upscaler(TiledUpscaler):
     Args:
         model: C2Matching.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
-        search: "exact", "window", or "auto" for exact as long as the photos are small.
+        search: "exact", "window", or "auto" for exact search of small photos.
         tile: side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile, and
-            others go in tiles of 96.
-        window: side of the windows in reference pixels, a multiple of 4, at least 4 tiles.
+            others are cut into tiles of 96.
+        window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
 
     Raises:
         ValueError: unknown search, or sizes that do not fit together.
@@ -120,10 +120,10 @@ class Upscaler(TiledUpscaler):
     def _restore_in_windows(self, work, tiles):
         """Restores tiles, each searched in its own window.
 
-        Windows lie elsewhere for every photo, so only the small versions' features are kept, not those of windows.
+        Windows differ between photos, so only the features of the small versions are kept.
         """
         lr, reference = work.lr, work.reference
-        reference.encoded = None  # the estimate for windows has no room for features of whole references
+        reference.encoded = None  # the memory estimate for windows does not include features of whole references
         coarse = self._coarse_matches(lr, reference)
         work.matched(coarse.score)
         strength = np.array([work.strength], np.float32)
@@ -170,7 +170,7 @@ class Upscaler(TiledUpscaler):
 
 
 class _Step(keras.Model):
-    """A step of the network as a model of its own, so that `predict_on_batch` compiles it."""
+    """A step of the network as a separate model, so that `predict_on_batch` compiles it."""
 
     def __init__(self, network: C2Matching) -> None:
         super().__init__(name="step", autocast=False)
@@ -184,7 +184,7 @@ class _EncodeReference(_Step):
 
 
 class _EncodeForMatching(_Step):
-    """What matching alone needs: graph compilers leave out the rest."""
+    """Only what matching needs: graph compilers leave out the rest."""
 
     def call(self, photo: Any) -> Any:
         encoded = self.network.encode_reference(photo)

@@ -1,15 +1,15 @@
-"""How much memory this process may use: the machine's, or what a container leaves of it."""
+"""How much memory this process may use: the machine's, or a container's limit."""
 
 import os
 from pathlib import Path
 
-SHARE = 0.75  # of that memory, that one photo may need by default
+SHARE = 0.75  # of that memory, for one photo, by default
 
-_ASSUMED = 8 * 2**30  # where the system does not say (Windows has no sysconf): a small machine
+_ASSUMED = 8 * 2**30  # where the system does not report it (Windows has no sysconf)
 
 
 def default_max_memory() -> int:
-    """Bytes that one photo may need where nothing else is said: `SHARE` of `usable_memory`."""
+    """Default limit in bytes for one photo: `SHARE` of `usable_memory`."""
     return int(SHARE * usable_memory())
 
 

@@ -1,4 +1,4 @@
-"""The upscaler for what a user names as a model: a preset, a .keras file, a .tflite file, or the folder of a SavedModel."""
+"""Opens the upscaler for a model: a preset, a .keras file, a .tflite file, or the folder of a SavedModel."""
 
 import os
 from pathlib import Path
@@ -21,8 +21,8 @@ def open_upscaler(
 
     Args:
         source: preset, .keras file, folder or handle, as of `C2Matching.from_preset`; .tflite file of `c2m-tf export tflite`;
-            folder of `c2m-tf export saved-model`, the newest of whose versions is taken.
-        dtype: dtype policy, None for the model's own. This and the last three are for presets and Keras models alone.
+            folder of `c2m-tf export saved-model`, its newest version is used.
+        dtype: dtype policy, None for the model's own. This and the last three are for presets and Keras models only.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search, tile, window: see `upscaler.Upscaler`.
 
@@ -30,7 +30,7 @@ def open_upscaler(
         TiledUpscaler.
 
     Raises:
-        ValueError: no such model, a damaged one, or settings that it does not take.
+        ValueError: no such model, a damaged one, or settings that it does not support.
         ImportError: a .tflite file, and its runtime is not installed.
     """
     check_sizes(search, tile, window)

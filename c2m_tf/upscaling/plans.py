@@ -9,25 +9,25 @@ from c2m_tf.upscaling.tiles import OVERLAP
 from c2m_tf.upscaling.windows import MAX_COARSE_CELLS
 
 SEARCHES = ("auto", "exact", "window")
-DEFAULT_TILE = 96  # LR pixels a side; the outermost 8 overlap
-DEFAULT_WINDOW = 512  # reference pixels a side; a default tile covers 384 of them
+DEFAULT_TILE = 96  # LR pixels per side; the outermost 8 overlap
+DEFAULT_WINDOW = 512  # reference pixels per side; a default tile covers 384 of them
 MAX_WHOLE_PIXELS = 16384  # LR pixels up to which a photo is one tile
 
-# Exact search is chosen up to these: pairs of cells compared (some ten seconds on two cores), and pixels of the references,
-# whose features are all kept.
+# Limits of exact search: pairs of cells compared (about ten seconds on two cores), and pixels of the references, whose features
+# are all kept.
 _EXACT_PAIRS = 2**32
 _EXACT_REF_PIXELS = 1_250_000
 
-# Peak bytes, an upper fit to measurements (benchmarks/scaling.py): framework and weights, a pixel that is restored at a time,
-# a reference pixel that is encoded at a time (exact search keeps all features, and joins them), a cell of a reference's small
-# version (its matching features, and the same in the atlas), a result's pixel.
+# Peak bytes, an upper fit to measurements (benchmarks/scaling.py): framework and weights; per SR pixel of a tile; per
+# reference pixel that is encoded at once (exact search keeps all features, and joins them); per cell of a reference's small
+# version (its matching features, and the same in the atlas); per pixel of the result.
 _FIXED_BYTES = 1000 * 2**20
 _BYTES_PER_RESTORED_PIXEL = 3400
 _BYTES_PER_ENCODED_PIXEL = {"exact": 1700, "window": 900}
 _BYTES_PER_COARSE_CELL = 2300
 _BYTES_PER_RESULT_PIXEL = 32
-# Photos: a pixel that is given, and, beyond that, a pixel of the largest one while it is decoded (a photo with hidden pixels
-# takes most, then WebP with alpha).
+# Photos: per pixel given, and in addition per pixel of the largest one while it is decoded (most for photos with hidden
+# pixels, then for WebP with alpha).
 _BYTES_PER_GIVEN_PIXEL = 24
 _BYTES_PER_DECODED_PIXEL = 16
 

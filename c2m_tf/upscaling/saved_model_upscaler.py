@@ -1,4 +1,4 @@
-"""Upscaling with a SavedModel of `c2m-tf export saved-model`, as TensorFlow Serving does it: the whole photo at once.
+"""Upscales with a SavedModel of `c2m-tf export saved-model`, as TensorFlow Serving does: the whole photo at once.
 
 The only file of the package that imports TensorFlow itself, because a SavedModel is TensorFlow's.
 """
@@ -17,14 +17,14 @@ from c2m_tf.upscaling.tiles import Tile
 
 
 class SavedModelUpscaler(TiledUpscaler):
-    """Upscales photos 4x with a SavedModel, one reference each, within the limits that it was exported with.
+    """Upscales photos 4x with a SavedModel, with at most one reference, within the limits that it was exported with.
 
     Args:
-        folder: of versions, of which the newest is taken, or a version itself.
+        folder: a folder of versions, of which the newest is used, or a version itself.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
 
     Raises:
-        ValueError: no SavedModel, or another one.
+        ValueError: not a SavedModel of this package.
     """
 
     max_references = 1
@@ -66,7 +66,7 @@ class SavedModelUpscaler(TiledUpscaler):
 
 
 def _sentence(message):
-    """What the graph's own check says, out of all that TensorFlow puts around it."""
+    """The message of the graph's own check, without what TensorFlow adds."""
     found = re.search(r"assertion failed: \[(.*?)\]", message)
     return found[1] if found else " ".join(message.split())
 

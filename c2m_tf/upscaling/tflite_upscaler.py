@@ -1,4 +1,4 @@
-"""Upscaling photos of any size with a .tflite file, as a phone does it: fixed tiles and windows, no TensorFlow.
+"""Upscales photos of any size with a .tflite file, as phones do: fixed tiles and windows, no TensorFlow.
 
     upscaler = TFLiteUpscaler("c2m_light_int8.tflite")
     sr = upscaler.upscale(lr, ref)
@@ -7,8 +7,8 @@
 `upscale` restores the tile from it, or `upscale_alone` without a reference. What is smaller than the file's sizes is extended
 by its last row and column; matches that fall into an extension do not count.
 
-The runtime keeps what a signature needs until the interpreter goes, so each signature gets one of its own for as long as it is
-used: memory is that of the larger one.
+The runtime keeps a signature's memory until its interpreter is deleted, so each signature gets its own interpreter while it is
+used: peak memory is that of the larger one.
 """
 
 import os
@@ -27,8 +27,8 @@ from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
 THREADS = 2
 _SIGNATURES = {"locate": ("lr_thumb", "ref_thumb"), "upscale": ("lr_tile", "ref_window")}
 
-# Peak bytes, an upper fit to measurements: what does not depend on the file, an SR pixel of a tile and a pixel of a window with
-# all that is computed of them.
+# Peak bytes, an upper fit to measurements: a constant, and per SR pixel of a tile and per pixel of a window, with
+# all their features.
 _FIXED_BYTES = 300 * 2**20
 _BYTES_PER_TILE_PIXEL = 6000
 _BYTES_PER_WINDOW_PIXEL = 3000
@@ -40,7 +40,7 @@ class TFLiteUpscaler(TiledUpscaler):
     Args:
         path: .tflite file.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
-        threads: that the runtime uses.
+        threads: number of threads of the runtime.
 
     Raises:
         ValueError: no such file, or a file of another kind.
@@ -101,7 +101,7 @@ class TFLiteUpscaler(TiledUpscaler):
             yield sr[0, : SCALE * tile.height, : SCALE * tile.width]
 
     def _runner(self, signature):
-        """Runs a signature, in an interpreter of its own that goes with it."""
+        """A function that runs a signature, in an interpreter of its own."""
         return _interpreter(self.path, self._threads).get_signature_runner(signature)
 
     def _coarse_matches(self, lr, reference):
@@ -140,7 +140,7 @@ def _interpreter(path, threads):
     try:
         return Interpreter(str(path), num_threads=threads)
     except (ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} is no TFLite file that this runtime reads: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is not a TFLite file that this runtime reads: {' '.join(str(error).split())}") from error
 
 
 def _extended(photo, side):

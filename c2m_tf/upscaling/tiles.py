@@ -1,8 +1,7 @@
-"""Photos in tiles: where tiles lie, and how their results become one photo without seams.
+"""Tiles of a photo: their positions, and how their results are blended into one photo without seams.
 
-Tiles overlap. Near its edge a tile lacks what lies beyond, so the outermost pixels do not count; then its weight rises
-linearly, while its neighbour's falls. All tiles of a photo have one size, the last of a row or column is moved
-inwards.
+Tiles overlap. Near its edge a tile lacks context, so its outermost pixels are not used; further in, its weight rises linearly
+while its neighbour's falls. All tiles of a photo have the same size; the last one of a row or column is moved inwards.
 """
 
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ import numpy as np
 
 # LR pixels from a tile's edge inwards. Measured on preset `light`: 8 pixels from the edge a tile differs from the whole by
 # less than 0.1/255, 6 by 0.5/255, 4 by 2/255 at most.
-UNUSED = 6  # that do not count
-RAMP = 4  # in which the weight rises
+UNUSED = 6  # dropped
+RAMP = 4  # over which the weight rises
 OVERLAP = 2 * UNUSED + RAMP  # of two neighbours
 
 
@@ -42,7 +41,7 @@ class Canvas:
     Args:
         height, width: of the LR photo.
         tile: side of a tile in LR pixels, more than `OVERLAP`; shorter photos are one tile along that axis.
-        scale: pixels of the result in an LR pixel, along each axis.
+        scale: pixels of the result per LR pixel, along each axis.
     """
 
     def __init__(self, height: int, width: int, tile: int, scale: int) -> None:
@@ -72,7 +71,7 @@ class Canvas:
         region += result * weight_y[:, None, None] * weight_x[:, None]
 
     def photo(self) -> np.ndarray:
-        """The whole, float32, clipped to [0, 1]."""
+        """The whole photo, float32 [scale*height, scale*width, 3], clipped to [0, 1]."""
         return np.clip(self._pixels, 0.0, 1.0, out=self._pixels)
 
 

@@ -1,8 +1,8 @@
-"""Where to look in a large reference: matches of small versions of the photos choose a window for each tile.
+"""Windows of large references: matches of small versions of the photos choose a window for each tile.
 
-Exact search compares every patch with every other, so its time grows with the square of the area. Above a budget, both
-photos are made small by one factor and matched; for each tile of the LR photo the window of the reference is taken that most of
-the tile's matches fall into. Time and memory then grow with the area.
+Exact search compares every patch with every other, so its time grows with the square of the area. Above a budget, both photos
+are downsampled by one factor and matched; each tile of the LR photo gets the window of the reference that holds most of the
+tile's matches. Time and memory then grow with the area.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from c2m_tf.photos.boxes import fullest_box
 from c2m_tf.photos.images import as_float, as_uint8, bicubic
 from c2m_tf.upscaling.tiles import Tile
 
-# Cells that a small version has at most: the coarse search then takes about a second whatever the photos.
+# Maximum number of cells of a small version: the coarse search then takes about a second for photos of any size.
 MAX_COARSE_CELLS = 16384
 
 
@@ -34,17 +34,17 @@ class Window(NamedTuple):
 
 
 class CoarseReferences:
-    """Small versions of references, for as many LR photos as use the same factor.
+    """Small versions of references, for all LR photos that need the same factor.
 
     Args:
         references: list of [H,W,3], uint8 or float in [0, 1].
-        factor: by how much they are made smaller along each axis, see `shrinking`.
+        factor: by which they are downsampled along each axis, see `shrinking`.
 
     Attributes:
         factor: as given.
         photos: float32 [H',W',3] each, sides multiples of 4.
         sizes: (H, W) of each reference.
-        encoded: features of the small versions, for whoever computes them; None until then.
+        encoded: features of the small versions, set by the upscaler; None until then.
     """
 
     def __init__(self, references: Sequence[np.ndarray], factor: float) -> None:
@@ -64,7 +64,7 @@ class CoarseMatches:
 
     Args:
         lr: [h,w,3], uint8 or float in [0, 1].
-        references: small versions of the references; the LR photo is made smaller by their factor.
+        references: small versions of the references; the LR photo is downsampled by their factor.
         locate: see `Locate`.
     """
 
@@ -112,21 +112,21 @@ class CoarseMatches:
 
 
 def shrinking(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> float:
-    """By how much, along each axis, photos are made smaller for the coarse search; 1 at least."""
+    """Factor by which photos are downsampled along each axis for the coarse search; at least 1."""
     cells = [lr_shape[0] * lr_shape[1], *(shape[0] * shape[1] / FEATURE_STRIDE**2 for shape in ref_shapes)]
     return max(1.0, (max(cells) / MAX_COARSE_CELLS) ** 0.5)
 
 
 def _small(photo, factor, multiple):
-    """The photo, smaller, its sides multiples of `multiple` and at least three times that."""
+    """The downsampled photo; its sides are multiples of `multiple` and at least three times that."""
     height, width = (max(3, round(side / factor / multiple)) * multiple for side in photo.shape[:2])
     size = (height, width)
     return as_float(photo if photo.shape[:2] == size else bicubic(as_uint8(photo), size))
 
 
 def _densest(found, weights, cell, size):
-    """Middle of the box of `size` cells a side that holds the most weight of the points `found` [N,2], and that weight."""
-    # Points are counted in squares of one coarse cell, the accuracy that they have.
+    """Middle of the box of `size` cells per side that holds the most weight of the points `found` [N,2], and that weight."""
+    # Points are counted in squares of one coarse cell, which is their accuracy.
     square = np.maximum(cell, 1.0)
     place = np.floor(found / square).astype(int)
     place -= place.min(axis=0)

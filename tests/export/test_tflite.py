@@ -121,7 +121,7 @@ def test_the_command_line_takes_the_file(exported, tmp_path, rng, capsys):
     assert "was exported with its own tile; leave --tile out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "does not exist"), (b"no model", "is no TFLite file")])
+@pytest.mark.parametrize(("content", "words"), [(None, "does not exist"), (b"no model", "is not a TFLite file")])
 def test_invalid_model_files_are_reported_in_one_line(tmp_path, rng, capsys, content, words):
     images.write(tmp_path / "lr.png", rng.random((24, 20, 3)))
     if content is not None:

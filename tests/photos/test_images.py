@@ -60,7 +60,7 @@ def test_sixteen_bit_gray_keeps_its_precision(tmp_path):
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_thirty_two_bits_a_pixel_are_refused(tmp_path, kind):
     Image.fromarray(np.ones((4, 4), kind)).save(tmp_path / "deeper.tif")
-    with pytest.raises(images.ImageError, match=r"deeper.tif has 32 bits a pixel"):
+    with pytest.raises(images.ImageError, match=r"deeper.tif has 32 bits per pixel"):
         images.read(tmp_path / "deeper.tif")
 
 

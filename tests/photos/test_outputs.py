@@ -51,7 +51,7 @@ def test_limits_of_formats_are_those_of_their_encoders(tmp_path, suffix, largest
             images.write(path, np.zeros((*size, 3), np.uint8))
             assert path.exists()
         else:
-            with pytest.raises(images.ImageError, match=rf"holds at most {largest:,} pixels a side"):
+            with pytest.raises(images.ImageError, match=rf"holds at most {largest:,} pixels per side"):
                 images.check_fits(path, size)
             with pytest.raises((OSError, ValueError)), (tmp_path / "raw").open("wb") as file:
                 Image.new("RGB", size[::-1]).save(file, images.SUFFIXES[suffix])

@@ -231,11 +231,11 @@ def test_lab_tiff_is_the_colour_that_scikit_image_computes():
     [
         (np.int8, "range is unknown (gray, 8 bits, signed)"),
         (np.int16, "range is unknown (gray, 16 bits, signed)"),
-        (np.uint32, "32 bits a pixel, whose range is unknown"),
-        (np.int32, "32 bits a pixel, whose range is unknown"),
+        (np.uint32, "32 bits per pixel, whose range is unknown"),
+        (np.int32, "32 bits per pixel, whose range is unknown"),
         (np.float16, "range is unknown (gray, 16 bits, floating-point)"),
-        (np.float32, "32 bits a pixel, whose range is unknown"),
-        (np.float64, "64 bits a pixel, whose range is unknown"),
+        (np.float32, "32 bits per pixel, whose range is unknown"),
+        (np.float64, "64 bits per pixel, whose range is unknown"),
     ],
 )
 @pytest.mark.parametrize("channels", [(), (3,)])
@@ -245,7 +245,7 @@ def test_samples_whose_range_is_unknown_are_refused(dtype, words, channels):
     tifffile.imwrite(file, np.ones((HEIGHT, WIDTH, *channels), dtype), photometric=photometric)
     if channels:
         bits = np.dtype(dtype).itemsize * 8
-        words = words.replace("a pixel", "a sample").replace(f"gray, {bits}", f"RGB, {bits}+{bits}+{bits}")
+        words = words.replace("per pixel", "per sample").replace(f"gray, {bits}", f"RGB, {bits}+{bits}+{bits}")
     with pytest.raises(images.ImageError) as refused:
         read(file.getvalue())
     assert words in str(refused.value)

@@ -88,7 +88,7 @@ def gray_tiff_of_floats():
         (png(photos()[0])[:60], 422, "lr is damaged or truncated"),
         (png(np.zeros((41, 40, 3), np.uint8)), 413, "lr has 40x41 pixels, more than the limit of 1,600"),
         (png(np.zeros((2, 8, 3), np.uint8)), 422, "the LR photo has 8x2 pixels; at least 3x3 are needed"),
-        (gray_tiff_of_floats(), 422, "lr has 32 bits a pixel"),
+        (gray_tiff_of_floats(), 422, "lr has 32 bits per pixel"),
     ],
 )
 def test_photos_that_cannot_be_used_are_told_apart(client, lr, status, words):
