@@ -16,6 +16,7 @@ MODULES = {
     "c2m_tf>BilinearUpsample": "c2m_tf.network.upsampling",
     "c2m_tf>C2Matching": "c2m_tf.network.model",
     "c2m_tf>DynamicAggregation": "c2m_tf.network.aggregation",
+    "c2m_tf>FlowWarping": "c2m_tf.network.warping",
     "c2m_tf>ImageNetNormalization": "c2m_tf.network.features",
     "c2m_tf>ModulatedDeformConv2D": "c2m_tf.network.deform_conv",
     "c2m_tf>PSNR": "c2m_tf.evaluation.metrics",

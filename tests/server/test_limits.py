@@ -75,9 +75,9 @@ def running(upscaler):
 
 @pytest.fixture
 def held(light):
-    """A server whose photos take until `held.upscaler.free` is set."""
+    """A server whose photos take until `held.upscaler.free` is set; three may be sent to it at once."""
     upscaler = Held(light)
-    running = Running(upscaler, LIMITS)
+    running = Running(upscaler, LIMITS._replace(max_uploads=3))
     running.upscaler = upscaler
     yield running
     upscaler.free.set()
@@ -182,7 +182,7 @@ def test_work_of_clients_that_left_is_dropped_at_once_and_running_work_at_the_ne
 
 def test_work_that_waits_longer_than_allowed_is_dropped(light):
     upscaler = Held(light)
-    running = Running(upscaler, LIMITS._replace(timeout=10.0))
+    running = Running(upscaler, LIMITS._replace(timeout=10.0, max_uploads=3))
     try:
         for client in [send(running, whole_request(number)) for number in range(3)]:
             with client:

@@ -20,7 +20,11 @@ pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or c
 from c2m_tf.server.app import create_app  # noqa: E402
 from c2m_tf.server.limits import Limits  # noqa: E402
 
-OPTIONS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+# Containers often have a small /dev/shm, which Chromium's pages need more of.
+OPTIONS = (
+    "--headless --no-sandbox --disable-dev-shm-usage --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-sync"
+)
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def test_files_that_are_no_trunk_are_named(tmp_path, light):
     with pytest.raises(ConfigError, match="does not exist"):
         load_trunk(light, path)
     path.write_bytes(b"no file of arrays")
-    with pytest.raises(ConfigError, match=r"is no \.npz file"):
+    with pytest.raises(ConfigError, match=r"trunk\.npz is not an \.npz file of arrays"):
         load_trunk(light, path)
     arrays = _trunk(light)
     np.savez(path, **{**arrays, "other/kernel": np.zeros(1)})

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from c2m_tf.training.config import make_config
+from c2m_tf.training.parts import Parts
 from c2m_tf.training.recorder import Recorder
 from c2m_tf.training.runs import Run, RunError
 
@@ -91,7 +92,7 @@ def test_a_line_of_the_log_is_the_mean_since_the_line_before_however_large_the_l
     losses = np.array([1e9, 2e9, 3e9, 1.0, 2.0, 3.0, 1e-6, 2e-6, 6e-6], np.float32)
     run, model = Run(tmp_path / "run", "teacher", CONFIG), Losses()
     model.compile(keras.optimizers.SGD(0.0))
-    recorder = Recorder(run, Config, 0, None, model, model, lambda name: None)
+    recorder = Recorder(run, Config, Parts(model, model, model), 0, lambda name: None)
     model.fit(losses[:, None], batch_size=1, shuffle=False, verbose=0, callbacks=[recorder])
     recorder.close()
     assert [row["iteration"] for row in run.rows] == [3, 6, 9]

@@ -182,14 +182,16 @@ def test_invalid_runs_are_refused_before_anything_is_trained_or_written(root, tm
         ("student", ["teacher=nowhere.h5"], "teacher: nowhere.h5 does not exist"),
         ("restoration", ["extractors=null"], "needs the keys extractors and vgg"),
         ("restoration", ["start=nowhere.keras", "extractors=null"], "nowhere.keras does not exist"),
-        ("restoration", ["start=light", "extractors=null", "variant=full"], "is a light model, but variant is full"),
+        ("restoration", ["start=full.keras", "extractors=null"], "full.keras is a full model, but variant is light"),
         ("restoration", ["data.sources.0.held_back=2"], "held_back is for photos of kind single"),
         ("restoration", ["validation.pairs=data/single"], "holds no pairs"),
         ("teacher", ["data.sources.1.held_back=0"], "needs photos"),
     ],
 )
-def test_settings_that_do_not_fit_together_are_refused(root, tmp_path, monkeypatch, capsys, stage, settings, words):
+def test_settings_that_do_not_fit_together_are_refused(root, tmp_path, monkeypatch, capsys, full, stage, settings, words):
     monkeypatch.chdir(tmp_path)
+    if "start=full.keras" in settings:
+        full.save("full.keras")
     assert training(command(stage, root, tmp_path / "run", *settings)) == 2
     error = capsys.readouterr().err
     assert words in error
