@@ -5,6 +5,8 @@ import os
 import sys
 import tempfile
 
+from c2m_tf.machine import usable_cores
+
 
 def open_standard_streams() -> None:
     """Opens the null device in the place of standard streams that are closed, as some daemons and cron jobs leave them.
@@ -30,6 +32,9 @@ def start_keras() -> None:
     matters. If starting fails, what was held back is printed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # By itself TensorFlow counts a host's cores where a container may use fewer, and takes all of a GPU's memory.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(usable_cores()))
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     sys.stderr.flush()

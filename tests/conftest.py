@@ -49,5 +49,11 @@ def rng():
 
 
 @pytest.fixture(autouse=True)
+def same_dtype_everywhere(monkeypatch):
+    """--dtype auto is float32 on every machine, so that results can be compared exactly."""
+    monkeypatch.setattr("c2m_tf.upscaling.opening.fastest_dtype", lambda: "float32")
+
+
+@pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from c2m_tf.upscaling.opening import default_dtype
+
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -97,12 +99,17 @@ class _RunConfig:
     batch_size: Positive
     optimizer: OptimizerConfig
     seed: Count = 10
-    dtype: Literal["float32", "mixed_bfloat16"] = "float32"  # policy of the networks
+    dtype: Literal["auto", "float32", "mixed_bfloat16"] = "float32"  # of the networks; auto is the processor's fastest
     xla: bool = False  # compile steps with XLA (teacher, student and restoration)
     mirrored: bool = False  # distribute each batch over all devices that TensorFlow sees
     log_every: Positive = 50  # iterations
     save_every: Positive = 500  # iterations
     root: str = "."  # folder that relative paths of data, validation and vgg start from
+
+    @property
+    def dtype_policy(self) -> str:
+        """The networks' dtype policy: `dtype`, or on this machine the fastest one."""
+        return default_dtype() if self.dtype == "auto" else self.dtype
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

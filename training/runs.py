@@ -21,6 +21,7 @@ from typing import Any
 import keras
 import yaml
 
+from c2m_tf.machine import processor_features, processor_name, usable_cores
 from c2m_tf.photos import images
 from c2m_tf.photos.files import replacing
 from c2m_tf.startup import first_line, one_line
@@ -154,6 +155,7 @@ def _check_same(described, stage, config):
 
 def _versions():
     versions = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
+    versions |= {"processor": processor_name(), "features": list(processor_features()), "cores": usable_cores()}
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)

@@ -159,7 +159,7 @@ def _teacher(config):
 def _student(config):
     extractors, teacher = vgg_extractors(config), None
     if config.teacher is not None:
-        teacher = Extractors(config.dtype)
+        teacher = Extractors(config.dtype_policy)
         load_weights(teacher, config.teacher, "teacher")
     trainer = StudentTrainer(extractors, teacher)
     return Parts(_compiled(trainer, config), extractors, Extractors())

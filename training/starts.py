@@ -22,7 +22,7 @@ def vgg_of(config: Any) -> str | Path:
 
 def vgg_extractors(config: Any) -> Extractors:
     """Both extractors with the weights of VGG, as teacher and student start."""
-    extractors = Extractors(config.dtype)
+    extractors = Extractors(config.dtype_policy)
     state = read_vgg(vgg_of(config))
     for stem in (extractors.extractor_lr, extractors.extractor_ref):
         checkpoints.load_vgg_stem(stem, state)
@@ -45,7 +45,7 @@ def _started(config):
     """From the config's key start, grown or cut down to the variant if it is a light model."""
     if getattr(config, "extractors", None) is not None:
         raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
-    network = load_model(config.start, config.dtype)
+    network = load_model(config.start, config.dtype_policy)
     if network.variant == config.variant:
         return network
     if network.variant != "light":
@@ -53,9 +53,9 @@ def _started(config):
     if config.variant == "light-integer":
         return without_residual_offsets(network)
     grown = grow(network, config.variant)
-    if config.dtype == "float32":
+    if config.dtype_policy == "float32":
         return grown
-    converted = C2Matching(config.variant, dtype=config.dtype)
+    converted = C2Matching(config.variant, dtype=config.dtype_policy)
     converted.set_weights(grown.get_weights())
     return converted
 
@@ -64,7 +64,7 @@ def _new(config):
     """From random numbers, with a student's extractors, or VGG's, and VGG as reference encoder."""
     if config.extractors is None or config.vgg is None:
         raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
-    network = C2Matching(config.variant, dtype=config.dtype)
+    network = C2Matching(config.variant, dtype=config.dtype_policy)
     if config.extractors == "vgg":
         extractors = vgg_extractors(config)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from c2m_tf.upscaling.base import TiledUpscaler
 
-_DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+_DTYPES = {"auto": "auto", "float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def add_model_options(command: argparse.ArgumentParser, several: bool = False) -> None:
@@ -23,7 +23,9 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
     command.add_argument(
         "--dtype",
         choices=tuple(_DTYPES),
-        help="of the convolutions (default: float32 for presets, a file's own for files)",
+        default="float32" if several else "auto",
+        help="of the convolutions: auto takes bfloat16 on processors that have it, see c2m-tf doctor (default: %(default)s"
+        + ("; figures of different machines then agree)" if several else ")"),
     )
     command.add_argument(
         "--search", choices=("auto", "exact", "window"), default="auto", help="exact for small photos, windows for large (auto)"
@@ -47,9 +49,13 @@ def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Til
     from c2m_tf.upscaling import opening
 
     allowed = None if options.max_memory is None else _bytes(options.max_memory)
-    dtype = _DTYPES.get(options.dtype)
     return opening.open_upscaler(
-        model or options.model, dtype=dtype, max_memory=allowed, search=options.search, tile=options.tile, window=options.window
+        model or options.model,
+        dtype=_DTYPES[options.dtype],
+        max_memory=allowed,
+        search=options.search,
+        tile=options.tile,
+        window=options.window,
     )
 
 

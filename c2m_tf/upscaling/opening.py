@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from c2m_tf.machine import fastest_dtype
 from c2m_tf.startup import start_keras
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.plans import check_sizes
@@ -22,7 +23,8 @@ def open_upscaler(
     Args:
         source: preset, .keras file, folder or handle, as of `C2Matching.from_preset`; .tflite file of `c2m-tf export tflite`;
             folder of `c2m-tf export saved-model`, its newest version is used.
-        dtype: dtype policy, None for the model's own. This and the last three are for presets and Keras models only.
+        dtype: dtype policy, None for the model's own, "auto" for the fastest on this machine. This and the last three
+            are for presets and Keras models only; files that were exported ignore "auto".
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search, tile, window: see `upscaler.Upscaler`.
 
@@ -51,12 +53,25 @@ def open_upscaler(
 
         _refuse_settings(path, dtype, search, tile, window)
         return SavedModelUpscaler(path, max_memory=max_memory)
-    return Upscaler(load_model(source, dtype), max_memory=max_memory, search=search, tile=tile, window=window)
+    policy = default_dtype() if dtype == "auto" else dtype
+    return Upscaler(load_model(source, policy), max_memory=max_memory, search=search, tile=tile, window=window)
+
+
+def default_dtype() -> str:
+    """The dtype policy that "auto" stands for: of the processor, or float32 where a GPU does the work."""
+    import keras
+
+    return "float32" if keras.distribution.list_devices("gpu") else fastest_dtype()
 
 
 def _refuse_settings(path, dtype, search, tile, window):
     """Raises ValueError if any is given, for a file that was exported with its own."""
-    given = {"dtype": dtype, "search": None if search == "auto" else search, "tile": tile, "window": window}
+    given = {
+        "dtype": None if dtype == "auto" else dtype,
+        "search": None if search == "auto" else search,
+        "tile": tile,
+        "window": window,
+    }
     chosen = [name for name, value in given.items() if value is not None]
     if chosen:
         raise ValueError(f"{path} was exported with its own {chosen[0]}; leave --{chosen[0]} out")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from c2m_tf.machine import usable_cores
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.photos.images import SCALE, as_float
 from c2m_tf.upscaling.base import PhotoLike, Reference, TiledUpscaler, Work
@@ -24,7 +25,6 @@ from c2m_tf.upscaling.plans import Plan, photo_bytes
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
 
-THREADS = 2
 _SIGNATURES = {"locate": ("lr_thumb", "ref_thumb"), "upscale": ("lr_tile", "ref_window")}
 
 # Peak bytes, an upper fit to measurements: a constant, and per SR pixel of a tile and per pixel of a window, with
@@ -40,18 +40,18 @@ class TFLiteUpscaler(TiledUpscaler):
     Args:
         path: .tflite file.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
-        threads: number of threads of the runtime.
+        threads: number of threads of the runtime; by default the cores that the process may use.
 
     Raises:
         ValueError: no such file, or a file of another kind.
         ImportError: the runtime, ai-edge-litert, is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike, *, max_memory: int | None = None, threads: int = THREADS) -> None:
+    def __init__(self, path: str | os.PathLike, *, max_memory: int | None = None, threads: int | None = None) -> None:
         super().__init__(max_memory=max_memory)
         self.path = Path(path)
-        self._threads = threads
-        interpreter = _interpreter(self.path, threads)
+        self._threads = usable_cores() if threads is None else threads
+        interpreter = _interpreter(self.path, self._threads)
         known = interpreter.get_signature_list()
         sizes = {}
         for signature, inputs in _SIGNATURES.items():

@@ -17,53 +17,9 @@ from PIL import Image
 from c2m_tf.photos import formats, images, reading
 from c2m_tf.upscaling import base
 from c2m_tf.upscaling.keras_upscaler import Upscaler
-from c2m_tf.upscaling.memory import default_max_memory, usable_memory
 from c2m_tf.upscaling.plans import make_plan, photo_bytes
 
 GIB = 2**30
-UNLIMITED_V1 = str(2**63 - 4096)
-
-
-def machine(root, groups, files):
-    """A root with /proc/self/cgroup and limits under /sys/fs/cgroup."""
-    for path, content in {
-        "proc/self/cgroup": groups,
-        **{f"sys/fs/cgroup/{path}": text for path, text in files.items()},
-    }.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(content)
-    return root
-
-
-@pytest.mark.parametrize(
-    ("groups", "files", "expected"),
-    [
-        # version 2: in a container of its own name space, in a group of systemd, limited above, not limited
-        ("0::/\n", {"memory.max": "1000000\n"}, 1_000_000),
-        ("0::/a.slice/b.scope\n", {"a.slice/b.scope/memory.max": "3000\n", "a.slice/memory.max": "max\n"}, 3000),
-        ("0::/a.slice/b.scope\n", {"a.slice/b.scope/memory.max": "max\n", "a.slice/memory.max": "2000\n"}, 2000),
-        ("0::/a/b\n", {"a/b/memory.max": "9000\n", "a/memory.max": "5000\n", "memory.max": "7000\n"}, 5000),
-        ("0::/\n", {"memory.max": "max\n"}, None),
-        # version 1: as a container sees it (the host's path is not there), nested, beside version 2, not limited
-        ("4:memory:/docker/1234\n3:cpu:/x\n", {"memory/memory.limit_in_bytes": "4000\n"}, 4000),
-        ("9:cpu,memory:/job/step\n", {"memory/job/step/memory.limit_in_bytes": "4000\n"}, 4000),
-        ("1:memory:/j\n0::/j\n", {"memory/j/memory.limit_in_bytes": "4000\n", "j/memory.max": "2500\n"}, 2500),
-        ("1:memory:/\n", {"memory/memory.limit_in_bytes": f"{UNLIMITED_V1}\n"}, None),
-        # none, or not readable as one
-        ("", {}, None),
-        ("0::/gone\n", {}, None),
-        ("rubbish\n::\n0::/../..\n", {"memory.max": "-5\n"}, None),
-        ("0::/\n", {"memory.max": "0\n"}, None),
-    ],
-)
-def test_limits_of_containers_count(tmp_path, groups, files, expected):
-    physical = usable_memory(tmp_path)
-    assert usable_memory(machine(tmp_path, groups, files)) == (physical if expected is None else expected)
-
-
-def test_without_control_groups_it_is_the_machines_memory(tmp_path):
-    assert usable_memory(tmp_path) > 2**26
-    assert 0 < default_max_memory() < usable_memory(tmp_path)
 
 
 @pytest.mark.parametrize("value", [0, -1, -GIB, float("inf"), float("-inf"), float("nan")])
