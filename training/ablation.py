@@ -117,8 +117,8 @@ def _compare(configs, folder, groups, held_back):
     results = [evaluator.evaluate(group) for group in groups]
     report = make_report(evaluator, results, "1")
     count = configs["student"].validation.photos if configs["student"].validation else len(held_back)
-    for kind, degraded in (("degraded", True), ("clean", False)):
-        validation = MatchingValidation(held_back, count, degraded)
+    for kind, degradation in (("degraded", "bicubic"), ("clean", None)):
+        validation = MatchingValidation(held_back, count, degradation)
         for name, model in models.items():
             report["systems"][name]["mean"][f"matched_{kind}"] = validation.measure(_extractors(model))[0]["matched"]
     report["configs"] = {name: dataclasses.asdict(config) for name, config in configs.items()}

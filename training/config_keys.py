@@ -3,9 +3,10 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.upscaling.opening import default_dtype
 
 _STRICT = ConfigDict(extra="forbid")
@@ -13,6 +14,14 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0)]
+
+
+def _known_degradation(name: str) -> str:
+    degradation_named(name)
+    return name
+
+
+Degradation = Annotated[str, AfterValidator(_known_degradation)]  # a name that `c2m-tf evaluate --degradation` takes
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -31,6 +40,7 @@ class DataConfig:
 
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
     recolour: Share = 0.0  # share of references whose colours are changed
+    degraded: Share = 0.0  # share of LR photos, and of references, with blur, noise, JPEG and so on (see `degradations`)
     workers: Positive = 2  # threads that prepare batches
 
 
@@ -52,6 +62,7 @@ class PatchesConfig:
     teacher: str | None = None  # folder of a teacher's pictures of all these photos
     teacher_share: Share = 1.0  # of the teacher's picture in the target; the rest is the photo
     teacher_until: Share = 1.0  # share of the run after which the teacher's share falls to 0
+    degraded: Share = 0.0  # share of LR patches with blur, noise, JPEG and so on
     workers: Positive = 2  # threads that prepare batches
 
 
@@ -81,6 +92,7 @@ class ValidationConfig:
 
     pairs: str
     every: Positive = 500  # iterations
+    degradations: Annotated[tuple[Degradation, ...], Field(min_length=1)] = ("bicubic",)  # judged by the mean over these
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -89,6 +101,7 @@ class MatchingValidationConfig:
 
     every: Positive = 500  # iterations
     photos: Positive = 24
+    degradations: tuple[Degradation, ...] = ()  # reported beside what the run is judged by
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -7,7 +7,7 @@
 
 Batch n depends on the seed and n alone. So every worker draws differently, and a run that resumes at iteration n continues with
 the same batches as an uninterrupted one. LR photos come from Pillow's bicubic, 8 bits in and out, as the published training
-makes them.
+makes them, unless a share of them is to be degraded.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ import keras
 import numpy as np
 
 from c2m_tf.photos import images
+from c2m_tf.photos.random_degradations import draw_reference_degradation
 
+from .degraded import degraded_patch
 from .homography import PHOTO_SIDE, draw_homography, warp
 from .patches import PhotoPatches, teacher_share
 
@@ -49,6 +51,7 @@ class _Batches(keras.utils.PyDataset):
         first_iteration: batch 0 of this dataset is that of iteration `first_iteration`, counted from 0.
         seed: two datasets of one seed give the same batches.
         recolour: share of references whose colours are changed.
+        degraded: share of LR photos, and apart from them of references, degraded as by `photos.random_degradations`.
         workers: threads that prepare batches ahead.
     """
 
@@ -61,6 +64,7 @@ class _Batches(keras.utils.PyDataset):
         first_iteration: int = 0,
         seed: int = 0,
         recolour: float = 0.0,
+        degraded: float = 0.0,
         workers: int = 2,
     ) -> None:
         super().__init__(workers=workers)
@@ -71,6 +75,7 @@ class _Batches(keras.utils.PyDataset):
         self.first_iteration = first_iteration
         self.seed = seed
         self.recolour = recolour
+        self.degraded = degraded
 
     def __len__(self) -> int:
         return self.iterations - self.first_iteration
@@ -83,8 +88,19 @@ class _Batches(keras.utils.PyDataset):
     def _draw_source(self, random):
         return self.sources[int(np.searchsorted(self.shares, random.random_sample(), side="right"))]
 
-    def _recoloured(self, photo, random):
-        return _recolour(photo, random) if random.random_sample() < self.recolour else photo
+    def _lr(self, photo, origin, side, random):
+        """The LR photo of a window, degraded or not."""
+        degraded = degraded_patch(photo, origin, side, random, self.degraded)
+        y, x = origin
+        return images.downsample(photo[y : y + side, x : x + side]) if degraded is None else degraded
+
+    def _changed(self, reference, random):
+        """A reference in other light, or degraded otherwise."""
+        if random.random_sample() < self.recolour:
+            reference = _recolour(reference, random)
+        if self.degraded == 0.0:
+            return reference
+        return draw_reference_degradation(random, 1.0 - self.degraded)(reference)
 
 
 class HomographyPairs(_Batches):
@@ -106,8 +122,8 @@ class HomographyPairs(_Batches):
         photo, (y, x) = turn(photo), turn.origin(photo.shape, y - top, x - left)
         window = photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]
         homography = draw_homography(random)
-        reference = self._recoloured(warp(photo, homography, (y, x), PHOTO_SIDE), random)
-        upsampled = images.upsample(images.downsample(window))
+        reference = self._changed(warp(photo, homography, (y, x), PHOTO_SIDE), random)
+        upsampled = images.upsample(self._lr(photo, (y, x), PHOTO_SIDE, random))
         return {
             "hr": images.as_float(window),
             "upsampled": images.as_float(upsampled),
@@ -145,9 +161,14 @@ class ReferencePairs(_Batches):
         if random.random_sample() < self.unrelated:
             _, reference = self._draw_source(random).pair(random)
         turn = _Turn(random)
-        hr = turn(_crop(hr, images.SCALE * self.lr_size, random))
-        reference = turn(_crop(self._recoloured(reference, random), self.ref_size, random))
-        return {"lr": images.as_float(images.downsample(hr)), "ref": images.as_float(reference), "hr": images.as_float(hr)}
+        side = images.SCALE * self.lr_size
+        hr, (y, x) = turn(hr), turn.origin(hr.shape, *_origin(hr.shape, side, random), side)
+        window = hr[y : y + side, x : x + side]
+        reference = self._changed(reference, random)
+        top, left = _origin(reference.shape, self.ref_size, random)
+        reference = turn(reference[top : top + self.ref_size, left : left + self.ref_size])
+        photos = {"lr": self._lr(hr, (y, x), side, random), "ref": reference, "hr": window}
+        return {name: images.as_float(photo) for name, photo in photos.items()}
 
 
 class PatchBatches(keras.utils.PyDataset):
@@ -228,16 +249,16 @@ class _Turn:
         photo = photo[::-1] if self.upturned else photo
         return np.ascontiguousarray(photo.transpose(1, 0, 2) if self.transposed else photo)
 
-    def origin(self, shape, y, x):
-        """Where the first pixel of a window, of `PHOTO_SIDE`x`PHOTO_SIDE` pixels at (y, x), is after the flips."""
-        x = shape[1] - PHOTO_SIDE - x if self.mirrored else x
-        y = shape[0] - PHOTO_SIDE - y if self.upturned else y
+    def origin(self, shape, y, x, side=PHOTO_SIDE):
+        """Where the first pixel of a square window at (y, x) is after the flips."""
+        x = shape[1] - side - x if self.mirrored else x
+        y = shape[0] - side - y if self.upturned else y
         return (x, y) if self.transposed else (y, x)
 
 
-def _crop(photo, size, random):
-    y, x = (random.randint(side - size + 1) for side in photo.shape[:2])
-    return photo[y : y + size, x : x + size]
+def _origin(shape, size, random):
+    """Of a square window, drawn at random."""
+    return [random.randint(side - size + 1) for side in shape[:2]]
 
 
 def _recolour(photo, random):

@@ -17,6 +17,7 @@ import numpy as np
 
 from c2m_tf.photos import images
 
+from .degraded import degraded_patch
 from .sources import Photos, SourceError, photos_by_name, photos_in
 
 
@@ -39,6 +40,7 @@ class PhotoPatches:
         folders: of photos, at least 4 * lr_size pixels high and wide.
         lr_size: side of the LR patches in pixels.
         teacher: folder with the teacher's pictures of all these photos; None to learn from the photos alone.
+        degraded: share of the LR patches that are degraded as `photos.random_degradations` draws; their targets are not.
 
     Raises:
         SourceError: a folder without photos, photos that are damaged or too small, pictures of the teacher that are missing or
@@ -47,8 +49,15 @@ class PhotoPatches:
 
     MAX_AREA = 640_000  # pixels; beyond it a photo is drawn as if it had so many
 
-    def __init__(self, folders: Sequence[str | os.PathLike], lr_size: int, teacher: str | os.PathLike | None = None) -> None:
+    def __init__(
+        self,
+        folders: Sequence[str | os.PathLike],
+        lr_size: int,
+        teacher: str | os.PathLike | None = None,
+        degraded: float = 0.0,
+    ) -> None:
         self.lr_size = lr_size
+        self.degraded = degraded
         paths = [path for folder in folders for path in photos_in(Path(folder))]
         minimum = images.SCALE * lr_size
         self._photos = Photos(paths, minimum)
@@ -86,16 +95,21 @@ class PhotoPatches:
 
         def cut(photo, scale):
             size = scale * self.lr_size
-            patch = photo[scale * y : scale * y + size, scale * x : scale * x + size]
+            return turned(photo[scale * y : scale * y + size, scale * x : scale * x + size])
+
+        def turned(patch):
             patch = patch[:, ::-1] if mirrored else patch
             patch = patch[::-1] if upturned else patch
             return images.as_float(np.ascontiguousarray(patch.transpose(1, 0, 2) if transposed else patch))
 
-        target = cut(self._photos[index], images.SCALE)
+        photo = self._photos[index]
+        target = cut(photo, images.SCALE)
         if self._teacher is not None:
             share = np.float32(teacher_share)
             target = share * cut(self._teacher[index], images.SCALE) + (1 - share) * target
-        return Patch(cut(lr, 1), target)
+        origin = (images.SCALE * y, images.SCALE * x)
+        degraded = degraded_patch(photo, origin, images.SCALE * self.lr_size, random, self.degraded)
+        return Patch(cut(lr, 1) if degraded is None else turned(degraded), target)
 
 
 def teacher_share(progress: float, share: float, until: float) -> float:

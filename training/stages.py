@@ -66,7 +66,7 @@ def _photos(stage, config):
 
 def _patches(config, options):
     teacher = None if options.teacher is None else rooted(config, options.teacher)
-    return PhotoPatches([rooted(config, folder) for folder in options.photos], options.lr_size, teacher)
+    return PhotoPatches([rooted(config, folder) for folder in options.photos], options.lr_size, teacher, options.degraded)
 
 
 def _source(config, source):
@@ -82,11 +82,13 @@ def _validation(stage, config, photos):
     if config.validation is None:
         return None
     if stage in ("trunk", "restoration", "adversarial"):
-        return PairsValidation(rooted(config, config.validation.pairs), "none" if stage == "trunk" else "1")
+        references = "none" if stage == "trunk" else "1"
+        return PairsValidation(rooted(config, config.validation.pairs), references, config.validation.degradations)
     held_back = [path for source in photos for path in getattr(source, "held_back", [])]
     if not held_back:
         raise ConfigError("validation of matching needs photos: give a source of kind single some held_back ones")
-    return MatchingValidation(held_back, config.validation.photos, degraded=stage == "student")
+    options = config.validation
+    return MatchingValidation(held_back, options.photos, "bicubic" if stage == "student" else None, options.degradations)
 
 
 def _batches(stage, config, photos, first_iteration):
@@ -100,6 +102,7 @@ def _batches(stage, config, photos, first_iteration):
         "first_iteration": first_iteration,
         "seed": config.seed,
         "recolour": data.recolour,
+        "degraded": data.degraded,
         "workers": data.workers,
     }
     if stage in ("teacher", "student"):

@@ -12,6 +12,7 @@ from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.matching import match
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos import images
+from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.photos.match_map import match_map
 from c2m_tf.photos.sheets import Panel, sheet
 from c2m_tf.upscaling.keras_upscaler import Upscaler
@@ -29,29 +30,41 @@ class PairsValidation:
     Args:
         folder: groups NNN_0 (HR), NNN_1 (reference), ...
         references: "1" for the first reference, "none" for no reference.
+        degradations: names that `photos.degradations.degradation_named` takes; how the LR photos are made.
 
     Raises:
-        ValueError: no folder, no groups, or damaged photos.
+        ValueError: no folder, no groups, damaged photos, or an unknown degradation.
     """
 
     judged_by = "psnr_y"
 
-    def __init__(self, folder: str | Path, references: str = "1") -> None:
+    def __init__(self, folder: str | Path, references: str = "1", degradations: Sequence[str] = ("bicubic",)) -> None:
+        self.degradations = {name: degradation_named(name) for name in degradations}
         self.groups = find_groups(folder, references)
         for group in self.groups:
             for path in (group.hr, *group.references):
                 images.read(path)
 
     def measure(self, network: C2Matching) -> tuple[dict[str, float], np.ndarray]:
-        """Mean figures over the groups (PSNR in dB, SSIM, gain over bicubic in dB), and a sheet of the first group."""
+        """Mean figures over groups and degradations (PSNR in dB, SSIM, gain over bicubic in dB), a sheet of the first group.
+
+        With several degradations also each one's PSNR, as "psnr_y_NAME".
+        """
         upscaler = Upscaler(network)
-        results = [protocols.evaluate_group(upscaler, group) for group in self.groups]
-        figures = {
-            "psnr_y": float(np.mean([result.figures["psnr_y"] for result in results])),
-            "ssim_y": float(np.mean([result.figures["ssim_y"] for result in results])),
-            "gain": float(np.mean([result.figures["psnr_y"] - result.bicubic_figures["psnr_y"] for result in results])),
+        results = {
+            name: [protocols.evaluate_group(upscaler, group, degradation=degradation) for group in self.groups]
+            for name, degradation in self.degradations.items()
         }
-        return figures, _sheet(upscaler, results[0])
+        every = [result for of_one in results.values() for result in of_one]
+        figures = {
+            "psnr_y": float(np.mean([result.figures["psnr_y"] for result in every])),
+            "ssim_y": float(np.mean([result.figures["ssim_y"] for result in every])),
+            "gain": float(np.mean([result.figures["psnr_y"] - result.bicubic_figures["psnr_y"] for result in every])),
+        }
+        if len(results) > 1:
+            for name, of_one in results.items():
+                figures[f"psnr_y_{name}"] = float(np.mean([result.figures["psnr_y"] for result in of_one]))
+        return figures, _sheet(upscaler, every[0])
 
 
 class MatchingValidation:
@@ -60,12 +73,13 @@ class MatchingValidation:
     Args:
         photos: files; the middle 160x160 of each is used, again with other homographies until `count` pairs are made.
         count: number of pairs.
-        degraded: whether the photo is downsampled and upsampled by 4 first, as the student meets it.
+        degradation: name of how the photo is made an LR photo first, which is upsampled as the student meets it; None for not.
+        others: names of further degradations, for which the share is reported too.
     """
 
     judged_by = "matched"
 
-    def __init__(self, photos: Sequence[Path], count: int, degraded: bool) -> None:
+    def __init__(self, photos: Sequence[Path], count: int, degradation: str | None, others: Sequence[str] = ()) -> None:
         random = np.random.RandomState(_SEED)
         windows, references, homographies = [], [], []
         for position in range(count):
@@ -73,22 +87,34 @@ class MatchingValidation:
             y, x = ((side - PHOTO_SIDE) // 2 for side in photo.shape[:2])
             homography = draw_homography(random)
             window = photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]
-            windows.append(images.upsample(images.downsample(window)) if degraded else window)
+            windows.append(window)
             references.append(warp(photo, homography, (y, x), PHOTO_SIDE))
             homographies.append(homography)
-        self._windows, self._references = (images.as_float(np.stack(photos)) for photos in (windows, references))
+        self._windows = {"": _degraded(windows, degradation)} | {f"_{name}": _degraded(windows, name) for name in others}
+        self._references = images.as_float(np.stack(references))
         self._homographies = homographies
 
     def measure(self, extractors: Extractors) -> tuple[dict[str, float], None]:
-        """The share over all pairs, in [0, 1]; no sheet."""
+        """The share over all pairs, in [0, 1], as "matched", and of further degradations as "matched_NAME"; no sheet."""
+        return {f"matched{name}": self._share(extractors, windows) for name, windows in self._windows.items()}, None
+
+    def _share(self, extractors, windows):
         right = total = 0
-        for window, reference, homography in zip(self._windows, self._references, self._homographies, strict=True):
+        for window, reference, homography in zip(windows, self._references, self._homographies, strict=True):
             first, second = extractors(window[None], reference[None])
             found, _ = match(first, second, ops.ones(second.shape[1:3]))
             within, usable = _within_one_cell(ops.convert_to_numpy(found)[0], homography)
             right += int((within & usable).sum())
             total += int(usable.sum())
-        return {"matched": right / total}, None
+        return right / total
+
+
+def _degraded(windows, name):
+    """float32 [N,H,W,3]: the windows as LR photos of that degradation, upsampled again; as they are if the name is None."""
+    if name is None:
+        return images.as_float(np.stack(windows))
+    degradation, random = degradation_named(name), np.random.RandomState(_SEED)
+    return images.as_float(np.stack([images.upsample(degradation(window, random)) for window in windows]))
 
 
 def _within_one_cell(found, homography):
@@ -103,13 +129,12 @@ def _within_one_cell(found, homography):
 
 
 def _sheet(upscaler, result):
-    lr = images.downsample(result.hr)
     panels = [
-        Panel("LR", lr),
+        Panel("LR", result.lr),
         Panel("bicubic", result.bicubic),
         Panel("SR", result.sr),
         Panel("HR", result.hr),
         Panel("Ref", result.reference),
-        Panel("matches", match_map(*upscaler.find_matches(lr, result.reference))),
+        Panel("matches", match_map(*upscaler.find_matches(result.lr, result.reference))),
     ]
     return sheet([panels[:3], panels[3:]], height=300)

@@ -5,7 +5,6 @@
 A group whose photos cannot be used raises a ValueError; the command reports it and goes on with the others.
 """
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.evaluation.perceptual import Measure
-from c2m_tf.evaluation.protocols import Case, Protocol
+from c2m_tf.evaluation.protocols import Case, Protocol, degrading
 from c2m_tf.evaluation.systems import BICUBIC, ModelSystem, ResultsSystem
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import Degradation
@@ -53,8 +52,7 @@ class Evaluator:
     Args:
         systems: models and results of other systems, of different names, none of which is "bicubic".
         protocol: Protocol.
-        degradation: how LR photos are made. Its noise depends on the group's name alone, so that a group's LR photo is the
-            same whatever else is evaluated.
+        degradation: how LR photos are made, see `protocols.degrading`.
         measures: {name: perceptual measure}, taken besides the protocol's figures.
 
     Raises:
@@ -83,8 +81,7 @@ class Evaluator:
         Raises:
             ValueError: photos that cannot be read, used or compared.
         """
-        random = np.random.RandomState(zlib.crc32(group.name.encode()))
-        case = self.protocol.case(group, lambda hr: self.degradation(hr, random))
+        case = self.protocol.case(group, degrading(self.degradation, group))
         matcher = next((system for system in self.systems if isinstance(system, ModelSystem)), None)
         pictures, figures = {}, {}
         for name, picture in self._pictures(case):

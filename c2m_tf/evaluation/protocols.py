@@ -12,6 +12,7 @@ All have in common: HR photos are cropped to multiples of 4 at the bottom and ri
 photos, not over errors; SSIM has an 11x11 Gaussian window of sigma 1.5 and is taken where the window fits (see `metrics`).
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,7 @@ import numpy as np
 from c2m_tf.evaluation import metrics
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.photos import images
+from c2m_tf.photos.degradations import DEGRADATIONS, Degradation
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.base import TiledUpscaler
@@ -52,6 +54,7 @@ class Result(NamedTuple):
     name: str
     figures: dict[str, float]
     bicubic_figures: dict[str, float]
+    lr: np.ndarray
     hr: np.ndarray
     sr: np.ndarray
     bicubic: np.ndarray
@@ -166,13 +169,22 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "plain") -> Result:
-    """Downsamples a group's HR photo, upscales it again with the group's references and compares.
+def degrading(degradation: Degradation, group: Group) -> Callable[[np.ndarray], np.ndarray]:
+    """From a group's HR photo to its LR photo. Noise depends on the group's name alone, whatever else is evaluated."""
+    random = np.random.RandomState(zlib.crc32(group.name.encode()))
+    return lambda hr: degradation(hr, random)
+
+
+def evaluate_group(
+    upscaler: "TiledUpscaler", group: Group, protocol: str = "plain", degradation: Degradation = DEGRADATIONS["bicubic"]
+) -> Result:
+    """Degrades a group's HR photo, upscales it again with the group's references and compares.
 
     Args:
         upscaler: TiledUpscaler.
         group: Group; with no references, none is used.
         protocol: a name of PROTOCOLS.
+        degradation: how the LR photo is made.
 
     Returns:
         Result.
@@ -181,13 +193,13 @@ def evaluate_group(upscaler: "TiledUpscaler", group: Group, protocol: str = "pla
         ValueError: photos that cannot be read or used (`images.ImageError` is one), unknown protocol.
     """
     chosen = protocol_named(protocol)
-    case = chosen.case(group)
+    case = chosen.case(group, degrading(degradation, group))
     height, width = case.hr.shape[:2]
     sr = upscaler.upscale(case.lr, case.references or None)[:height, :width]
     # Shown beside the result in pictures.
     shown = case.references[0] if case.references else case.lr
     figures, bicubic_figures = chosen.figures(case.hr, sr), chosen.figures(case.hr, case.bicubic)
-    return Result(group.name, figures, bicubic_figures, case.hr, images.as_uint8(sr), case.bicubic, shown)
+    return Result(group.name, figures, bicubic_figures, case.lr, case.hr, images.as_uint8(sr), case.bicubic, shown)
 
 
 def _read(path):
