@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from c2m_tf.network.aggregation import DynamicAggregation
+from c2m_tf.network.cloning import clone_model
 from c2m_tf.network.features import ImageNetNormalization
 from c2m_tf.network.matching import flow_from_matches
 from c2m_tf.network.model import C2Matching
@@ -120,7 +121,7 @@ def _clone(part, quantized):
             outputs = ActivationRange(name=f"range_{layer.name}")(outputs)
         return outputs
 
-    clone = keras.models.clone_model(part, clone_function=exchanged, call_function=called)
+    clone = clone_model(part, clone_function=exchanged, call_function=called)
     values = {_name(variable): variable for variable in part.variables}
     for variable in clone.variables:
         if _name(variable) in values:

@@ -67,7 +67,7 @@ def test_alpha_is_upscaled_by_bicubic_and_gray_stays_gray(pair, model, rng):
         assert result.mode == "L"
 
 
-def test_folders_are_paired_by_name_and_one_bad_file_does_not_stop_the_rest(tmp_path, model, rng, capsys):
+def test_folders_are_paired_by_name_and_bad_files_are_skipped(tmp_path, model, rng, capsys):
     for folder in ("lr", "ref"):
         (tmp_path / folder).mkdir()
     for name in ("a", "b", "c"):
@@ -134,7 +134,7 @@ def test_photos_that_are_too_small_are_named(pair, model, capsys, rng):
     assert fails(upscale(pair, model, ref="strip.png"), capsys, "reference has 40x11 pixels; at least 12x12 are needed")
 
 
-def test_photos_that_need_more_memory_than_allowed_are_refused_with_the_numbers(pair, model, capsys):
+def test_photos_over_the_memory_limit_are_refused(pair, model, capsys):
     assert fails(upscale(pair, model, "--max-memory", "0.5"), capsys, "GiB, allowed are 0.5 GiB")
     assert upscale(pair, model, "--max-memory", "4") == 0
 
@@ -148,7 +148,7 @@ def test_models_that_are_none_are_named(pair, capsys):
     assert fails(upscale(pair, f"{pair}/text.keras"), capsys, "cannot be loaded as a Keras model")
 
 
-def test_outputs_that_cannot_be_written_are_named_before_work_starts(pair, model, capsys):
+def test_unwritable_outputs_are_refused_before_work(pair, model, capsys):
     assert fails(upscale(pair, model, out="none/sr.png"), capsys, "none does not exist")
     assert fails(upscale(pair, model, out="sr.gif"), capsys, "cannot write .gif; choose one of .png")
     assert fails(upscale(pair, model, out="lr.png"), capsys, "inputs are never overwritten")

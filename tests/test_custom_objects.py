@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_file_saved_before_the_folders_loads_once_the_package_is_imported():
+def test_files_saved_by_older_versions_load():
     script = (
         f"import c2m_tf, keras\nmodel = keras.saving.load_model({str(OLD_FILE)!r})\nprint(type(model).__name__, model.variant)"
     )

@@ -1,4 +1,4 @@
-"""Whatever comes in, only the documented errors come out, and nothing is left half done."""
+"""Any input gives a result or a documented error, and no incomplete files."""
 
 import io
 import os
@@ -25,7 +25,7 @@ MUTATIONS = 300  # of each format
 
 
 def encoded(file_format):
-    """A photo in the format, as bytes; of the kinds that have several, those with more machinery."""
+    """A photo in the format, as bytes; of several kinds, the more complex one."""
     photo = Image.fromarray(data.astronaut()[:40, :56])
     file = io.BytesIO()
     options = {"TIFF": {"compression": "tiff_lzw"}, "JPEG": {"progressive": True}}.get(file_format, {})
@@ -34,7 +34,7 @@ def encoded(file_format):
 
 
 def mutated(original, random):
-    """Bytes changed, cut, doubled or filled in a few places."""
+    """The bytes with a few random changes, deletions, insertions and fills."""
     changed = bytearray(original)
     for _ in range(random.randint(1, 6)):
         place = random.randint(len(changed))
@@ -81,7 +81,7 @@ def upscaler(light):
 
 @st.composite
 def photos(draw, minimum):
-    """A valid photo of about `minimum` pixels a side, as any array that is accepted: dtype, values and order in memory."""
+    """A valid photo of about `minimum` pixels per side, with any accepted dtype, values and memory order."""
     dtype = draw(st.sampled_from([np.uint8, np.float16, np.float32, np.float64]))
     shape = (minimum, draw(st.sampled_from([minimum, minimum + 1])), 3)  # few sizes: each is compiled
     elements = st.integers(0, 255) if dtype is np.uint8 else st.sampled_from([0.0, 0.25, 1.0])
@@ -89,7 +89,7 @@ def photos(draw, minimum):
     return np.asfortranarray(photo) if draw(st.booleans()) else photo
 
 
-# What makes a photo no photo any more: a name, and a function of the photo.
+# Ways to make a valid photo invalid: a name, and a function of the photo.
 FAULTS = {
     "no channels": lambda photo: photo[..., 0],
     "four channels": lambda photo: np.concatenate([photo, photo[..., :1]], axis=-1),
@@ -120,7 +120,7 @@ def test_any_valid_array_is_upscaled(upscaler, lr, ref):
 @pytest.mark.parametrize("broken", ["LR photo", "reference"])
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(lr=photos(3), ref=photos(12))
-def test_any_invalid_array_is_refused_in_one_line_that_names_it(upscaler, fault, broken, lr, ref):
+def test_any_invalid_array_is_refused_by_name(upscaler, fault, broken, lr, ref):
     if broken == "LR photo":
         lr = FAULTS[fault](lr)
     else:
@@ -130,15 +130,15 @@ def test_any_invalid_array_is_refused_in_one_line_that_names_it(upscaler, fault,
     assert "\n" not in str(error.value)
 
 
-def test_layout_in_memory_does_not_matter(upscaler, rng):
+def test_memory_layout_does_not_matter(upscaler, rng):
     lr, ref = rng.random((6, 7, 3)), rng.random((24, 28, 3))
-    wanted = upscaler.upscale(lr, ref)
+    expected = upscaler.upscale(lr, ref)
     frozen = lr.copy()
     frozen.flags.writeable = False
     wide = np.zeros((12, 14, 3))
     wide[::2, ::2] = lr
     for same in (np.asfortranarray(lr), frozen, wide[::2, ::2], lr[::-1][::-1]):
-        np.testing.assert_array_equal(upscaler.upscale(same, np.asfortranarray(ref)), wanted)
+        np.testing.assert_array_equal(upscaler.upscale(same, np.asfortranarray(ref)), expected)
     np.testing.assert_array_equal(lr, frozen)
 
 
@@ -153,7 +153,7 @@ def test_values_outside_the_range_are_refused(upscaler, rng, value):
         photo[2, 3, 1] = kept
 
 
-def test_two_hundred_photos_of_which_ten_are_broken(tmp_path, capsys, light):
+def test_folder_of_200_photos_with_10_broken_ones(tmp_path, capsys, light):
     model = tmp_path / "model.keras"
     light.save(model)
     random = np.random.RandomState(0)
@@ -166,9 +166,9 @@ def test_two_hundred_photos_of_which_ten_are_broken(tmp_path, capsys, light):
         (tmp_path / "in" / name).write_bytes(b"not a photo")
     arguments = ["upscale", "-i", f"{tmp_path}/in", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/out", "--model", f"{model}"]
     assert main(arguments) == 1
-    told = capsys.readouterr()
-    assert "190 upscaled, 10 failed" in told.out
-    assert sorted(line.split(": ")[1] for line in told.err.splitlines() if "is not a" in line) == broken
+    printed = capsys.readouterr()
+    assert "190 upscaled, 10 failed" in printed.out
+    assert sorted(line.split(": ")[1] for line in printed.err.splitlines() if "is not a" in line) == broken
     assert len(list((tmp_path / "out").iterdir())) == 190
 
 
@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_the_old_result(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_interrupted_folder_holds_whole_photos_only(tmp_path, number):
+def test_interrupted_folders_hold_complete_photos_only(tmp_path, number):
     random = np.random.RandomState(0)
     (tmp_path / "in").mkdir()
     images.write(tmp_path / "ref.png", random.randint(0, 256, (64, 64, 3), dtype=np.uint8))

@@ -39,7 +39,7 @@ def test_what_is_written_to_a_closed_stream_lands_nowhere_else(tmp_path, closed)
     assert done.stderr == ("" if 2 in closed else "to stderr\nfrom a library")
 
 
-def test_photos_are_upscaled_and_faults_reported_without_standard_error(tmp_path, light):
+def test_commands_work_without_standard_error(tmp_path, light):
     light.save(tmp_path / "light.keras")
     images.write(tmp_path / "lr.png", np.zeros((6, 8, 3), np.uint8))
     images.write(tmp_path / "ref.png", np.zeros((20, 28, 3), np.uint8))

@@ -78,8 +78,8 @@ def test_commands_of_the_wheel_work_without_the_checkout(environment, tmp_path):
 
     root = make(tmp_path / "root")
     settings = ("--set", f"root={root}", "--set", "iterations=2", "--set", "validation=null")
-    told = run(command, "train", "teacher", "--config", "smoke/teacher", "--output", "run", *settings, **options)
-    assert "is finished: 2 iterations" in told
+    output = run(command, "train", "teacher", "--config", "smoke/teacher", "--output", "run", *settings, **options)
+    assert "is finished: 2 iterations" in output
     assert (work / "run/last.weights.h5").exists()
 
     sizes = ("--tile", "20", "--window", "80", "--precision", "int8", "--model", "light-integer")

@@ -39,10 +39,10 @@ def packed(photo: np.ndarray) -> np.ndarray:
 def bicubic_lines(random: np.random.Generator) -> list[str]:
     """Photos of noise, and their resized versions: smaller, larger, along one axis only."""
     lines = []
-    for size, wanted in [((13, 17), (5, 7)), ((9, 8), (9, 3)), ((12, 10), (4, 10)), ((7, 6), (16, 21)), ((40, 3), (3, 3))]:
+    for size, target in [((13, 17), (5, 7)), ((9, 8), (9, 3)), ((12, 10), (4, 10)), ((7, 6), (16, 21)), ((40, 3), (3, 3))]:
         photo = random.choice([0, 255, 128, 17], (*size, 3)).astype(np.uint8)
-        result = images.bicubic(photo, wanted)
-        lines += [line("photo", size, packed(photo)), line("resized", wanted, packed(result))]
+        result = images.bicubic(photo, target)
+        lines += [line("photo", size, packed(photo)), line("resized", target, packed(result))]
     return lines
 
 

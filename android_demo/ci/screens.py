@@ -49,11 +49,11 @@ def screen(folder: Path, state: str, theme: str) -> str:
         + "</div>"
         for file, text in (("lr.png", "choose_lr"), ("ref.png", "choose_reference"))
     )
-    told = {"working": words["working"].replace("%1$d", "3").replace("%2$d", "6"), "done": "", "choosing": ""}[state]
+    status = {"working": words["working"].replace("%1$d", "3").replace("%2$d", "6"), "done": "", "choosing": ""}[state]
     buttons = {"working": ["cancel"], "done": ["start", "save"], "choosing": ["start"]}[state]
     row = (
         "".join(f'<div class="button {"" if chosen else "off"}">{words[name]}</div>' for name in buttons)
-        + f"<span>{told}</span>"
+        + f"<span>{status}</span>"
     )
     bar = f'<div class="bar"><i style="width: 50%; background: {colours["accent"]}"></i></div>' if state == "working" else ""
     compare = ""

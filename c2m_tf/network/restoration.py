@@ -23,6 +23,7 @@ import keras
 from keras import layers, ops
 
 from c2m_tf.network.aggregation import LEAKY_SLOPE, DynamicAggregation
+from c2m_tf.network.cloning import clone_model
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import BilinearUpsample
 from c2m_tf.network.warping import FlowWarping
@@ -102,7 +103,7 @@ def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
     def called(layer, *inputs, **options):
         return layer(inputs[0]) if isinstance(layer, DynamicAggregation) else layer(*inputs, **options)
 
-    rewired = keras.models.clone_model(restoration, clone_function=lambda layer: layer, call_function=called)
+    rewired = clone_model(restoration, clone_function=lambda layer: layer, call_function=called)
     return keras.Model({"lr": rewired.input["lr"]}, rewired.output, name=name)
 
 

@@ -55,7 +55,7 @@ def fails(code, capsys, sentence):
     return True
 
 
-def test_a_model_is_evaluated_by_every_protocol_and_leaves_its_files(pairs, tmp_path, model, capsys):
+def test_every_protocol_evaluates_a_model(pairs, tmp_path, model, capsys):
     for protocol, references in (("plain", "1"), ("paper", "all"), ("ttsr", "none"), ("mmagic-rgb", "1")):
         report, folder = tmp_path / "out.json", tmp_path / protocol
         arguments = ["--protocol", protocol, "--references", references, "--json", report, "--save-images", folder]
@@ -82,7 +82,7 @@ def test_results_of_another_system_need_no_model(pairs, results, tmp_path, capsy
     assert "theirs" in capsys.readouterr().out
 
 
-def test_two_models_and_results_stand_in_one_table_and_on_one_sheet(pairs, results, tmp_path, model):
+def test_models_and_results_share_a_table_and_a_sheet(pairs, results, tmp_path, model):
     arguments = ["--results", f"theirs={results}", "--model", model, "--model", "light", "--measures", "flip"]
     outputs = ["--json", tmp_path / "out.json", "--sheet", tmp_path / "sheet.png", "--save-images", tmp_path / "sr"]
     assert evaluate(pairs, *arguments, *outputs) == 0

@@ -53,7 +53,7 @@ def test_keras_metrics_equal_the_functions(rng):
         assert float(metric.result()) == 0
         metric.update_state(hr[:1], sr[:1])
         metric.update_state(hr[1:], sr[1:])
-        wanted = np.mean([function(*pair) for pair in pairs])
-        assert float(metric.result()) == pytest.approx(wanted, abs=1e-4)
+        expected = np.mean([function(*pair) for pair in pairs])
+        assert float(metric.result()) == pytest.approx(expected, abs=1e-4)
         copy = keras.metrics.deserialize(keras.metrics.serialize(metric))
         assert copy.get_config() == metric.get_config()

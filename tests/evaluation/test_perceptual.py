@@ -15,7 +15,7 @@ def flip():
     return load_measures(["flip"])["flip"]
 
 
-def test_flip_is_zero_for_equal_photos_and_near_one_for_black_and_white(flip):
+def test_flip_of_equal_photos_and_of_black_and_white(flip):
     black, white = np.zeros((32, 40, 3), np.uint8), np.full((32, 40, 3), 255, np.uint8)
     assert flip(black, black) == 0.0
     assert flip(black, white) > 0.95

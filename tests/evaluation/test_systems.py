@@ -33,7 +33,7 @@ def write(path, size=(44, 48), value=100):
     images.write(path, np.full((*size, 3), value, np.uint8))
 
 
-def test_pictures_are_found_by_group_or_by_hr_photo_cropped_or_whole(pairs, results):
+def test_pictures_are_found_by_group_or_hr_photo(pairs, results):
     write(results / "000.png")
     write(results / "001_0.png", (45, 50))
     (results / "notes.txt").write_text("made with care")
@@ -46,7 +46,7 @@ def test_pictures_are_found_by_group_or_by_hr_photo_cropped_or_whole(pairs, resu
         assert found.systems[0].picture(case).shape == (44, 48, 3)
 
 
-def test_missing_and_superfluous_pictures_are_named_and_only_common_groups_count(pairs, results, tmp_path):
+def test_missing_and_superfluous_pictures_are_reported(pairs, results, tmp_path):
     write(results / "000.png")
     write(results / "999.png")
     (tmp_path / "second").mkdir()

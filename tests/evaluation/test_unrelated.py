@@ -39,7 +39,7 @@ def test_each_group_gets_the_reference_that_matches_least(groups):
     assert not lent.suspect
 
 
-def test_a_reference_that_matches_nearly_as_well_as_the_own_one_is_suspected(groups):
+def test_references_that_match_too_well_are_suspected(groups):
     others = {f"a{name}": 0.95 for name in "bcde"}
     assert lend(groups, scored(others)).suspect == ["a"]
 

@@ -54,7 +54,7 @@ def test_upscale_of_the_integer_variant_equals_the_keras_model(light, tmp_path, 
     assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=ref)["sr"] - expected).mean() < 1e-3
 
 
-def test_upscale_alone_equals_the_trunk_and_stores_no_constant_per_pixel(exported, light, rng):
+def test_upscale_alone_equals_the_trunk(exported, light, rng):
     lr = rng.random((1, TILE, TILE, 3), np.float32)
     sr = run(exported, "upscale_alone", lr_tile=lr)["sr"]
     np.testing.assert_allclose(sr, np.clip(light.predict_on_batch({"lr": lr}), 0, 1), atol=1e-4)
@@ -87,7 +87,7 @@ def test_a_photo_of_one_tile_equals_the_keras_model(exported, light, rng):
     np.testing.assert_allclose(TFLiteUpscaler(exported).upscale(lr, ref), Upscaler(light).upscale(lr, ref), atol=1e-4)
 
 
-def test_a_photo_of_several_tiles_equals_the_windows_of_the_keras_model(exported, light):
+def test_tiles_equal_the_windows_of_the_keras_model(exported, light):
     ref = data.astronaut()[:REF_THUMB, :REF_THUMB]
     lr = images.downsample(ref)[30:57, 20:51]
     windows = Upscaler(light, search="window", tile=TILE, window=WINDOW)
@@ -95,7 +95,7 @@ def test_a_photo_of_several_tiles_equals_the_windows_of_the_keras_model(exported
     np.testing.assert_allclose(TFLiteUpscaler(exported).upscale(lr, ref), windows.upscale(lr, ref), atol=2e-3)
 
 
-def test_a_smaller_photo_and_reference_than_the_file_asks_for_are_extended(exported, rng):
+def test_photos_smaller_than_the_file_expects_are_padded(exported, rng):
     sr = TFLiteUpscaler(exported).upscale(rng.random((5, 9, 3), np.float32), rng.random((30, 50, 3), np.float32))
     assert sr.shape == (20, 36, 3)
     assert np.isfinite(sr).all()

@@ -70,9 +70,9 @@ def test_patches_that_touch_padding_are_never_chosen(h, w, ref_h, ref_w, seed):
 def test_blocks_do_not_change_the_result(monkeypatch, rng, block_bytes):
     lr_features = rng.standard_normal((2, 11, 7, 5)).astype(np.float32)
     ref_features = rng.standard_normal((2, 6, 9, 5)).astype(np.float32)
-    wanted = [np.asarray(value) for value in matching.match(lr_features, ref_features)]
+    whole = [np.asarray(value) for value in matching.match(lr_features, ref_features)]
     monkeypatch.setattr(matching, "BLOCK_BYTES", block_bytes)
-    for actual, expected in zip(matching.match(lr_features, ref_features), wanted, strict=True):
+    for actual, expected in zip(matching.match(lr_features, ref_features), whole, strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
@@ -80,8 +80,8 @@ def test_ties_go_to_the_lowest_index(rng):
     tile = rng.standard_normal((4, 5, 3)).astype(np.float32)
     reference = np.tile(tile, (3, 3, 1))
     matches, _ = matching.match(tile[None], reference[None])
-    wanted = np.stack(np.meshgrid(np.arange(2), np.arange(3), indexing="ij"), axis=-1)
-    np.testing.assert_array_equal(np.asarray(matches)[0], wanted)
+    expected = np.stack(np.meshgrid(np.arange(2), np.arange(3), indexing="ij"), axis=-1)
+    np.testing.assert_array_equal(np.asarray(matches)[0], expected)
 
 
 def test_a_shifted_view_is_found(rng):
@@ -110,5 +110,5 @@ def test_pre_offsets_follow_their_formula(rng, scale):
         y, x, tap = rng.integers(5 * scale), rng.integers(6 * scale), rng.integers(9)
         row, column = y // scale - tap // 3, x // scale - tap % 3
         inside = row >= 0 and column >= 0
-        wanted = scale * flow[0, row, column] if inside else np.zeros(2)
-        np.testing.assert_array_equal(pre[0, y, x, tap], wanted)
+        expected = scale * flow[0, row, column] if inside else np.zeros(2)
+        np.testing.assert_array_equal(pre[0, y, x, tap], expected)

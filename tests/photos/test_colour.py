@@ -112,7 +112,7 @@ def test_results_look_the_same_in_every_format(tmp_path, photo, suffix, gray):
     assert (read.icc_profile is None) == (suffix == ".bmp" or (gray and suffix == ".webp"))
 
 
-def test_cmyk_without_a_profile_of_its_kind_goes_by_pillow_s_formula():
+def test_cmyk_without_cmyk_profile_uses_pillow_s_formula():
     file = io.BytesIO()
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(file, "TIFF", icc_profile=SRGB)
     file.seek(0)

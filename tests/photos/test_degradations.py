@@ -41,7 +41,7 @@ def test_area_is_the_mean_of_each_4x4_block(photo):
 
 
 @pytest.mark.parametrize("name", [*DEGRADATIONS, "jpeg75", "noise5"])
-def test_every_named_degradation_keeps_the_scene_and_repeats_by_its_seed(photo, name):
+def test_named_degradations_are_deterministic(photo, name):
     lr = degraded(photo, name)
     assert lr.shape == (40, 50, 3)
     assert lr.dtype == np.uint8

@@ -88,7 +88,7 @@ def jpeg_with_damaged_exif():
     return file.getvalue()
 
 
-def test_threads_that_read_odd_photos_leave_the_warning_filters_as_they_were():
+def test_reading_in_threads_keeps_warning_filters():
     content, before = jpeg_with_damaged_exif(), list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
         assert len(list(pool.map(lambda _: images.decode(io.BytesIO(content), "photo"), range(200)))) == 200

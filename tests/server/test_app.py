@@ -91,13 +91,13 @@ def gray_tiff_of_floats():
         (gray_tiff_of_floats(), 422, "lr has 32 bits per pixel"),
     ],
 )
-def test_photos_that_cannot_be_used_are_told_apart(client, lr, status, words):
+def test_unusable_photos_have_their_own_status(client, lr, status, words):
     answer = client.post("/v1/upscale", files=[("lr", ("lr.png", lr)), ("ref", ("ref.png", png(photos()[1])))])
     assert answer.status_code == status
     assert words in answer.json()["detail"]
 
 
-def test_requests_that_cannot_be_used_are_told_apart(client):
+def test_invalid_requests_have_their_own_status(client):
     lr, ref = photos()
     assert client.post("/v1/upscale", files=files(lr, ref)[1:]).status_code == 422
     assert client.post("/v1/upscale", files=files(lr, ref), data={"strength": "1.5"}).status_code == 422
@@ -130,7 +130,7 @@ def test_memory_beyond_what_is_allowed_is_refused(light):
     assert "GiB, allowed are 0.0 GiB" in answer.json()["detail"]
 
 
-def test_more_requests_than_may_wait_are_sent_away_and_progress_is_told(light):
+def test_full_queues_refuse_requests_and_report_progress(light):
     held = Held(light)
     running = Running(held, LIMITS._replace(queue=1))
     client, request = running.client, files(*photos())
@@ -213,7 +213,7 @@ def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, light):
         (["--model", "huge"], "unknown preset 'huge'"),
     ],
 )
-def test_faults_are_told_in_one_line(arguments, words, capsys):
+def test_faults_are_reported_in_one_line(arguments, words, capsys):
     from c2m_tf.cli import main
 
     assert main(["serve", *arguments]) == 2

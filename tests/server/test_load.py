@@ -106,7 +106,7 @@ class Client:
         return PART % (b"lr", png(lr)) + PART % (b"ref", png(ref)) + b"--X--\r\n"
 
 
-def test_a_thousand_requests_give_right_bytes_flat_memory_and_an_empty_queue(server):
+def test_a_thousand_requests_leak_nothing(server):
     address, pid = server
     expected = [httpx.post(f"{address}/v1/upscale", files=files(*photos(pair)), timeout=180).content for pair in range(PAIRS)]
     clients = [Client(address, expected, seed) for seed in range(CLIENTS)]

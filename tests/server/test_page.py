@@ -76,7 +76,7 @@ def test_two_photos_become_one_beside_a_slider(browser, address, tmp_path, rng):
     choose(browser, "ref", tmp_path / "ref.png")
     wait_for(button.is_enabled)
     button.click()
-    wait_for(lambda: element(browser, "#told").text == "done")
+    wait_for(lambda: element(browser, "#status").text == "done")
     assert element(browser, "#size").text.split()[::2] == ["80", "64"]
     assert element(browser, "#result a").get_attribute("download") == "lr-upscaled.png"
     browser.execute_script(
@@ -91,17 +91,17 @@ def test_a_photo_without_a_reference_is_upscaled_too(browser, address, tmp_path,
     choose(browser, "lr", tmp_path / "alone.png")
     wait_for(element(browser, "button").is_enabled)
     element(browser, "button").click()
-    wait_for(lambda: element(browser, "#told").text == "done")
+    wait_for(lambda: element(browser, "#status").text == "done")
     assert element(browser, "#result a").get_attribute("download") == "alone-upscaled.png"
 
 
-def test_what_the_server_refuses_is_told(browser, address, tmp_path):
+def test_refusals_are_shown_on_the_page(browser, address, tmp_path):
     images.write(tmp_path / "large.png", np.zeros((60, 60, 3), np.uint8))
     browser.get(address)
     choose(browser, "lr", tmp_path / "large.png")
     choose(browser, "ref", tmp_path / "large.png")
     wait_for(element(browser, "button").is_enabled)
     element(browser, "button").click()
-    told = element(browser, "#told")
-    wait_for(lambda: "wrong" in told.get_attribute("class"))
-    assert "lr has 60x60 pixels, more than the limit of 2,000" in told.text
+    status = element(browser, "#status")
+    wait_for(lambda: "wrong" in status.get_attribute("class"))
+    assert "lr has 60x60 pixels, more than the limit of 2,000" in status.text

@@ -64,7 +64,7 @@ def test_recolouring_changes_references_only(photos):
     assert not np.array_equal(first["ref"], second["ref"])
 
 
-def test_homography_maps_the_photo_to_its_warp_however_it_was_turned(photos):
+def test_homography_maps_the_photo_to_its_warp_under_flips(photos):
     batches = HomographyPairs(photos[:1], [1.0], batch_size=4, iterations=9)
     assert batches[0][0]["hr"].shape == (4, 160, 160, 3)
     for index in range(4):

@@ -31,7 +31,7 @@ def test_full_network_grown_from_a_light_one_computes_the_same(light):
 
 
 @pytest.mark.parametrize("variant", ["light", "full"])
-def test_network_made_of_a_trunk_computes_the_same_with_and_without_reference(variant, tmp_path):
+def test_grown_network_ignores_the_reference_at_first(variant, tmp_path):
     source = golden_model("light")
     np.savez(tmp_path / "trunk.npz", **_trunk(source))
     model = C2Matching(variant)

@@ -46,7 +46,7 @@ def _turned(photo, turn):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_target_is_the_share_of_the_teacher_and_the_rest_of_the_photo(folders, share):
+def test_target_mixes_teacher_and_photo(folders, share):
     alone = PhotoPatches([folders[0]], 8).draw(np.random.RandomState(3))
     taught = PhotoPatches([folders[0]], 8, folders[1]).draw(np.random.RandomState(3), share)
     np.testing.assert_array_equal(taught.lr, alone.lr)
@@ -69,7 +69,7 @@ def test_batch_depends_on_seed_and_iteration_alone(folders):
     assert not np.array_equal(whole[4][1], PatchBatches(patches, 3, 10, seed=6)[4][1])
 
 
-def test_missing_and_other_sized_pictures_of_the_teacher_are_named(folders):
+def test_missing_and_missized_teacher_pictures_are_named(folders):
     photos, teacher = folders
     images.write(teacher / "b.png", np.zeros((60, 40, 3), np.uint8))
     with pytest.raises(SourceError, match=r"b\.png has shape \(60, 40, 3\); expected is \(64, 44, 3\)"):

@@ -85,7 +85,7 @@ class Losses(keras.Model):
         return keras.ops.mean(y_pred)
 
 
-def test_a_line_of_the_log_is_the_mean_since_the_line_before_however_large_the_losses_before(tmp_path):
+def test_log_lines_are_means_since_the_previous_line(tmp_path):
     class Config:
         iterations, log_every, save_every, validation = 9, 3, 100, None
 

@@ -47,7 +47,7 @@ def photos(tmp_path, rng):
     return PhotoPatches([tmp_path], 24)
 
 
-def test_joined_trunk_computes_what_the_two_networks_compute_together(photos, rng, tmp_path):
+def test_joined_trunk_equals_the_two_networks(photos, rng, tmp_path):
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
     liif, basicvsr = _random_networks(rng)

@@ -29,7 +29,7 @@ def folder(tmp_path, rng):
     return tmp_path
 
 
-def test_a_reference_that_all_photos_share_is_encoded_once_and_changes_nothing(folder, light):
+def test_a_shared_reference_is_encoded_once(folder, light):
     jobs, problems = batch.find_jobs(folder / "lr", [folder / "ref.png"], folder / "sr")
     assert not problems
     upscaler = CountingUpscaler(light)
@@ -42,7 +42,7 @@ def test_a_reference_that_all_photos_share_is_encoded_once_and_changes_nothing(f
         np.testing.assert_array_equal(images.as_uint8(images.read(job.output).rgb), images.as_uint8(alone))
 
 
-def test_without_references_and_at_strength_0_the_command_gives_the_same(folder, light, capsys):
+def test_no_references_equals_strength_0(folder, light, capsys):
     light.save(folder / "m.keras")
     common = ["upscale", "-i", f"{folder}/lr/a.png", "--model", f"{folder}/m.keras"]
     assert main([*common, "-o", f"{folder}/alone.png"]) == 0

@@ -49,7 +49,7 @@ def test_bad_input_is_refused_in_words(upscaler, lr, ref, reason):
         upscaler.upscale(lr, ref)
 
 
-def test_what_would_not_fit_into_memory_is_refused_with_the_numbers(light, rng):
+def test_work_over_the_memory_limit_is_refused(light, rng):
     small = Upscaler(light, max_memory=2**30)
     with pytest.raises(ValueError, match=r"a 400x300 photo with a 16x16 reference needs about .* GiB, allowed are 1.0 GiB"):
         small.upscale(rng.random((300, 400, 3)), rng.random((16, 16, 3)))

@@ -104,7 +104,7 @@ def test_encoded_references_serve_many_photos(preset, scene, options):
     np.testing.assert_array_equal(second, upscaler.upscale(lr[20:], ref))
 
 
-def test_a_reference_serves_photos_that_need_other_searches_and_factors(preset, scene, monkeypatch):
+def test_a_reference_serves_all_searches_and_factors(preset, scene, monkeypatch):
     lr, ref = scene
     upscaler = Upscaler(preset)
     reference = upscaler.encode_reference([ref, ref[:200]])
@@ -115,7 +115,7 @@ def test_a_reference_serves_photos_that_need_other_searches_and_factors(preset, 
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
-def test_a_reference_does_not_change_with_the_array_that_it_was_made_of(preset, scene, kind):
+def test_a_reference_keeps_a_copy_of_its_array(preset, scene, kind):
     array = scene[1].astype(kind) if kind == np.uint8 else images.as_float(scene[1]).astype(kind)
     reference = Upscaler(preset, search="window", tile=48, window=224).encode_reference(array)
     before = reference.photos[0].copy()
@@ -146,9 +146,9 @@ def test_threads_may_share_an_upscaler(preset, scene):
 
 def test_progress_counts_tiles(preset, scene):
     lr, ref = scene
-    told = []
-    Upscaler(preset, search="exact", tile=48).upscale(lr, ref, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    reported = []
+    Upscaler(preset, search="exact", tile=48).upscale(lr, ref, progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_files_are_taken_like_arrays(preset, scene, tmp_path):

@@ -42,7 +42,7 @@ def fail_to_decode(*arguments):
     refs=st.lists(st.tuples(st.integers(12, 8192), st.integers(12, 8192)), min_size=1, max_size=8),
     search=st.sampled_from(["auto", "exact", "window"]),
 )
-def test_estimates_hold_every_given_and_every_result_pixel_and_grow_with_each_reference(lr, refs, search):
+def test_estimates_cover_all_pixels_and_grow_with_references(lr, refs, search):
     memory = make_plan(lr, refs, search, None, 512).memory
     given = [height * width for height, width in (lr, *refs)]
     assert memory > 24 * sum(given) + 16 * 32 * given[0]
@@ -51,7 +51,7 @@ def test_estimates_hold_every_given_and_every_result_pixel_and_grow_with_each_re
 
 
 @pytest.mark.parametrize("file_format", formats.FORMATS)
-def test_references_that_would_not_fit_are_refused_before_any_is_decoded(light, tmp_path, monkeypatch, file_format):
+def test_oversized_references_are_refused_before_decoding(light, tmp_path, monkeypatch, file_format):
     refs = [written(tmp_path / "ref", (2048, 2048), file_format)] * 8
     monkeypatch.setattr(reading, "photo_of", fail_to_decode)
     upscaler = Upscaler(light, max_memory=2 * GIB)

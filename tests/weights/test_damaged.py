@@ -73,3 +73,5 @@ def test_keras(tmp_path, light, place, cut):
     except ValueError as refusal:
         assert str(path) in str(refusal)
         assert "\n" not in str(refusal)
+    else:
+        assert not cut, "a file that is cut was loaded"

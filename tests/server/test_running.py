@@ -1,0 +1,60 @@
+"""Addresses and limits that `c2m-tf serve` accepts."""
+
+import math
+import re
+import socket
+
+import pytest
+
+for name in ("uvicorn", "fastapi", "multipart", "prometheus_client"):
+    pytest.importorskip(name)
+
+from c2m_tf.server.limits import Limits  # noqa: E402
+from c2m_tf.server.running import address, listen  # noqa: E402
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "::", "0.0.0.0"])
+def test_addresses_of_both_kinds_are_listened_on(host):
+    if ":" in host and not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with listen(host, 0) as listener:
+        port = listener.getsockname()[1]
+        assert re.fullmatch(r"http://(\[[0-9a-f:]+\]|[0-9.]+):\d+", address(listener))
+        loopback = "::1" if host in ("::1", "[::1]") else "127.0.0.1"
+        if host != "localhost":
+            socket.create_connection((loopback, port), timeout=10).close()
+
+
+def _has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("203.0.113.1", 0), ("no such host", 0), ("a" * 70, 0), ("127.0.0.1", 65536), ("::1", -1)]
+)
+def test_unusable_addresses_are_refused(host, port):
+    with pytest.raises(ValueError, match=r"cannot listen on|is no port"):
+        listen(host, port)
+
+
+@pytest.mark.parametrize("field", Limits._fields)
+@pytest.mark.parametrize("value", [0, -1, math.inf, -math.inf, math.nan])
+def test_limits_that_are_no_positive_numbers_are_refused(field, value):
+    with pytest.raises(ValueError, match=f"--{field.replace('_', '-')} .* is not a positive number"):
+        Limits(**{field: value}).check()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--timeout", "inf"], ["--timeout", "nan"], ["--max-memory", "inf"], ["--max-memory", "-1"]]
+)
+def test_the_command_refuses_them_in_one_line(arguments, capsys):
+    from c2m_tf.cli import main
+
+    assert main(["serve", "--port", "0", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert "is not a positive number" in error
+    assert error.count("\n") == 1
