@@ -1,6 +1,7 @@
 """Weights that ship with the package, and C2Matching models in files.
 
-A preset is one .npz of half-precision arrays named <part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel.
+A preset is one .npz of half-precision arrays named <part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel. The weights
+are for research use only (LICENSE-WEIGHTS.md).
 """
 
 import os

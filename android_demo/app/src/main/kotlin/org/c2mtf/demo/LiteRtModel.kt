@@ -32,7 +32,7 @@ class LiteRtModel(private val assets: AssetManager, override val spec: ModelSpec
 
     override fun locate(lrThumb: FloatArray, refThumb: FloatArray): Located {
         val model = loadedFor("locate", listOf("lr_thumb", "ref_thumb"), listOf("matches", "score"))
-        return told(Reason.MODEL_FAILED) {
+        return reporting(Reason.MODEL_FAILED) {
             val outputs = model.run(listOf(lrThumb, refThumb))
             Located(outputs.getValue("matches").readInt(), outputs.getValue("score").readFloat())
         }
@@ -40,12 +40,12 @@ class LiteRtModel(private val assets: AssetManager, override val spec: ModelSpec
 
     override fun upscale(lrTile: FloatArray, refWindow: FloatArray): FloatArray {
         val model = loadedFor("upscale", listOf("lr_tile", "ref_window"), listOf("sr"))
-        return told(Reason.MODEL_FAILED) { model.run(listOf(lrTile, refWindow)).getValue("sr").readFloat() }
+        return reporting(Reason.MODEL_FAILED) { model.run(listOf(lrTile, refWindow)).getValue("sr").readFloat() }
     }
 
     override fun upscaleAlone(lrTile: FloatArray): FloatArray {
         val model = loadedAlone()
-        return told(Reason.MODEL_FAILED) { model.run(listOf(lrTile)).getValue("sr").readFloat() }
+        return reporting(Reason.MODEL_FAILED) { model.run(listOf(lrTile)).getValue("sr").readFloat() }
     }
 
     override fun close() {
@@ -60,7 +60,7 @@ class LiteRtModel(private val assets: AssetManager, override val spec: ModelSpec
         close()
         val options = CompiledModel.Options(Accelerator.CPU)
         options.cpuOptions = CompiledModel.CpuOptions(numThreads = threads)
-        val compiled = told(Reason.NO_MODEL) { CompiledModel.create(assets, spec.file, options, null) }
+        val compiled = reporting(Reason.NO_MODEL) { CompiledModel.create(assets, spec.file, options, null) }
         return try {
             Loaded(compiled, signature, inputs, outputs).also { loaded = it }
         } catch (error: LiteRtException) {
@@ -91,7 +91,7 @@ class LiteRtModel(private val assets: AssetManager, override val spec: ModelSpec
         }
     }
 
-    private fun <T> told(reason: Reason, action: () -> T): T = try {
+    private fun <T> reporting(reason: Reason, action: () -> T): T = try {
         action()
     } catch (error: LiteRtException) {
         throw JobFailedException(reason, error)

@@ -27,7 +27,7 @@ import org.c2mtf.core.UiState
 /** What outlives a turn of the screen. */
 private class Kept(val presenter: Presenter, val work: PhoneWork, val photos: PhotoReader, val loading: Executor)
 
-/** The only screen: shows the presenter's state, and tells it what the user does. */
+/** The only screen: shows the presenter's state, and reports what the user does. */
 class MainActivity : Activity() {
     private lateinit var kept: Kept
     private val views by lazy { Views(this) }
@@ -149,8 +149,8 @@ class MainActivity : Activity() {
         views.cancel.visibility = if (state.isBusy) View.VISIBLE else View.GONE
         views.cancel.isEnabled = phase is Phase.Working
         views.save.visibility = if (state.canSave) View.VISIBLE else View.GONE
-        views.told.text = words(state)
-        views.told.setTextColor(if (state.reason != null) getColor(R.color.wrong) else views.plainText)
+        views.status.text = words(state)
+        views.status.setTextColor(if (state.reason != null) getColor(R.color.wrong) else views.plainText)
         views.progress.visibility = if (state.isBusy) View.VISIBLE else View.INVISIBLE
         val working = phase as? Phase.Working
         views.progress.isIndeterminate = working == null || working.total == 0
@@ -221,7 +221,7 @@ class MainActivity : Activity() {
             val bitmap = kept.photos.preview(address, side)
             foreground.post { if (!isDestroyed) use(bitmap) }
         } catch (failure: JobFailedException) {
-            foreground.post { if (!isDestroyed) views.told.setText(sentence(failure.reason)) }
+            foreground.post { if (!isDestroyed) views.status.setText(sentence(failure.reason)) }
         }
     }
 
@@ -249,10 +249,10 @@ class MainActivity : Activity() {
         val start: Button = activity.findViewById(R.id.start) as Button
         val cancel: Button = activity.findViewById(R.id.cancel) as Button
         val save: Button = activity.findViewById(R.id.save) as Button
-        val told: TextView = activity.findViewById(R.id.told) as TextView
+        val status: TextView = activity.findViewById(R.id.status) as TextView
         val progress: ProgressBar = activity.findViewById(R.id.progress) as ProgressBar
         val compare: CompareView = activity.findViewById(R.id.compare) as CompareView
-        val plainText: Int = told.currentTextColor
+        val plainText: Int = status.currentTextColor
     }
 
     private companion object {

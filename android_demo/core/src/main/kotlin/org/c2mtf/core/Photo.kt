@@ -8,7 +8,7 @@ package org.c2mtf.core
 class Photo(val width: Int, val height: Int, val pixels: IntArray) {
     init {
         require(width > 0 && height > 0) { "a photo has at least one pixel; this one has ${width}x$height" }
-        require(pixels.size == width * height) { "${width}x$height pixels are wanted; here are ${pixels.size}" }
+        require(pixels.size == width * height) { "${width}x$height pixels are expected, got ${pixels.size}" }
     }
 
     /** The part that starts at ([y], [x]). */

@@ -22,7 +22,7 @@ interface Work {
 }
 
 /**
- * Holds the state, takes events on the thread of [foreground], does work on [background], and tells [listener] of every new state.
+ * Holds the state, takes events on the thread of [foreground], does work on [background], and reports every new state to [listener].
  *
  * The listener comes and goes with the screen; the presenter outlives it.
  */

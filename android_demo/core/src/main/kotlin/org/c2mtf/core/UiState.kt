@@ -11,7 +11,7 @@ sealed interface Phase {
     /** A photo is being upscaled: [done] of [total] tiles; 0 of 0 before the first tile is done. */
     data class Working(val done: Int, val total: Int) : Phase
 
-    /** The running job was told to stop. */
+    /** The running job was asked to stop. */
     object Stopping : Phase
 
     /** The result is in a file. */

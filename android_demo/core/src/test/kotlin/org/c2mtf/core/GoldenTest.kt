@@ -42,8 +42,8 @@ class GoldenTest {
                     CoarseMatches(sizes[0], small[0], sizes.drop(1), small.drop(1), number, match, line.floats())
                 "window" -> {
                     val tile = Tile(line.next(), line.next(), line.next(), line.next())
-                    val wanted = coarse!!.window(tile, line.next())
-                    assertEquals(Window(line.next(), line.next(), line.next(), line.next(), line.next()), wanted)
+                    val actual = coarse!!.window(tile, line.next())
+                    assertEquals(Window(line.next(), line.next(), line.next(), line.next(), line.next()), actual)
                     compared++
                 }
             }

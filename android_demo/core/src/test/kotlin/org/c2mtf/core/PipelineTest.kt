@@ -57,7 +57,7 @@ class PipelineTest {
     private fun upscaled(
         lr: Photo,
         references: List<Photo>,
-        told: MutableList<String> = mutableListOf(),
+        reported: MutableList<String> = mutableListOf(),
         model: SrModel = this.model,
     ): IntArray {
         val pixels = IntArray(16 * lr.pixels.size)
@@ -68,7 +68,7 @@ class PipelineTest {
             rows.copyInto(pixels, first * 4 * lr.width)
             Unit
         }
-        Pipeline(model).upscale(lr, references, sink, { done, total -> told.add("$done/$total") })
+        Pipeline(model).upscale(lr, references, sink, { done, total -> reported.add("$done/$total") })
         assertEquals(4 * lr.height, next)
         return pixels
     }
@@ -85,9 +85,9 @@ class PipelineTest {
     fun withoutAReferenceTilesJoinTooAndNothingIsMatched() {
         for ((height, width) in sizes) {
             val lr = noise(height, width, height)
-            val told = mutableListOf<String>()
-            assertArrayEquals(enlarged(lr), upscaled(lr, listOf(), told, alone))
-            assertEquals("${told.size}/${told.size}", told.last())
+            val reported = mutableListOf<String>()
+            assertArrayEquals(enlarged(lr), upscaled(lr, listOf(), reported, alone))
+            assertEquals("${reported.size}/${reported.size}", reported.last())
         }
         assertEquals(0, alone.located)
         assertEquals(0, alone.windows.size)
@@ -103,11 +103,11 @@ class PipelineTest {
 
     @Test
     fun windowsLieInsideTheReferenceAndProgressCountsTiles() {
-        val told = mutableListOf<String>()
+        val reported = mutableListOf<String>()
         val reference = noise(200, 400, 2)
-        upscaled(noise(24, 40, 3), listOf(reference), told)
-        assertEquals(model.windows.size, told.size)
-        assertEquals("${told.size}/${told.size}", told.last())
+        upscaled(noise(24, 40, 3), listOf(reference), reported)
+        assertEquals(model.windows.size, reported.size)
+        assertEquals("${reported.size}/${reported.size}", reported.last())
         val whole = reference.pixels.toSet()
         val corner = model.windows.first().take(3).map { (it * 255f).toInt() }
         assertTrue((OPAQUE or (corner[0] shl 16) or (corner[1] shl 8) or corner[2]) in whole)
