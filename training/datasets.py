@@ -162,7 +162,8 @@ class ReferencePairs(_Batches):
             _, reference = self._draw_source(random).pair(random)
         turn = _Turn(random)
         side = images.SCALE * self.lr_size
-        hr, (y, x) = turn(hr), turn.origin(hr.shape, *_origin(hr.shape, side, random), side)
+        y, x = _origin(hr.shape, side, random)
+        hr, (y, x) = turn(hr), turn.origin(hr.shape, y, x, side)
         window = hr[y : y + side, x : x + side]
         reference = self._changed(reference, random)
         top, left = _origin(reference.shape, self.ref_size, random)
