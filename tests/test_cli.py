@@ -92,7 +92,7 @@ def test_missing_files_are_named(pair, model, capsys):
     assert fails(upscale(pair, f"{pair}/none.keras"), capsys, "none.keras does not exist")
 
 
-def test_folders_where_files_are_wanted_are_named(pair, model, capsys):
+def test_folders_in_place_of_files_are_named(pair, model, capsys):
     (pair / "folder.png").mkdir()
     assert fails(upscale(pair, model, out="folder.png"), capsys, "folder.png is a folder")
     assert fails(upscale(pair, model, lr="folder.png", out="new"), capsys, "holds no photos")

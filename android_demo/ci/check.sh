@@ -3,7 +3,7 @@
 # pipeline on the JVM over the exported int8 model, whose picture must equal that of `c2m-tf upscale --model FILE.tflite`.
 #
 # Needs node with npm, a JDK from 11 on, and Debian's packages junit4 and libjna-java; for the app itself also aapt2,
-# android-framework-res and an android.jar of API 23 or later (ANDROID_JAR=...). What is missing is said and left out.
+# android-framework-res and an android.jar of API 23 or later (ANDROID_JAR=...). What is missing is reported and left out.
 #   PYTHON=.venv/python3/bin/python android_demo/ci/check.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."

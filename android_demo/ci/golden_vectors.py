@@ -1,8 +1,8 @@
-"""What Python computes, for the Kotlin tests to compare with.
+"""Writes golden vectors: results of the Python code that the Kotlin tests compare with.
 
     python android_demo/ci/golden_vectors.py [FOLDER]
 
-Lines of numbers, a name first; floats as the bits of float32, so that nothing is lost in writing. tests/test_android_demo.py
+Each line is a name and numbers; floats are written as the bits of float32, without loss. tests/test_android_demo.py
 checks that the committed files are what this script writes.
 """
 
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parents[1] / "core/src/test/resources/golden"
 
 
 def line(name: str, *values: object) -> str:
-    """One line: the name, and all numbers of the values, float32 as their bits."""
+    """One line: the name and all numbers of the values; float32 as its bits."""
     numbers = []
     for value in values:
         array = np.asarray(value)

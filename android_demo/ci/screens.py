@@ -1,4 +1,4 @@
-"""Draws the app's screen in a browser: the layout's measures, strings and colours, and real pictures in it.
+"""Draws the app's screen in a browser from the layout's dimensions, strings and colours, with real pictures.
 
     python android_demo/ci/screens.py FOLDER       writes FOLDER/screens.html and, where Chromium is, FOLDER/screens.png
 

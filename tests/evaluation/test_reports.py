@@ -7,7 +7,6 @@ import pytest
 
 from c2m_tf.evaluation.comparison import comparison_sheet
 from c2m_tf.evaluation.evaluator import Evaluator, GroupResult
-from c2m_tf.evaluation.intervals import bootstrap_interval
 from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, Case
 from c2m_tf.evaluation.reports import as_json, make_report, table
 from c2m_tf.evaluation.systems import ResultsSystem
@@ -67,21 +66,6 @@ def test_equal_photos_have_no_finite_psnr_and_json_says_null(results):
     text = json.dumps(as_json(report), allow_nan=False)
     assert json.loads(text)["systems"]["ours"]["mean"]["psnr_y"] is None
     assert "inf" in "\n".join(table(report))
-
-
-def test_an_interval_covers_the_mean_as_often_as_it_says():
-    random = np.random.default_rng(1)
-    samples = random.normal(3.0, 1.0, (200, 20))
-    covered = [low <= 3.0 <= high for low, high in map(bootstrap_interval, samples)]
-    assert 0.87 < np.mean(covered) < 0.98
-
-
-def test_intervals_of_few_or_odd_values():
-    assert bootstrap_interval([1.0]) is None
-    assert bootstrap_interval([1.0, float("nan")]) is None
-    assert bootstrap_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
-    assert bootstrap_interval([1.0, 2.0, 4.0]) == bootstrap_interval([1.0, 2.0, 4.0])
-    assert bootstrap_interval([float("inf"), float("inf")]) == (float("inf"), float("inf"))
 
 
 def test_a_sheet_has_a_row_per_system_and_a_column_per_chosen_group(results):

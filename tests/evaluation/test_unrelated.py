@@ -33,7 +33,7 @@ def scored(table, own=1.0):
     return score
 
 
-def test_each_group_gets_the_reference_that_matches_least(groups):
+def test_each_group_gets_the_reference_with_the_lowest_match(groups):
     lent = lend(groups, scored({"ac": 0.2, "bd": 0.1, "ce": 0.1, "da": 0.4, "eb": 0.3}))
     assert [group.references[0].name for group in lent.groups] == ["c_1.png", "d_1.png", "e_1.png", "a_1.png", "b_1.png"]
     assert not lent.suspect
@@ -57,7 +57,7 @@ def test_one_group_cannot_be_shuffled(groups):
         lend(groups[:1], scored({}))
 
 
-def test_the_match_score_tells_one_scene_from_another(tmp_path):
+def test_match_scores_separate_scenes(tmp_path):
     coffee, cat = data.coffee(), data.chelsea()
     for name, photo in {"hr": coffee[:, :400], "view": coffee[20:, 60:460], "other": cat}.items():
         images.write(tmp_path / f"{name}.png", photo)

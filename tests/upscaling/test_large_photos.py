@@ -1,20 +1,16 @@
-"""Photos of any size: tiles without seams, windows that find what exact search finds, memory that is known before."""
+"""Photos of any size: tiles and windows equal the whole photo, references are encoded once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from skimage import data
 
 from c2m_tf import C2Matching
 from c2m_tf.photos import images
 from c2m_tf.photos.match_map import match_map
-from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.keras_upscaler import Upscaler
-from c2m_tf.upscaling.tiles import OVERLAP, Canvas
-from c2m_tf.upscaling.windows import MAX_COARSE_CELLS, CoarseMatches, CoarseReferences, shrinking
+from c2m_tf.upscaling.tiles import Canvas
 
 
 @pytest.fixture(scope="module")
@@ -30,26 +26,6 @@ def scene():
     return images.downsample(hr), photo[20:300, 116:428]
 
 
-def coarse_matches(model, lr, references):
-    small = CoarseReferences(references, shrinking(lr.shape, [reference.shape for reference in references]))
-    return CoarseMatches(lr, small, Upscaler(model)._locate)
-
-
-@settings(max_examples=60, deadline=None)
-@given(height=st.integers(3, 200), width=st.integers(3, 200), tile=st.integers(OVERLAP + 1, 90), scale=st.integers(1, 4))
-def test_tiles_of_one_size_cover_the_photo_and_join_without_seams(height, width, tile, scale):
-    canvas = Canvas(height, width, tile, scale)
-    y, x = np.mgrid[: scale * height, : scale * width]
-    photo = np.stack([y / y.max(), x / x.max(), np.full(y.shape, 0.5)], axis=-1)
-    tiles = list(canvas)
-    assert len(tiles) == len(canvas)
-    assert {(piece.height, piece.width) for piece in tiles} == {(min(height, tile), min(width, tile))}
-    for piece in tiles:
-        rows, columns = (slice(scale * part.start, scale * part.stop) for part in (piece.rows, piece.columns))
-        canvas.add(piece, photo[rows, columns])
-    np.testing.assert_allclose(canvas.photo(), photo, atol=1e-5)
-
-
 def test_tiles_with_exact_search_equal_the_whole(preset, scene):
     lr, ref = scene
     whole = Upscaler(preset, search="exact").upscale(lr, ref)
@@ -63,28 +39,6 @@ def test_windows_find_what_exact_search_finds(preset, scene):
     exact = Upscaler(preset, search="exact").upscale(lr, ref)
     windows = Upscaler(preset, search="window", tile=48, window=224).upscale(lr, ref)
     assert np.abs(exact - windows).mean() < 1 / 255
-
-
-def test_a_scene_far_away_in_a_large_reference_is_found(preset):
-    photo = data.astronaut()
-    lr = images.downsample(photo[120:280, 160:352])
-    reference = np.zeros((900, 1000, 3), np.uint8)
-    reference[340:852, 470:982] = photo  # the scene lies (340, 470) pixels away
-    coarse = coarse_matches(preset, lr, [reference])
-    tile = next(iter(Canvas(*lr.shape[:2], 96, 4)))
-    window = coarse.window(tile, 320)
-    assert window.y <= 340 + 120
-    assert window.x <= 470 + 160
-    assert window.y + 320 >= 340 + 280
-    assert window.x + 320 >= 470 + 352
-
-
-def test_windows_come_from_the_reference_that_shows_the_tile(preset, scene):
-    lr, ref = scene
-    other = data.chelsea()
-    coarse = coarse_matches(preset, lr, [other, ref])
-    for tile in Canvas(*lr.shape[:2], 48, 4):
-        assert coarse.window(tile, 224).reference == 1
 
 
 @pytest.mark.parametrize("options", [{"search": "exact"}, {"search": "window", "tile": 48, "window": 224}])
@@ -172,43 +126,3 @@ def test_matches_say_where_the_scene_lies(preset, scene):
     picture = match_map(flow, score)
     assert picture.shape == (4 * 58, 4 * 70, 3)
     assert picture.std() > 1
-
-
-def test_small_versions_have_a_bounded_number_of_cells():
-    assert shrinking((80, 100), [(400, 400)]) == 1.0
-    for lr, ref in (((1080, 1920), (4320, 7680)), ((200, 100), (6000, 8000)), ((4000, 3000), (500, 500))):
-        factor = shrinking(lr, [ref])
-        assert lr[0] * lr[1] / factor**2 <= MAX_COARSE_CELLS * 1.001
-        assert ref[0] * ref[1] / 16 / factor**2 <= MAX_COARSE_CELLS * 1.001
-
-
-def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
-    upscaler = Upscaler(preset)
-    small = upscaler.plan((125, 83), [(500, 332)])
-    large = upscaler.plan((1080, 1920), [(4320, 7680)])
-    assert small.search == "exact"
-    assert small.tile >= 125
-    assert large.search == "window"
-    assert large.memory < 4 * 2**30
-    assert upscaler.plan((600, 600), [(2400, 2400)]).memory < 2.25e9
-    assert upscaler.plan((100, 100), [(3000, 4000)]).search == "window"
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"search": "best"}, "unknown search 'best'"),
-        ({"tile": 50}, "tile 50 is not a positive multiple of 4"),
-        ({"tile": 16}, "neighbours overlap by 16 pixels; the minimum is 20"),
-        ({"window": -4}, "window -4 is not a positive multiple"),
-        ({"tile": 64, "window": 200}, "window 200 is smaller than what a tile of 64 LR pixels covers, 256"),
-    ],
-)
-def test_sizes_that_do_not_fit_together_are_refused(preset, options, words):
-    with pytest.raises(ValueError, match=words):
-        Upscaler(preset, **options)
-
-
-def test_default_windows_hold_the_tiles():
-    for tile in (None, 20, 96, 400):
-        plans.check_sizes("auto", tile, plans.default_window(tile))

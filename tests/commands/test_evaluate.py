@@ -151,7 +151,7 @@ def test_outputs_that_are_inputs_are_refused(pairs, results, capsys):
     assert {path: path.read_bytes() for folder in (pairs, results) for path in folder.iterdir()} == before
 
 
-def test_models_are_called_by_what_tells_them_apart():
+def test_models_have_distinct_names():
     assert command.model_names(["light", "runs/a/best.keras"]) == ["light", "best"]
     assert command.model_names(["runs/a/best.keras", "runs/b/best.keras"]) == ["a/best", "b/best"]
     assert command.model_names(["models/c2m"]) == ["c2m"]

@@ -1,4 +1,4 @@
-"""The networks equal the published ones."""
+"""C2Matching equals the published networks."""
 
 import keras
 import numpy as np
@@ -6,10 +6,8 @@ import pytest
 from golden_models import golden, golden_model, state
 
 from c2m_tf import C2Matching
-from c2m_tf.network.discriminator import PUBLISHED_PARAMETERS, discriminator
-from c2m_tf.network.features import perceptual_stem, reference_encoder
+from c2m_tf.network.features import reference_encoder
 from c2m_tf.network.matching import bordered
-from c2m_tf.network.restoration import VARIANTS, restoration_network
 from c2m_tf.weights import checkpoints
 from c2m_tf.weights.presets import load_model
 
@@ -72,52 +70,6 @@ def test_index_map_of_the_padded_protocol_is_reproduced(full):
     flow, _ = full.find_flow(arrays["lr"][None], reference)
     np.testing.assert_array_equal(np.asarray(flow)[..., ::-1], arrays["flow"])
     close(full.restore(arrays["lr"][None], flow, reference), arrays["output"])
-
-
-def test_parameters_are_those_that_the_paper_counts(full, light):
-    assert full.restoration.count_params() == VARIANTS["full"].parameters == 8_865_547
-    assert light.restoration.count_params() == VARIANTS["light"].parameters == 4_825_395
-    assert restoration_network("light-warp").count_params() == VARIANTS["light-warp"].parameters
-    assert full.extractor_lr.count_params() == full.extractor_ref.count_params() == 555_328
-    assert reference_encoder().count_params() == 555_328
-
-
-def test_published_discriminator_has_its_parameters():
-    critic = discriminator(published=True)
-    assert sum(int(np.prod(weight.shape)) for weight in critic.trainable_weights) == PUBLISHED_PARAMETERS == 5_242_529
-
-
-def test_default_discriminator_has_no_batch_statistics_and_no_bound():
-    critic = discriminator()
-    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in critic.layers)
-    assert not critic.non_trainable_weights
-    photos = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
-    values = np.asarray(critic(photos * 1e6))
-    assert values.shape == (2, 1)
-    assert np.abs(values).max() > 1
-
-
-def test_initialisation_is_the_published_one():
-    network = restoration_network("full")
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = (np.asarray(weight) for weight in layer.weights)
-            assert not bias.any()
-            assert abs(kernel.std() - 0.02) < 0.002
-    aggregation = network.get_layer("large")
-    assert not np.asarray(aggregation.offset_mask.kernel).any()
-    kernel = np.asarray(aggregation.deform_conv.kernel)
-    assert abs(np.abs(kernel).max() - 1 / (64 * 9) ** 0.5) < 1e-3
-
-
-def test_unknown_variant_is_named():
-    with pytest.raises(ValueError, match="unknown variant 'heavy'; choose one of full, light"):
-        C2Matching("heavy")
-
-
-def test_unknown_perceptual_layer_is_named():
-    with pytest.raises(ValueError, match="no activation 'relu6_1'"):
-        perceptual_stem("relu6_1")
 
 
 def test_batch_equals_single_photos(light, rng):

@@ -1,0 +1,22 @@
+"""Tiles cover a photo and join without seams."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from c2m_tf.upscaling.tiles import OVERLAP, Canvas
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(3, 200), width=st.integers(3, 200), tile=st.integers(OVERLAP + 1, 90), scale=st.integers(1, 4))
+def test_tiles_of_one_size_cover_the_photo_and_join_without_seams(height, width, tile, scale):
+    canvas = Canvas(height, width, tile, scale)
+    y, x = np.mgrid[: scale * height, : scale * width]
+    photo = np.stack([y / y.max(), x / x.max(), np.full(y.shape, 0.5)], axis=-1)
+    tiles = list(canvas)
+    assert len(tiles) == len(canvas)
+    assert {(piece.height, piece.width) for piece in tiles} == {(min(height, tile), min(width, tile))}
+    for piece in tiles:
+        rows, columns = (slice(scale * part.start, scale * part.stop) for part in (piece.rows, piece.columns))
+        canvas.add(piece, photo[rows, columns])
+    np.testing.assert_allclose(canvas.photo(), photo, atol=1e-5)

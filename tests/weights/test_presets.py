@@ -1,0 +1,28 @@
+"""Presets load, and hold what they state."""
+
+import numpy as np
+import pytest
+
+from c2m_tf import C2Matching
+from c2m_tf.weights.presets import PRESETS, load_preset, save_preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_have_the_parameters_they_state(name):
+    model = C2Matching.from_preset(name)
+    assert model.count_params() == PRESETS[name].parameters
+    assert all(np.isfinite(variable.numpy()).all() for variable in model.variables)
+
+
+def test_presets_load_in_bfloat16(rng):
+    model = load_preset("light", "mixed_bfloat16")
+    sr = model.predict_on_batch({"lr": rng.random((1, 4, 5, 3), np.float32), "ref": rng.random((1, 12, 12, 3), np.float32)})
+    assert np.isfinite(sr).all()
+
+
+def test_a_saved_preset_holds_the_weights_in_half_precision(light, tmp_path):
+    save_preset(light, tmp_path / "light.npz")
+    with np.load(tmp_path / "light.npz") as arrays:
+        kernel = arrays["restoration/head_small_0/kernel"]
+    assert kernel.dtype == np.float16
+    np.testing.assert_allclose(kernel, light.restoration.get_layer("head_small_0").kernel.numpy(), rtol=1e-3, atol=1e-6)
