@@ -1,4 +1,4 @@
-"""The Android demo as far as Python sees it: golden vectors, versions, resources. `make android` checks the Kotlin."""
+"""Checks of the Android demo in Python: golden vectors, versions, resources. `make android` checks the Kotlin."""
 
 import re
 import subprocess

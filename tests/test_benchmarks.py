@@ -1,4 +1,4 @@
-"""What the benchmarks compare with computes the same."""
+"""Baselines of the benchmarks give the same results."""
 
 import sys
 from pathlib import Path

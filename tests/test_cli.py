@@ -1,4 +1,4 @@
-"""The command line as a user meets it: results, exit codes, and one line for every fault."""
+"""The command line: results, exit codes, one line per fault."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""The web demo as far as Python sees it. `make web-demo-check` and `make web-demo-test` check the TypeScript."""
+"""Checks of the web demo in Python. `make web-demo-check` and `make web-demo-test` check the TypeScript."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The wheel works where there is no checkout: all commands, with weights and recipes that it brings."""
+"""The wheel works without the checkout: all commands, with its own weights and recipes."""
 
 import os
 import shutil

@@ -24,7 +24,7 @@ def listen(host: str, port: int) -> socket.socket:
         ValueError: port or address cannot be used.
     """
     if not 0 <= port < 2**16:
-        raise ValueError(f"--port {port} is no port; choose one up to 65535, or 0 for a free one")
+        raise ValueError(f"--port {port} is not a port number; choose one up to 65535, or 0 for a free one")
     host = host.strip("[]")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]

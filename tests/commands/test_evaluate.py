@@ -1,4 +1,4 @@
-"""c2m-tf evaluate: models beside results of other systems in one table, files, and bad input in one line."""
+"""c2m-tf evaluate: models and results of other systems in one table, files, invalid input."""
 
 import json
 from pathlib import Path

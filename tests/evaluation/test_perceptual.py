@@ -1,4 +1,4 @@
-"""Perceptual measures: FLIP orders pictures by what is seen; a missing package is a sentence."""
+"""Perceptual measures: FLIP ranks degradations, missing packages are reported."""
 
 import sys
 

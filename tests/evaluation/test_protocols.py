@@ -1,4 +1,4 @@
-"""Protocols do what they say, and the paper's gives the golden picture and figures, from files to numbers."""
+"""Protocols match their definitions, and the paper's reproduces the golden picture and figures."""
 
 import numpy as np
 import pytest

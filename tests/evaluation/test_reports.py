@@ -1,4 +1,4 @@
-"""Reports: means, intervals, order, and numbers that JSON has no name for."""
+"""Reports: means, gains, order of groups, figures that JSON cannot hold."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Lent references show something else, or the report says that they may not."""
+"""Unrelated references come from other groups, and those that match too well are reported."""
 
 import numpy as np
 import pytest

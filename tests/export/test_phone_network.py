@@ -1,4 +1,4 @@
-"""The network as phones get it: other forms of matching and sampling, the same numbers; and its rounding."""
+"""PhoneNetwork: matching and sampling in another form give the same numbers; rounding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Quantization: ranges found, int8 kernels where they are promised, runs that resume, files that load."""
+"""Quantization: calibrated ranges, int8 kernels, resumable runs, files."""
 
 import dataclasses
 import json

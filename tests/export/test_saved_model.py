@@ -1,4 +1,4 @@
-"""The SavedModel runs without this package and Keras, gives the same, and refuses what is wrong in words."""
+"""The SavedModel runs without this package and Keras, gives the same results, and refuses invalid input with a message."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Colour profiles: a reference is seen in the LR photo's colour space, and no result loses what its numbers mean."""
+"""Colour profiles: references are converted to the LR photo's colour space, and results keep its profile."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Degradations: named ones do what they say, drawn ones depend on the seed alone."""
+"""Degradations: named ones match their definitions, drawn ones depend on the seed alone."""
 
 import io
 

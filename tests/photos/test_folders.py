@@ -1,4 +1,4 @@
-"""Which files of a folder are photos, what is passed over, and formats that only some installations read."""
+"""Photos of a folder, files that are left out, and formats that depend on the installation."""
 
 import io
 

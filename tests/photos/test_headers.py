@@ -1,4 +1,4 @@
-"""Headers: sizes without decoding, sources that are no regular files, and threads that read at one time."""
+"""Headers: sizes without decoding, pipes and open files, several threads."""
 
 import io
 import os

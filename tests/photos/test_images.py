@@ -1,4 +1,4 @@
-"""Reading and writing photos: every kind of pixels is defined, damaged files are refused, nothing is lost."""
+"""Reading and writing photos: round trips, kinds of pixels, damaged files."""
 
 import io
 import struct

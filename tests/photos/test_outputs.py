@@ -1,4 +1,4 @@
-"""What cannot be written is known beforehand, and nothing that is read is overwritten."""
+"""Outputs that cannot be written are refused beforehand, and inputs are never overwritten."""
 
 import numpy as np
 import pytest

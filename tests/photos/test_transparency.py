@@ -1,4 +1,4 @@
-"""What full transparency hides never reaches what can be seen."""
+"""Colours of hidden pixels never bleed into visible ones."""
 
 import numpy as np
 import pytest

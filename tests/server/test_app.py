@@ -1,4 +1,4 @@
-"""The server as a client meets it: real requests to a real port."""
+"""The server, by real requests to a real port."""
 
 import io
 import re
@@ -207,7 +207,7 @@ def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, light):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--port", "99999999"], "--port 99999999 is no port"),
+        (["--port", "99999999"], "--port 99999999 is not a port number"),
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1 port 8000"),
         (["--queue", "0"], "--queue 0 is not a positive number"),
         (["--model", "huge"], "unknown preset 'huge'"),

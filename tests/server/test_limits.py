@@ -1,4 +1,4 @@
-"""What docs/limits.md promises of the server: whatever clients do, memory and time are bounded, and nothing stays behind."""
+"""Guarantees of docs/limits.md about the server: bounded memory and time for any client, and nothing left behind."""
 
 import io
 import socket

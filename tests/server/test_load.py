@@ -1,4 +1,4 @@
-"""The server under more load than it takes, with slow and vanishing clients; and against its own description.
+"""The server under overload, with slow and disconnecting clients, and against its OpenAPI description.
 
 `LOAD_REQUESTS` sets the number of requests, 1,000 if it is not set.
 """

@@ -1,4 +1,4 @@
-"""The ablation: four networks that differ in one piece each, through the command line into a table and a sheet."""
+"""The ablation: four networks that differ in one part each, compared in a table and a sheet."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recipes: what they may say, and what is answered when they say something else."""
+"""Recipes: valid keys, and messages about invalid ones."""
 
 from pathlib import Path
 

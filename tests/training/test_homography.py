@@ -1,4 +1,4 @@
-"""Homographies are the published sampler's, and warps put pixels where they say."""
+"""Homographies equal the published sampler's, and warps move pixels accordingly."""
 
 import numpy as np
 from c2m_tf.training.homography import PHOTO_SIDE, draw_homography, warp

@@ -1,4 +1,4 @@
-"""Files of a run folder that were emptied, cut or edited are refused in a sentence that names them; nothing is overwritten."""
+"""Damaged files of a run folder are refused by name, and nothing is overwritten."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Training folders: what they give, and every fault named before training starts."""
+"""Training folders: samples, and faults reported before training starts."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Upscaler: what goes in is checked, what comes out is a photo."""
+"""Upscaler: inputs are checked, results are photos."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Memory is known before it is taken: limits of the machine and its containers, sizes from headers, one photo at a time."""
+"""Memory is estimated before it is allocated: limits of machine and containers, sizes from headers, one photo at a time."""
 
 import io
 import subprocess

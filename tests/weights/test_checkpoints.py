@@ -1,4 +1,4 @@
-"""Published checkpoints import, and files that are none are refused by name."""
+"""Published checkpoints are imported, and other files are refused by name."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Weight files in which bytes are wrong or missing are refused in one sentence that names the file, whatever is wrong."""
+"""Damaged weight files are refused in one sentence that names the file."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Presets load, and hold what they state."""
+"""Presets load, and match their descriptions."""
 
 import numpy as np
 import pytest
