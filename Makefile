@@ -4,7 +4,7 @@ VENV ?= .venv/$(notdir $(PYTHON))
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 2 --dist loadscope
-# PyTorch is what results are compared with, and what LPIPS and DISTS need (piq). Where its index of CPU builds is to be used: PIP_EXTRA_INDEX_URL.
+# PyTorch: results are compared with it, and LPIPS and DISTS need it (piq). PIP_EXTRA_INDEX_URL chooses its index of CPU builds.
 TORCH ?= torch==2.13.0
 
 .PHONY: demo test slow-test ci slow-ci docs android web-demo web-demo-check web-demo-test lint format clean
@@ -18,18 +18,18 @@ test: lint android
 slow-test: $(VENV)/installed
 	$(PYTEST) -m slow
 
-# The same with everything that tests can use, with coverage, and no test skipped but those expected to be (tests/conftest.py).
+# The same with all optional packages, with coverage, and with unexpected skips as failures (tests/conftest.py).
 ci: lint android $(VENV)/torch
 	$(PYTEST) -m "not slow" $(PARALLEL) --no-unexpected-skips --cov --cov-report term --durations 20
 
 slow-ci: $(VENV)/torch
 	$(PYTEST) -m slow --no-unexpected-skips --durations 20
 
-# The app's sources, as far as this machine has what that takes; says what it leaves out.
+# Compiles and tests the app's sources with the tools that are installed, and reports what is left out.
 android: $(VENV)/installed
 	PYTHON=$(BIN)/python android_demo/ci/check.sh
 
-# The page that upscales in the browser, in web_demo/dist: make web-demo MODEL=FILE.tflite for a model of one's own.
+# The page that upscales in the browser, in web_demo/dist: make web-demo MODEL=FILE.tflite for another model.
 MODEL ?= web_demo/model/c2m_light-integer_int8.tflite
 
 web-demo: web_demo/node_modules/.package-lock.json $(MODEL)

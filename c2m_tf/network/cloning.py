@@ -13,7 +13,7 @@ def clone_model(model: keras.Model, clone_function: Callable, call_function: Cal
     Args:
         model: functional model.
         clone_function: from a layer to the layer that takes its place.
-        call_function: called as call_function(new_layer, *inputs, **options); returns the outputs.
+        call_function: called as `call_function(new_layer, *inputs, **options)`; returns the outputs.
 
     Returns:
         keras.Model with the same inputs.
