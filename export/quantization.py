@@ -34,7 +34,7 @@ from c2m_tf.weights.presets import load_model
 from .phone_network import PARTS, PhoneNetwork
 
 INT8_STEPS = 127
-_CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels a side
+_CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels per side
 _WEIGHTS = "quantized.npz"
 _PRESETS = Path(__file__).parent / "weights"
 
@@ -48,7 +48,7 @@ class QuantizationConfig:
         data: folders of training photos (`c2m_tf.training.sources.source_of`).
         iterations: 0 for calibration alone, post-training quantization.
         calibration_patches: training patches that the ranges are observed on.
-        batch_size, lr_size, ref_size: patches a batch, and their sides in pixels.
+        batch_size, lr_size, ref_size: patches per batch, and their sides in pixels.
         learning_rate: of Adam, with cosine decay to 0.
         average: momentum of the average of weights that is the result.
         seed: of the batches.

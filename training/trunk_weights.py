@@ -86,7 +86,7 @@ def join(liif: Arrays, basicvsr: Arrays, photos: PhotoPatches, patches: int = 60
 
     Args:
         liif, basicvsr: results of `read_wheel`.
-        photos: what the joint is fitted on; patches of 32 pixels a side are large enough.
+        photos: what the joint is fitted on; patches of 32 pixels per side are large enough.
         patches: how many are drawn.
         seed: of the draw, and of the small level's blocks, which add nothing yet.
 

@@ -5,7 +5,7 @@
 import { roundHalfToEven, type Size } from "./photo";
 import type { Tile } from "./tiles";
 
-/** Pixels a side of the cells that matching works on, and cells a side of what is matched. */
+/** Pixels per side of the cells that matching works on, and cells per side of what is matched. */
 export const CELL = 4;
 export const PATCH = 3;
 
@@ -90,7 +90,7 @@ export class CoarseMatches {
     };
   }
 
-  /** The window of `size` pixels a side that most matches of a tile fall into; a smaller reference is taken whole. */
+  /** The window of `size` pixels per side that most matches of a tile fall into; a smaller reference is taken whole. */
   window(tile: Tile, size: number): Window {
     const { number } = this.matches;
     const inside: number[] = [];
@@ -123,7 +123,7 @@ export class CoarseMatches {
     };
   }
 
-  /** Middle of the box of `size` cells a side that holds the most weight of these matches, and that weight. */
+  /** Middle of the box of `size` cells per side that holds the most weight of these matches, and that weight. */
   private densest(members: readonly number[], reference: number, size: number): Densest {
     // Matches are counted in squares of one coarse cell, the accuracy that they have.
     const squareY = Math.max(this.cellY[reference]!, 1);

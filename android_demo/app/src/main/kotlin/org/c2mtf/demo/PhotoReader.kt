@@ -34,7 +34,7 @@ class PhotoReader(private val resolver: ContentResolver) {
         return photo
     }
 
-    /** A version to show: at most about twice [side] pixels a side. */
+    /** A version to show: at most about twice [side] pixels per side. */
     fun preview(address: String, side: Int): Bitmap {
         val bounds = bounds(address)
         var sample = 1

@@ -2,7 +2,7 @@ package org.c2mtf.core
 
 import kotlin.math.floor
 
-/** Pixels a side of the cells that matching works on, and cells a side of what is matched. */
+/** Pixels per side of the cells that matching works on, and cells per side of what is matched. */
 const val CELL = 4
 const val PATCH = 3
 
@@ -57,7 +57,7 @@ class CoarseMatches(
         reach = maxOf(rows, columns)
     }
 
-    /** The window of [size] pixels a side that most matches of a tile fall into; a smaller reference is taken whole. */
+    /** The window of [size] pixels per side that most matches of a tile fall into; a smaller reference is taken whole. */
     fun window(tile: Tile, size: Int): Window {
         val inside = y.indices.filter {
             y[it] >= tile.y - reach && y[it] <= tile.y + tile.height + reach &&
@@ -85,7 +85,7 @@ class CoarseMatches(
 
     private class Densest(val y: Double, val x: Double, val weight: Double)
 
-    /** Middle of the box of [size] cells a side that holds the most weight of these matches, and that weight. */
+    /** Middle of the box of [size] cells per side that holds the most weight of these matches, and that weight. */
     private fun densest(members: List<Int>, reference: Int, size: Double): Densest {
         val squareY = maxOf(cellY[reference], 1.0)
         val squareX = maxOf(cellX[reference], 1.0)
