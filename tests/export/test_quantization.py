@@ -178,7 +178,7 @@ def test_post_training_quantization_through_the_command_line(root, tmp_path, cap
         (["--data", "{}/nowhere"], "nowhere"),
         (["--data", "{}/photos", "--tile", "50"], "tile 50 is not a positive multiple of 4"),
         (["--data", "{}/photos", "--window", "100"], "window 100 is smaller than what a tile of 64"),
-        (["--data", "{}/photos", "--iterations", "0"], "for none give --post-training"),
+        (["--data", "{}/photos", "--iterations", "0"], "for no training give --post-training"),
         (["--data", "{}/photos", "--model", "huge"], "unknown preset 'huge'"),
         (["--data", "{}/photos", "-o", "{}/nowhere/c2m.tflite"], "does not exist"),
     ],

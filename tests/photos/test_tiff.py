@@ -7,7 +7,6 @@ import struct
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms
 from skimage.color import lab2rgb
 
 from c2m_tf.photos import images
@@ -198,16 +197,6 @@ def test_the_first_of_several_pictures_is_read(rng):
         writer.write(pages[1, ::2, ::2], photometric="rgb", subfiletype=1)
         writer.write(pages[2], photometric="rgb")
     np.testing.assert_array_equal(images.as_uint8(read(file.getvalue()).rgb), pages[0])
-
-
-def test_cmyk_goes_through_its_profile():
-    # The one CMYK-free profile at hand is sRGB: a profile of another kind is no profile of the photo.
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    file = io.BytesIO()
-    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(file, "TIFF", icc_profile=srgb)
-    photo = read(file.getvalue())
-    np.testing.assert_array_equal(photo.rgb[0, 0], [1, 0, 0])
-    assert photo.icc_profile is None
 
 
 def tiff(width, height, bits, photometric, pixels, samples=1, more=None):
