@@ -1,11 +1,14 @@
 """What every command line needs first: open standard streams, Keras started quietly, and errors as one line."""
 
+import io
 import logging
 import os
 import sys
 import tempfile
 
 from c2m_tf.machine import usable_cores
+
+_BACKENDS = ("tensorflow", "jax")
 
 
 def open_standard_streams() -> None:
@@ -23,6 +26,8 @@ def open_standard_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what the encoding cannot
 
 
 def start_keras() -> None:
@@ -30,6 +35,10 @@ def start_keras() -> None:
 
     TensorFlow remarks on its build and on missing GPUs there, past all its settings; that would bury the one line that
     matters. If starting fails, what was held back is printed.
+
+    Raises:
+        ValueError: Keras does not start with the settings that it finds (~/.keras/keras.json, KERAS_BACKEND).
+        ImportError: the backend that they name is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # By itself TensorFlow counts a host's cores where a container may use fewer, and takes all of a GPU's memory.
@@ -42,8 +51,17 @@ def start_keras() -> None:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            import keras
+            try:
+                import keras
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Keras does not start with the settings in ~/.keras/keras.json or KERAS_BACKEND: {one_line(error)}"
+                ) from error
 
+            if keras.backend.backend() not in _BACKENDS:
+                raise ValueError(
+                    f"Keras runs on {keras.backend.backend()}, expected is {' or '.join(_BACKENDS)}; set KERAS_BACKEND"
+                )
             # What ~/.keras/keras.json sets for other projects; a command line has the process to itself.
             keras.config.set_floatx("float32")
             keras.config.set_image_data_format("channels_last")
@@ -57,8 +75,8 @@ def start_keras() -> None:
             os.close(kept)
 
 
-def one_line(error: BaseException) -> str:
-    """The message of an error without line breaks, or its type if it has none."""
+def one_line(error: BaseException | str) -> str:
+    """The message of an error, or a text, without line breaks; of an error that has none its type."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -18,7 +18,8 @@ def check_arguments(path: str | os.PathLike, precision: str, tile: int, window: 
     path = Path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"{path}: the result is a TFLite file; name it {path.with_suffix('.tflite').name}")
-    check_writable(path)
+    for written in (path, path.with_suffix(".json")):
+        check_writable(written)
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
     check_sizes("window", tile, window)

@@ -17,8 +17,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from c2m_tf.network.model import C2Matching
-from c2m_tf.photos.images import make_folder
+from c2m_tf.photos.images import ImageError, make_folder
+from c2m_tf.startup import one_line
 from c2m_tf.upscaling.keras_upscaler import MIN_LR_SIDE, MIN_REF_SIDE
+from c2m_tf.upscaling.saved_model_upscaler import is_version
 
 from . import photos
 
@@ -43,17 +45,22 @@ def export_saved_model(
         Path of the version written; it appears complete or not at all.
 
     Raises:
-        ImageError: the folder cannot be made or written.
+        ImageError: the folder cannot be made or written, or the disk is full.
     """
     folder = make_folder(folder)
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+    versions = [int(path.name) for path in folder.iterdir() if is_version(path.name)]
     target = folder / str(max(versions, default=0) + 1)
     module = _Module(model, max_lr_pixels, max_ref_pixels)
-    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".version."))
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".version."))
+    except OSError as error:
+        raise ImageError(f"cannot write {target}: {error.strerror}") from error
     try:
         signatures = {name: getattr(module, name) for name in SIGNATURES}
         tf.saved_model.save(module, str(temporary / "model"), signatures=signatures)
         (temporary / "model").rename(target)
+    except (OSError, tf.errors.OpError) as error:
+        raise ImageError(f"cannot write {target}: {one_line(getattr(error, 'message', error))}") from error
     finally:
         shutil.rmtree(temporary)
     return target
@@ -99,7 +106,7 @@ class _Module(tf.Module):
 
     def _checks(self, what, photo):
         minimum, maximum = self._limits[what]
-        size = tf.shape(photo)[1:3]
+        size = tf.shape(photo, tf.int64)[1:3]
         faults = (
             (tf.reduce_all(size >= minimum), f"{what} is too small, at least {minimum}x{minimum} pixels are needed:", size),
             (tf.reduce_prod(size) <= maximum, f"{what} is too large, the limit is {maximum} pixels:", size),

@@ -1,12 +1,14 @@
-"""Standard streams that are closed, as some daemons and cron jobs leave them."""
+"""Standard streams that are closed, as some daemons and cron jobs leave them, that are full, or that cannot show a name."""
 
 import itertools
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from c2m_tf.cli import main
 from c2m_tf.photos import images
 
 CLOSED = [closed for length in range(1, 4) for closed in itertools.combinations((0, 1, 2), length)]
@@ -37,6 +39,51 @@ def test_what_is_written_to_a_closed_stream_lands_nowhere_else(tmp_path, closed)
     assert (tmp_path / "opened").read_text() == ""
     assert done.stdout == ("" if 1 in closed else "to stdout\n")
     assert done.stderr == ("" if 2 in closed else "to stderr\nfrom a library")
+
+
+# A command that prints what it is given.
+PRINT = """
+import argparse, sys
+from c2m_tf.commands.running import run
+parser = argparse.ArgumentParser()
+parser.add_argument("text")
+parser.set_defaults(run=lambda options: print(options.text) or 0)
+sys.exit(run(parser, None, "c2m-tf"))
+"""
+
+
+@pytest.mark.parametrize("length", [5, 100_000])  # less and more than Python keeps before it writes
+@pytest.mark.parametrize(("reader", "reason"), [("/dev/full", "No space left on device"), ("gone", "Broken pipe")])
+def test_what_standard_output_does_not_take_is_one_line_and_no_success(tmp_path, length, reader, reason):
+    if reader == "gone":
+        read, write = os.pipe()
+        os.close(read)
+    else:
+        write = os.open(reader, os.O_WRONLY)
+    (tmp_path / "print.py").write_text(PRINT)
+    command = [sys.executable, f"{tmp_path}/print.py", "x" * length]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=300)
+    os.close(write)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", "写真.png".encode(), b"a\nb.png"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_that_the_terminal_cannot_show_are_printed_all_the_same(tmp_path, name, encoding):
+    (tmp_path / "print.py").write_text(PRINT)
+    command = [sys.executable.encode(), os.fsencode(tmp_path / "print.py"), name]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=300)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.endswith(b".png\n")
+
+
+def test_every_error_is_one_line_whatever_the_name_of_the_file(tmp_path, capsys):
+    for name in ("a\nb.png", "a\rb.png", "\u2028.png"):
+        assert main(["upscale", "-i", f"{tmp_path}/{name}", "-o", f"{tmp_path}/sr.png"]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_commands_work_without_standard_error(tmp_path, light):

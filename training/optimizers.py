@@ -38,6 +38,18 @@ class GroupedAdam(keras.optimizers.Adam):
         factor = self._factor_by_index[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * factor)
 
+    def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
+        """Gives the variables that this optimizer trains their averages, if it averages.
+
+        Keras calls this at the end of `fit` with all that the model trains, and takes averages by their positions: of a model
+        with two optimizers, as of an adversarial trainer, that list is another one.
+
+        Args:
+            var_list: variables among which are all that this optimizer trains; others stay as they are.
+        """
+        del var_list
+        super().finalize_variable_values(self._trainable_variables)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factors": self.factors}
 

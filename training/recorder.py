@@ -135,8 +135,7 @@ class Recorder(keras.callbacks.Callback):
         if not optimizer.use_ema:
             self.product.set_weights(self.trained.get_weights())
             return
-        # What the optimizer trains, in its own order: of an adversarial trainer not the critic, which has another optimizer.
-        variables = self.trained.trainable_variables
+        variables = self.trained.trainable_variables  # of an adversarial trainer not the critic, which has another optimizer
         current = [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
         optimizer.finalize_variable_values(variables)
         self.product.set_weights(self.trained.get_weights())

@@ -16,6 +16,7 @@ import json
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -64,7 +65,7 @@ class Run:
                 raise RunError(f"{self.folder} holds {unknown[0]} but no run; give an empty or a new folder")
             self._write_text("config.yaml", as_yaml(config))
         self._write_text("versions.json", json.dumps(_versions(), indent=2))
-        self.rows = self._read_log()
+        self.rows = read_log(self.folder)
 
     def write_log(self, row: dict[str, Any]) -> None:
         """Adds a line to log.csv; the first line's keys and those that follow make the header."""
@@ -118,23 +119,33 @@ class Run:
             left = f"; the one written before is intact: {target}" if target.exists() else ""
             raise RunFailedError(f"cannot write {target}: {' '.join(str(error).split())}{left}") from error
 
-    def _read_log(self):
-        path = self.folder / "log.csv"
-        if not path.exists():
-            return []
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            for row in rows:
-                int(row["iteration"])
-                for value in row.values():
-                    float(value or 0)
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise RunError(f"{path} is no log of a run ({one_line(error)}); restore it, or delete it") from error
-        return rows
-
     def _write_text(self, name, text):
         images.write_atomically(self.folder / name, lambda file: file.write(text.encode()))
+
+
+def read_log(folder: str | os.PathLike) -> list[dict[str, str]]:
+    """The lines of a run folder's log.csv; none if there is no such file.
+
+    Returns:
+        {column: text} each, "" for nothing; the column iteration holds an integer, all others numbers.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = Path(folder) / "log.csv"
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            int(row["iteration"])
+            for name, value in row.items():
+                float(value or 0)
+                row[name] = value or ""
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(f"{path} is no log of a run ({one_line(error)}); restore it, or delete it") from error
+    return rows
 
 
 def _check_same(described, stage, config):

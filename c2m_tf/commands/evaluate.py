@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def _run(options):
     groups = find_groups(options.pairs, "1" if shuffled else options.references)
     found = find_results(options.results, groups)
     models = options.model or ([] if options.results else ["light"])
-    folders = _outputs(options, groups, found.systems, model_names(models))
+    folders = _outputs(options, groups, found.systems, models)
     measures = load_measures(options.measures)
     opened = [ModelSystem(name, open_upscaler(options, model)) for name, model in zip(model_names(models), models, strict=True)]
     evaluator = Evaluator([*opened, *found.systems], protocol_named(options.protocol), degradation, measures)
@@ -86,7 +87,7 @@ def _run(options):
         groups, suspected = _lent(groups, opened)
         warnings += suspected
     for warning in warnings:
-        print(f"c2m-tf: {warning}", file=sys.stderr)
+        print(f"c2m-tf: {one_line(warning)}", file=sys.stderr)
 
     results, problems = [], []
     for group in track(groups, "evaluating"):
@@ -96,11 +97,15 @@ def _run(options):
             problems.append(f"group {group.name}: {one_line(error)}")
             continue
         for name, folder in folders.items():
-            images.write(images.make_folder(folder) / f"{group.name}.png", result.pictures[name])
+            picture, profile = result.pictures[name], result.case.icc_profile
+            try:
+                images.write(folder / f"{group.name}.png", picture, icc_profile=profile)
+            except images.ImageError as error:  # a full disk must not cost the figures
+                problems.append(one_line(error))
         # Without a sheet to draw, photos need not be kept.
         results.append(result if options.sheet else result.without_photos())
     for problem in problems:
-        print(f"c2m-tf: {problem}", file=sys.stderr)
+        print(f"c2m-tf: {one_line(problem)}", file=sys.stderr)
     if not results:
         return 1
     report = reports.make_report(evaluator, results, options.references)
@@ -110,7 +115,7 @@ def _run(options):
             images.write_atomically(options.json, lambda file: file.write(text))
         if options.sheet is not None:
             images.write(options.sheet, comparison.comparison_sheet(results, evaluator.protocol.judged_by))
-    finally:  # the figures are printed even if the disk is full
+    finally:  # nor here
         print("\n".join(reports.table(report)))
     return 1 if problems or found.missing else 0
 
@@ -126,7 +131,7 @@ def model_names(models: Sequence[str]) -> list[str]:
     """
     short = [Path(model).name if Path(model).suffix not in (".keras", ".tflite") else Path(model).stem for model in models]
     names = [
-        f"{Path(model).resolve().parent.name}/{name}" if short.count(name) > 1 else name
+        f"{Path(os.path.realpath(model)).parent.name}/{name}" if short.count(name) > 1 else name
         for model, name in zip(models, short, strict=True)
     ]
     names = [model if names.count(name) > 1 else name for model, name in zip(models, names, strict=True)]
@@ -136,12 +141,13 @@ def model_names(models: Sequence[str]) -> list[str]:
     return names
 
 
-def _outputs(options, groups, systems, names):
+def _outputs(options, groups, systems, models):
     """Checks every file that will be written; gives {model: folder of its pictures}."""
+    from c2m_tf.evaluation.groups import photos_of
     from c2m_tf.photos import outputs
 
-    inputs = [path for group in groups for path in (group.hr, *group.references)]
-    inputs += [path for system in systems for path in system.files.values()]
+    files = [path for system in systems for path in system.files.values()]
+    inputs = outputs.Inputs([*photos_of(options.pairs), *files, *models])
     written = []
     if options.json is not None:
         outputs.check_not_input(options.json, inputs)
@@ -150,16 +156,17 @@ def _outputs(options, groups, systems, names):
     if options.sheet is not None:
         outputs.check_output(options.sheet, inputs)
         written.append(options.sheet)
-    folders = {}
-    if options.save_images is not None:
-        folder = outputs.make_folder(options.save_images)
-        several = len(names) > 1
-        folders = {name: folder / name.replace("/", "-") if several else folder for name in names}
-        for model_folder in folders.values():
-            for group in groups:
-                path = outputs.make_folder(model_folder) / f"{group.name}.png"
-                outputs.check_output(path, inputs)
-                written.append(path)
+    if options.save_images is None:
+        outputs.check_distinct(written)
+        return {}
+    outputs.check_distinct([*written, options.save_images])
+    folder, names = outputs.make_folder(options.save_images), model_names(models)
+    folders = {name: folder / name.replace("/", "-") if len(names) > 1 else folder for name in names}
+    for model_folder in folders.values():
+        for group in groups:
+            path = outputs.make_folder(model_folder) / f"{group.name}.png"
+            outputs.check_output(path, inputs)
+            written.append(path)
     outputs.check_distinct(written)
     return folders
 

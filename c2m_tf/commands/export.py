@@ -127,9 +127,13 @@ def _write_tflite(options, network, precision, groups):
 
 
 def _saved_model(options):
+    from c2m_tf.photos.images import MAX_PIXELS
+
     for name in ("max_lr_pixels", "max_ref_pixels"):
-        if getattr(options, name) <= 0:
-            raise ValueError(f"--{name.replace('_', '-')} {getattr(options, name)} is no positive number of pixels")
+        if not 0 < getattr(options, name) <= MAX_PIXELS:
+            raise ValueError(
+                f"--{name.replace('_', '-')} {getattr(options, name)} is no number of pixels from 1 to {MAX_PIXELS}"
+            )
     start_keras()
     from c2m_tf.export.saved_model import export_saved_model
     from c2m_tf.weights.presets import load_model

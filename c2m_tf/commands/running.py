@@ -1,6 +1,7 @@
 """Runs a command line: errors are one line on standard error, and exit codes tell their kinds apart."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -36,11 +37,28 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
     if threading.current_thread() is threading.main_thread():
         # So that `finally` blocks run and leave no half-written file.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    code = _code_of(options, name)
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # a full disk, or a reader that left
+        # Python would try again when the process ends, and end it with a code and words of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if code == 0:
+            print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
+            return 2
+    return code
+
+
+def _code_of(options, name):
+    """Runs the command; reports its error, if there is one."""
     try:
         return options.run(options)
     except OSError as error:
-        reason = error.strerror or one_line(error)
-        print(f"{name}: {reason if error.filename is None else f'{error.filename}: {reason}'}", file=sys.stderr)
+        reason = error.strerror or str(error)
+        print(f"{name}: {one_line(reason if error.filename is None else f'{error.filename}: {reason}')}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"{name}: there is not enough memory; use smaller photos, or allow less (--max-memory)", file=sys.stderr)
         return 2
     except (ValueError, ImportError) as error:
         print(f"{name}: {one_line(error)}", file=sys.stderr)

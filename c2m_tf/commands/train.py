@@ -109,9 +109,10 @@ def _run_errors():
 
 
 def _trunk_weights(options):
-    from c2m_tf.photos.outputs import check_writable
+    from c2m_tf.photos.outputs import check_not_input, check_writable
     from c2m_tf.photos.writing import write_atomically
 
+    check_not_input(options.output, [options.liif, options.basicvsr, options.photos])
     check_writable(options.output)
     if not options.output.endswith(".npz"):
         raise ValueError(f"{options.output}: the weights of a trunk are an .npz file; name it so")
@@ -129,6 +130,7 @@ def _trunk_weights(options):
 
 
 def _plot(options):
+    start_keras()
     try:
         from c2m_tf.training.plot import plot
     except ImportError as error:
@@ -139,8 +141,9 @@ def _plot(options):
 
 
 def _preset(options):
-    from c2m_tf.photos.images import check_writable
+    from c2m_tf.photos.images import check_not_input, check_writable
 
+    check_not_input(options.output, [options.model])
     check_writable(options.output)
     if not options.output.endswith(".npz"):
         raise ValueError(f"{options.output}: a preset is an .npz file; name it so")

@@ -70,7 +70,7 @@ def _run(options):
         except ValueError as error:
             problems.append((job.lr, one_line(error)))
     for photo, reason in problems:
-        print(f"c2m-tf: {photo.name}: {reason}", file=sys.stderr)
+        print(f"c2m-tf: {one_line(f'{photo.name}: {reason}')}", file=sys.stderr)
     skipped = images.list_others(options.input)
     print(f"{done} upscaled, {len(problems)} failed{_skipped_in_words(skipped)}{_explained_in_words(shares)}")
     return 1 if problems else 0

@@ -41,14 +41,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; give one with pairs NNN_0.png (HR), NNN_1.png (reference)")
-    if (folder / "input").is_dir() and (folder / "ref").is_dir():
-        groups = _two_folders(folder / "input", folder / "ref")
-    else:
-        groups, lacking = _numbered(folder)
-        if not groups and references == "none":
-            groups = [Group(name, path, []) for name, path in by_stem(list_photos(folder)).items()]
-        elif lacking:
-            raise ValueError(f"{folder}: {', '.join(lacking)} lacks its HR photo _0 or a reference _1")
+    groups = _all_groups(folder, alone=references == "none")
     if not groups:
         raise ValueError(
             f"{folder} holds no pairs; expected are NNN_0.png (HR) and NNN_1.png (reference), or folders input and ref; "
@@ -56,6 +49,35 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
         )
     count = {"1": 1, "all": None, "none": 0}[references]
     return [group._replace(references=group.references[:count]) for group in groups]
+
+
+def photos_of(folder: str | os.PathLike) -> list[Path]:
+    """The photos of a folder that `find_groups` accepts, whether or not an evaluation uses them.
+
+    Raises:
+        ValueError: see `find_groups`.
+    """
+    folder = Path(folder)
+    if _has_two_folders(folder):
+        folders = [folder / "input", folder / "ref", *(path for path in (folder / "ref").iterdir() if path.is_dir())]
+        return [path for each in folders for path in list_photos(each)]
+    return [path for group in _all_groups(folder, alone=True) for path in (group.hr, *group.references)]
+
+
+def _has_two_folders(folder):
+    return (folder / "input").is_dir() and (folder / "ref").is_dir()
+
+
+def _all_groups(folder, alone):
+    """Groups with all their references; `alone` takes photos without references where there are no groups."""
+    if _has_two_folders(folder):
+        return _two_folders(folder / "input", folder / "ref")
+    groups, lacking = _numbered(folder)
+    if not groups and alone:
+        return [Group(name, path, []) for name, path in by_stem(list_photos(folder)).items()]
+    if lacking:
+        raise ValueError(f"{folder}: {', '.join(lacking)} lacks its HR photo _0 or a reference _1")
+    return groups
 
 
 def _numbered(folder):

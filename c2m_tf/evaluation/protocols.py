@@ -8,8 +8,9 @@ figures of two protocols differ by tenths of a dB for the same pictures, so publ
     ttsr       TTSR (Yang et al., CVPR 2020), its released evaluation code, which SRNTT's tables agree with
     mmagic-rgb MMagic's configs of TTSR: figures on RGB
 
-All have in common: HR photos are cropped to multiples of 4 at the bottom and right; PSNR has a peak of 255 and is averaged over
-photos, not over errors; SSIM has an 11x11 Gaussian window of sigma 1.5 and is taken where the window fits (see `metrics`).
+All have in common: HR photos are cropped to multiples of 4 at the bottom and right; references are brought to the HR photo's
+colour space, which the LR photo has as well; PSNR has a peak of 255 and is averaged over photos, not over errors; SSIM has an
+11x11 Gaussian window of sigma 1.5 and is taken where the window fits (see `metrics`).
 """
 
 import zlib
@@ -35,10 +36,11 @@ class Case(NamedTuple):
 
     Attributes:
         name: of the group.
-        hr: uint8 [H,W,3], the HR photo, sides multiples of 4.
+        hr: uint8 [H,W,3], the HR photo, sides multiples of 4, in its own colour space, as everything that is made of it.
         lr: uint8 [h,w,3], the LR photo, padded if the protocol pads: 4h >= H, 4w >= W.
-        references: uint8 photos, best first; empty for none.
+        references: uint8 photos in the colour space of the HR photo, best first; empty for none.
         bicubic: uint8 [H,W,3], the LR photo upsampled by Pillow's bicubic.
+        icc_profile: of that colour space; None for sRGB, and for gray photos.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Case(NamedTuple):
     lr: np.ndarray
     references: list[np.ndarray]
     bicubic: np.ndarray
+    icc_profile: bytes | None = None
 
 
 class Result(NamedTuple):
@@ -111,8 +114,9 @@ class Protocol:
         Raises:
             images.ImageError: photos that cannot be read.
         """
-        hr = images.crop_to_multiple(_read(group.hr))
-        references = [_read(path) for path in group.references]
+        photo = images.read(group.hr)
+        hr = images.crop_to_multiple(images.as_uint8(photo.rgb))
+        references = [images.as_uint8(images.reference_colours(images.read(path), photo)) for path in group.references]
         if self.references in ("cropped", "padded"):
             references = [images.crop_to_multiple(reference) for reference in references]
         if self.references == "as the HR photo":
@@ -122,7 +126,8 @@ class Protocol:
             height, width = (max(photo.shape[axis] for photo in (hr, *references)) for axis in (0, 1))
             padded, *references = (_fitted(photo, height, width) for photo in (hr, *references))
         lr = degrade(padded)
-        return Case(group.name, hr, lr, references, images.upsample(lr)[: hr.shape[0], : hr.shape[1]])
+        bicubic = images.upsample(lr)[: hr.shape[0], : hr.shape[1]]
+        return Case(group.name, hr, lr, references, bicubic, None if photo.gray else photo.icc_profile)
 
     def figures(self, hr: np.ndarray, sr: np.ndarray) -> dict[str, float]:
         """All of FIGURES, PSNR in dB.
@@ -200,10 +205,6 @@ def evaluate_group(
     shown = case.references[0] if case.references else case.lr
     figures, bicubic_figures = chosen.figures(case.hr, sr), chosen.figures(case.hr, case.bicubic)
     return Result(group.name, figures, bicubic_figures, case.lr, case.hr, images.as_uint8(sr), case.bicubic, shown)
-
-
-def _read(path):
-    return images.as_uint8(images.read(path).rgb)
 
 
 def _fitted(photo, height, width):

@@ -123,9 +123,7 @@ def _named_files(setting, groups):
     stems = {stem: group.name for group in groups for stem in (group.hr.stem, group.name)}
     files: dict[str, Path] = {}
     superfluous: list[str] = []
-    for file in sorted(path.iterdir()):
-        if file.suffix.lower() not in images.SUFFIXES:
-            continue
+    for file in images.list_photos(path):
         group = stems.get(file.stem)
         if group is None:
             superfluous.append(file.name)

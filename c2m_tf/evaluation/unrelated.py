@@ -38,7 +38,9 @@ def match_score(upscaler: TiledUpscaler) -> MatchScore:
     """A function of two files, HR photo and reference, that gives the mean match score of their small versions, in [-1, 1]."""
 
     def score(hr, reference):
-        small, other = (images.bicubic(images.as_uint8(images.read(path).rgb), (_SIDE, _SIDE)) for path in (hr, reference))
+        photo = images.read(hr)
+        colours = (photo.rgb, images.reference_colours(images.read(reference), photo))
+        small, other = (images.bicubic(images.as_uint8(rgb), (_SIDE, _SIDE)) for rgb in colours)
         return float(np.mean(upscaler.find_matches(images.downsample(small), other)[1]))
 
     return score

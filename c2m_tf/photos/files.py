@@ -1,6 +1,7 @@
 """Atomic file writes: a file appears complete or not at all."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ _MAX_SUFFIX_BYTES = 16
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary file beside `path`, of the same suffix, which replaces `path` when the block ends without error.
 
-    A symbolic link stays, and what it points to is replaced.
+    A symbolic link stays, and what it points to is replaced. Permissions of an older file stay as they were.
 
     Yields:
         Path of the temporary file, empty, to be written or overwritten.
@@ -21,7 +22,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    target = Path(path).resolve()
+    target = Path(os.path.realpath(path))
     # Only the suffix of the target's name is kept, by which Keras chooses a format, so that the name is never too long.
     suffix = ".weights.h5" if target.name.endswith(".weights.h5") else target.suffix
     if len(os.fsencode(suffix)) > _MAX_SUFFIX_BYTES:
@@ -33,7 +34,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

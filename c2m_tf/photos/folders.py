@@ -9,9 +9,10 @@ from c2m_tf.photos.formats import PHOTO_SUFFIXES
 
 
 def list_photos(folder: str | os.PathLike) -> list[Path]:
-    """Photos of a folder, by their suffixes, in order of their names.
+    """Photos of a folder, by their suffixes, in order of their names; links that lead nowhere are among them.
 
-    Hidden files are left out: ._NAME.jpg is what macOS leaves beside NAME.jpg on memory cards and in archives.
+    Hidden files are left out: ._NAME.jpg is what macOS leaves beside NAME.jpg on memory cards and in archives. So are folders,
+    and pipes, which would be waited for.
 
     Raises:
         ImageError: the folder does not exist or cannot be read.
@@ -21,7 +22,7 @@ def list_photos(folder: str | os.PathLike) -> list[Path]:
 
 def list_others(folder: str | os.PathLike) -> list[Path]:
     """Files of a folder that `list_photos` leaves out, except hidden ones; raises ImageError as it does."""
-    return [path for path in _files(folder) if path.suffix.lower() not in PHOTO_SUFFIXES and path.is_file()]
+    return [path for path in _files(folder) if path.suffix.lower() not in PHOTO_SUFFIXES]
 
 
 def check_exists(path: str | os.PathLike) -> None:
@@ -49,6 +50,7 @@ def by_stem(photos: Iterable[Path]) -> dict[str, Path]:
 
 def _files(folder):
     try:
-        return sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
+        visible = sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
+        return [path for path in visible if path.is_file() or not path.exists()]
     except OSError as error:
         raise ImageError(f"folder {folder} cannot be read: {error.strerror or error}") from error

@@ -18,6 +18,7 @@ from c2m_tf.photos.folders import by_stem, check_exists, list_others, list_photo
 from c2m_tf.photos.formats import FORMATS, PHOTO_SUFFIXES, SUFFIXES, SUFFIXES_WITH_ALPHA
 from c2m_tf.photos.headers import MAX_PIXELS
 from c2m_tf.photos.outputs import (
+    Inputs,
     check_distinct,
     check_fits,
     check_not_input,
@@ -40,6 +41,7 @@ __all__ = [
     "SUFFIXES",
     "SUFFIXES_WITH_ALPHA",
     "ImageError",
+    "Inputs",
     "Photo",
     "TooLargeError",
     "UnknownFormatError",

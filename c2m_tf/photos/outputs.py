@@ -1,11 +1,27 @@
 """Checks that results can be written, before any work is done."""
 
 import os
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from c2m_tf.photos import formats
 from c2m_tf.photos.errors import ImageError
+
+
+class Inputs:
+    """Files that no result may replace, however they are spelled or linked.
+
+    Args:
+        sources: files, or folders whose files all count; what does not exist is passed over.
+    """
+
+    def __init__(self, sources: Iterable[str | os.PathLike]) -> None:
+        self._known = {identity for source in sources for identity in _identities(source)}
+
+    def __contains__(self, path: str | os.PathLike) -> bool:
+        """Whether a path leads to one of the files."""
+        return not self._known.isdisjoint(_identity(path))
 
 
 def check_suffix(path: str | os.PathLike, with_alpha: bool = False) -> None:
@@ -30,35 +46,49 @@ def check_fits(path: str | os.PathLike, size: tuple[int, int], with_alpha: bool 
         raise ImageError(f"{path}: {suffix} holds at most {limit}, the result has {width}x{height} pixels; choose .png")
 
 
-def check_output(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
+def check_output(path: str | os.PathLike, inputs: Inputs | Iterable[str | os.PathLike]) -> None:
     """Raises ImageError if a photo cannot be written to `path`, or if that would overwrite one of `inputs`; creates no file."""
     check_suffix(path)
     check_not_input(path, inputs)
     check_writable(path)
 
 
-def check_not_input(path: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
+def check_not_input(path: str | os.PathLike, inputs: Inputs | Iterable[str | os.PathLike]) -> None:
     """Raises ImageError if writing to `path` would overwrite one of `inputs`: files, or folders whose files all count."""
-    path = Path(path)
-    if not os.path.lexists(path):
-        return
-    for source in map(Path, inputs):
-        if source.is_dir():
-            same = path.is_file() and path.resolve().parent.samefile(source)
-        else:
-            same = source.exists() and path.exists() and path.samefile(source)
-        if same:
-            raise ImageError(f"output {path} is an input; choose another name, inputs are never overwritten")
+    if path in (inputs if isinstance(inputs, Inputs) else Inputs(inputs)):
+        raise ImageError(f"output {path} is an input; choose another name, inputs are never overwritten")
 
 
 def check_distinct(paths: Iterable[str | os.PathLike]) -> None:
-    """Raises ImageError if two outputs are one file."""
-    seen = set()
+    """Raises ImageError if two outputs, which can be written, are one file."""
+    seen: dict[str, list[Path]] = {}
     for path in map(Path, paths):
-        resolved = path.resolve()
-        if resolved in seen:
+        alike = seen.setdefault(likeness(path), [])
+        if any(are_one_file(path, other) for other in alike):
             raise ImageError(f"{path} is the name of another result too; give each its own")
-        seen.add(resolved)
+        alike.append(path)
+
+
+def likeness(path: str | os.PathLike) -> str:
+    """Equal for all paths that a file system could take for one: it may not tell cases apart, or two spellings of an accent."""
+    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
+
+
+def are_one_file(first: Path, second: Path) -> bool:
+    """Whether two paths of one `likeness` are one file where they lie; either may exist or not, and no file is left."""
+    first, second = Path(os.path.realpath(first)), Path(os.path.realpath(second))
+    if first == second:
+        return True
+    if first.exists() or second.exists():
+        return first.exists() and second.exists() and first.samefile(second)
+    try:
+        os.close(os.open(first, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            return second.exists()
+        finally:
+            first.unlink()
+    except OSError as error:
+        raise ImageError(f"cannot write {first}: {error.strerror or error}") from error
 
 
 def check_writable(path: str | os.PathLike) -> None:
@@ -67,7 +97,9 @@ def check_writable(path: str | os.PathLike) -> None:
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; give the name of a file")
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise ImageError(f"cannot write {path}: it is a link that leads back to itself")
         if not target.parent.is_dir():
             raise ImageError(f"cannot write {path}: folder {path.parent} does not exist")
         if not os.access(target.parent, os.W_OK):
@@ -76,6 +108,10 @@ def check_writable(path: str | os.PathLike) -> None:
             # Only the file system knows which names it takes.
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             target.unlink()
+        elif not target.is_file() or _is_standard_stream(target):
+            raise ImageError(f"cannot write {path}: it is a pipe, a device or a standard stream; give the name of a file")
+        elif not os.access(target, os.W_OK):
+            raise ImageError(f"cannot write {path}: the file there is read-only")
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -88,3 +124,33 @@ def make_folder(path: str | os.PathLike) -> Path:
     except OSError as error:
         raise ImageError(f"cannot make folder {folder}: {error.strerror}") from error
     return folder
+
+
+def _identity(path):
+    """{(device, number of the file)}, empty if there is none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return set()
+    return {(status.st_dev, status.st_ino)}
+
+
+def _identities(source) -> Iterator[tuple[int, int]]:
+    source = Path(source)
+    try:
+        members = list(source.iterdir()) if source.is_dir() else [source]
+    except OSError as error:
+        raise ImageError(f"{source} cannot be read: {error.strerror or error}") from error
+    for member in members:
+        yield from _identity(member)
+
+
+def _is_standard_stream(target):
+    """Whether standard output or error goes to that file: it would be replaced beneath them."""
+    for number in (1, 2):
+        try:
+            if os.path.samestat(os.fstat(number), target.stat()):
+                return True
+        except OSError:  # a closed one
+            continue
+    return False

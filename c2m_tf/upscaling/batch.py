@@ -13,6 +13,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.photos.headers import read_header, rereadable
 from c2m_tf.photos.match_map import match_map
+from c2m_tf.photos.outputs import are_one_file, likeness
 from c2m_tf.photos.sheets import Panel, crop_panels, most_changed_box, sheet
 
 if TYPE_CHECKING:
@@ -64,21 +65,24 @@ def find_jobs(
     if output.exists() and not output.is_dir():
         raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
     images.make_folder(output)
+    inputs = images.Inputs([*photos, *references])
     jobs: list[Job] = []
     problems: list[tuple[Path, str]] = []
-    results: dict[Path, Path] = {}
+    alike: dict[str, list[Job]] = {}
     for photo in photos:
         result = output / f"{photo.stem}.png"
         try:
-            refs = _references_of(photo, references)
-            images.check_output(result, [*photos, *refs, *references])
-            if result in results:
-                raise images.ImageError(f"{photo} and {results[result].name} would both become {result}; rename one")
+            job = Job(photo, _references_of(photo, references), result)
+            images.check_output(result, inputs)
+            others = alike.setdefault(likeness(result), [])
+            same = next((other for other in others if are_one_file(result, other.output)), None)
+            if same is not None:
+                raise images.ImageError(f"{photo} and {same.lr.name} would both become {result}; rename one")
         except images.ImageError as error:
             problems.append((photo, str(error)))
             continue
-        results[result] = photo
-        jobs.append(Job(photo, refs, result))
+        others.append(job)
+        jobs.append(job)
     return jobs, problems
 
 

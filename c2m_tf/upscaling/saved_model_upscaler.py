@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from c2m_tf.photos.images import as_float
+from c2m_tf.startup import first_line
 from c2m_tf.upscaling.base import PhotoLike, Reference, TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, make_plan
 from c2m_tf.upscaling.tiles import Tile
@@ -37,9 +38,9 @@ class SavedModelUpscaler(TiledUpscaler):
         version = _newest(Path(folder))
         try:
             self._loaded = tf.saved_model.load(str(version))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise ValueError(f"{version} cannot be loaded as a SavedModel: {' '.join(str(error).split())}") from error
-        if "upscale" not in self._loaded.signatures:
+        except Exception as error:  # a damaged one may raise anything: what protobuf and TensorFlow raise on bytes of any kind
+            raise ValueError(f"{version} cannot be loaded as a SavedModel: {first_line(error)}") from error
+        if "upscale" not in getattr(self._loaded, "signatures", ()):
             raise ValueError(f"{version} has no signature upscale; make one by c2m-tf export saved-model")
         self._errors = tf.errors.InvalidArgumentError
 
@@ -71,11 +72,16 @@ def _sentence(message):
     return found[1] if found else " ".join(message.split())
 
 
+def is_version(name: str) -> bool:
+    """Whether a folder of that name is a version of a SavedModel: a number as TensorFlow Serving takes it."""
+    return name.isascii() and name.isdigit()
+
+
 def _newest(folder):
     """The folder of the SavedModel itself."""
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = [path for path in folder.iterdir() if path.name.isdigit() and (path / "saved_model.pb").is_file()]
+    versions = [path for path in folder.iterdir() if is_version(path.name) and (path / "saved_model.pb").is_file()]
     if not versions:
         raise ValueError(f"{folder} holds no SavedModel; make one by c2m-tf export saved-model -o {folder}")
     return max(versions, key=lambda path: int(path.name))

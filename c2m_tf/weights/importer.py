@@ -9,6 +9,7 @@ from c2m_tf.network.discriminator import discriminator as build_discriminator
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.files import replacing
 from c2m_tf.photos.images import check_not_input, check_writable
+from c2m_tf.startup import one_line
 from c2m_tf.weights import checkpoints
 from c2m_tf.weights.vgg import read_vgg
 
@@ -69,5 +70,5 @@ def save_atomically(model: keras.Model, path: str | os.PathLike) -> None:
     try:
         with replacing(path) as temporary:
             model.save(temporary)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, RuntimeError) as error:  # HDF5 has errors of its own on a full disk
+        raise ValueError(f"cannot write {path}: {one_line(error)}") from error

@@ -1,10 +1,13 @@
 """c2m-tf evaluate: models and results of other systems in one table, files, invalid input."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from colour_profiles import P3
 
 from c2m_tf.cli import main
 from c2m_tf.commands import evaluate as command
@@ -141,14 +144,79 @@ def test_bad_input_is_one_line(pairs, results, tmp_path, model, capsys):
     assert fails(evaluate(pairs, "--model", model), capsys, "007 lacks")
 
 
-def test_outputs_that_are_inputs_are_refused(pairs, results, capsys):
+def test_outputs_that_are_inputs_are_refused(pairs, results, model, capsys):
     theirs = ["--results", f"theirs={results}"]
-    before = {path: path.read_bytes() for folder in (pairs, results) for path in folder.iterdir()}
-    assert fails(evaluate(pairs, *theirs, "--sheet", results / "000.png"), capsys, "is an input")
-    assert fails(evaluate(pairs, *theirs, "--json", pairs / "000_0.png"), capsys, "is an input")
+    inputs = [*pairs.iterdir(), *results.iterdir(), Path(model)]
+    before = {path: path.read_bytes() for path in inputs}
+    # Whatever is used of them: each reference, though only the first is used, or none.
+    for references in ("1", "none"):
+        for photo in (*pairs.iterdir(), *results.iterdir(), Path(model)):
+            arguments = [*theirs, "--model", model, "--references", references]
+            assert fails(evaluate(pairs, *arguments, "--json", photo), capsys, "is an input")
+            if photo.suffix != ".keras":
+                assert fails(evaluate(pairs, *arguments, "--sheet", photo), capsys, "is an input")
     assert fails(evaluate(pairs, *theirs, "--model", "light", "--save-images", results), capsys, "is an input")
-    assert fails(evaluate(pairs, *theirs, "--sheet", "a.png", "--json", "a.png"), capsys, "another result")
-    assert {path: path.read_bytes() for folder in (pairs, results) for path in folder.iterdir()} == before
+    assert {path: path.read_bytes() for path in inputs} == before
+
+
+def test_outputs_that_are_one_file_are_refused_before_anything_is_computed(pairs, results, tmp_path, model, capsys):
+    common = ["--results", f"theirs={results}", "--model", model]
+    a, folder = tmp_path / "a.png", tmp_path / "folder"
+    link = tmp_path / "link.png"
+    link.symlink_to(a)
+    for first, second in (
+        (["--sheet", a], ["--json", a]),
+        (["--sheet", link], ["--json", a]),
+        (["--json", folder], ["--save-images", folder]),
+        (["--sheet", f"{folder}/000.png"], ["--save-images", folder]),
+        (["--json", f"{folder}/../folder/001.png"], ["--save-images", folder]),
+    ):
+        if "000.png" in str(first) or "001.png" in str(first):
+            folder.mkdir(exist_ok=True)
+        assert fails(evaluate(pairs, *common, *first, *second), capsys, "another result")
+    assert not a.exists()
+
+
+def test_pictures_keep_the_colour_space_of_the_photo(pairs, tmp_path, model):
+    photo = images.read(pairs / "000_0.png")
+    images.write(pairs / "000_0.png", photo.rgb, icc_profile=P3)
+    assert evaluate(pairs, "--model", model, "--save-images", tmp_path / "sr") == 0
+    assert images.read(tmp_path / "sr/000.png").icc_profile == P3
+    assert images.read(tmp_path / "sr/001.png").icc_profile is None
+
+
+def test_a_full_disk_costs_pictures_and_report_but_not_the_figures(pairs, tmp_path, model):
+    """In a process of its own, whose files may have 500 bytes."""
+    script = (
+        "import resource, signal, sys\n"
+        "from c2m_tf.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    arguments = [
+        "evaluate",
+        "--pairs",
+        pairs,
+        "--model",
+        model,
+        "--json",
+        tmp_path / "a.json",
+        "--save-images",
+        tmp_path / "sr",
+    ]
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2
+    assert "Mean over 2 groups" in done.stdout
+    assert [line.split(": ")[1].split("/")[-1] for line in done.stderr.splitlines() if "cannot write" in line] == [
+        "000.png",
+        "001.png",
+        "a.json",
+    ]
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "sr").iterdir())
+    assert not (tmp_path / "a.json").exists()
 
 
 def test_models_have_distinct_names():

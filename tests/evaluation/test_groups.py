@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from c2m_tf.evaluation.groups import find_groups
+from c2m_tf.evaluation.groups import find_groups, photos_of
 from c2m_tf.photos import images
 
 
@@ -41,6 +41,19 @@ def test_urban100_has_no_references(tmp_path):
     photos(tmp_path / "plain", "city.png")
     with pytest.raises(ValueError, match="--references none takes photos without references"):
         find_groups(tmp_path / "plain")
+
+
+def test_photos_of_a_folder_are_all_that_its_groups_could_use(tmp_path):
+    layouts = {
+        "numbered": ["000_0.png", "000_1.png", "000_2.png"],
+        "two": ["input/a.png", "ref/a.jpg", "ref/a/1.png", "ref/unused.png"],
+        "alone": ["x.png", "y.png"],
+    }
+    for layout, names in layouts.items():
+        folder = photos(tmp_path / layout, *names)
+        assert sorted(path.relative_to(folder).as_posix() for path in photos_of(folder)) == sorted(names)
+    photos(tmp_path / "numbered", "sheet.png")  # belongs to no group
+    assert len(photos_of(tmp_path / "numbered")) == 3
 
 
 def test_faults_are_named(tmp_path):

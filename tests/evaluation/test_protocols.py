@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from colour_profiles import GAMMA_RGB, P3, P3_COLOURS, SRGB_COLOURS, converted_by_hand
 from golden_models import golden
 
 from c2m_tf.evaluation.groups import find_groups
@@ -59,6 +60,22 @@ def test_each_protocol_treats_sizes_in_its_own_way(tmp_path, rng):
     assert (cases["paper"].references[0][36:] == 0).all()
     assert (cases["mmagic-rgb"].references[0][39:] == 0).all()
     assert cases["paper"].bicubic.shape == (48, 60, 3)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("profiles", [(P3, GAMMA_RGB), (GAMMA_RGB, P3)])
+def test_references_are_seen_in_the_colours_of_the_hr_photo(tmp_path, rng, protocol, profiles):
+    colours = {P3: P3_COLOURS, GAMMA_RGB: SRGB_COLOURS}
+    hr, reference = (rng.integers(80, 180, (48, 48, 3)).astype(np.uint8) for _ in range(2))
+    for number, photo, profile in ((0, hr, profiles[0]), (1, reference, profiles[1])):
+        images.write(tmp_path / f"a_{number}.png", photo, icc_profile=profile)
+    case = PROTOCOLS[protocol].case(find_groups(tmp_path)[0])
+    np.testing.assert_array_equal(case.hr, hr)  # and so is the LR photo, which is made of it
+    np.testing.assert_array_equal(case.lr, images.downsample(hr))
+    expected = converted_by_hand(reference, colours[profiles[1]], colours[profiles[0]])
+    assert np.abs(case.references[0] - expected).max() <= 1.5
+    assert np.abs(reference - expected).max() > 10
+    assert case.icc_profile == profiles[0]
 
 
 def test_ttsr_leaves_no_border_out_and_paper_four_pixels(rng):

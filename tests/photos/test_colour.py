@@ -1,61 +1,19 @@
 """Colour profiles: references are converted to the LR photo's colour space, and results keep its profile."""
 
 import io
-import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from colour_profiles import GAMMA_RGB, GRAY, P3, P3_COLOURS, SRGB, SRGB_COLOURS, converted_by_hand
+from PIL import Image
 
 from c2m_tf.photos import colour, images
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-# Columns: the XYZ of red, green and blue, adapted to D50.
-P3_COLOURS = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
-SRGB_COLOURS = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
-WHITE = (0.9642, 1.0, 0.8249)
-GAMMA = 2.2
-
-
-def profile(space, colours=None):
-    """An ICC profile of version 2: gray or RGB of a plain gamma."""
-
-    def xyz(values):
-        return b"XYZ " + bytes(4) + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(GAMMA * 256)) + bytes(2)
-    text = b"text" + bytes(4) + b"test\0\0\0\0"
-    named = b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(79)
-    tags = {b"desc": named, b"cprt": text, b"wtpt": xyz(WHITE)}
-    if space == "GRAY":
-        tags[b"kTRC"] = curve
-    else:
-        for name, column in zip((b"r", b"g", b"b"), np.transpose(colours), strict=True):
-            tags |= {name + b"XYZ": xyz(column), name + b"TRC": curve}
-    table, body = struct.pack(">I", len(tags)), b""
-    start = 128 + 4 + 12 * len(tags)
-    for name, content in tags.items():
-        content += bytes(-len(content) % 4)
-        table += name + struct.pack(">II", start + len(body), len(content))
-        body += content
-    header = struct.pack(">I", start + len(body)) + bytes(4) + struct.pack(">I", 0x02400000) + b"mntr"
-    header += space.encode().ljust(4) + b"XYZ " + bytes(12) + b"acsp" + bytes(28)
-    header += b"".join(struct.pack(">i", round(value * 65536)) for value in WHITE)
-    return header.ljust(128, b"\0") + table + body
-
-
-P3, GAMMA_RGB, GRAY = profile("RGB", P3_COLOURS), profile("RGB", SRGB_COLOURS), profile("GRAY")
 
 
 @pytest.fixture
 def photo(rng):
     # Away from the borders of the colour space, which another may not reach.
     return rng.integers(80, 180, (6, 8, 3)).astype(np.uint8)
-
-
-def by_hand(rgb, source, target):
-    linear = (rgb / 255.0) ** GAMMA @ (np.linalg.inv(target) @ source).T
-    return np.clip(linear, 0, 1) ** (1 / GAMMA) * 255
 
 
 @pytest.mark.parametrize(
@@ -66,7 +24,7 @@ def test_a_reference_is_brought_to_the_space_of_the_lr_photo(photo, own, other, 
     reference = images.Photo(images.as_float(photo), icc_profile=own)
     lr = images.Photo(images.as_float(photo), icc_profile=other)
     found = images.reference_colours(reference, lr) * 255
-    assert np.abs(found - by_hand(photo, *colours)).max() <= 1.5
+    assert np.abs(found - converted_by_hand(photo, *colours)).max() <= 1.5
     assert np.abs(found - photo).max() > 10
 
 

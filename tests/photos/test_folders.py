@@ -1,6 +1,7 @@
 """Photos of a folder, files that are left out, and formats that depend on the installation."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -15,9 +16,18 @@ SMOOTH = np.asarray(Image.fromarray(np.arange(27, dtype=np.uint8).reshape(3, 3, 
 def test_photos_are_found_by_suffix_and_their_companions_are_not(tmp_path, suffix):
     for name in (f"b{suffix}", f"a{suffix}", f"._a{suffix}", f".hidden{suffix}", "notes.txt", "clip.MOV", "Makefile"):
         (tmp_path / name).write_bytes(b"")
-    (tmp_path / "folder").mkdir()
+    for name in ("folder", f"folder{suffix}"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / f"pipe{suffix}")
     assert [path.name for path in images.list_photos(tmp_path)] == [f"a{suffix}", f"b{suffix}"]
     assert [path.name for path in images.list_others(tmp_path)] == ["Makefile", "clip.MOV", "notes.txt"]
+
+
+def test_links_are_photos_where_they_lead_to_one_or_nowhere(tmp_path):
+    (tmp_path / "a.png").touch()
+    for name, target in (("link.png", "a.png"), ("lost.png", "nowhere"), ("self.png", "self.png"), ("up.png", "..")):
+        (tmp_path / name).symlink_to(target)
+    assert [path.name for path in images.list_photos(tmp_path)] == ["a.png", "link.png", "lost.png", "self.png"]
 
 
 @pytest.mark.parametrize("path", ["nowhere", "x" * 300, "file"])

@@ -1,5 +1,10 @@
 """Outputs that cannot be written are refused beforehand, and inputs are never overwritten."""
 
+import contextlib
+import os
+import socket
+import stat
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -68,7 +73,10 @@ def test_formats_that_count_bytes_in_32_bits(suffix):
     images.check_fits("a.png", (40000, 40000), with_alpha=True)
 
 
-@pytest.mark.parametrize("how", ["same", "other spelling", "link", "hard link", "in a folder of inputs", "link into it"])
+HOW = ["same", "other spelling", "link", "hard link", "in a folder of inputs", "link into it", "what a link in it points to"]
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_outputs_that_are_inputs_are_refused(tmp_path, how):
     (tmp_path / "refs").mkdir()
     photo = tmp_path / "refs/a.png"
@@ -84,8 +92,12 @@ def test_outputs_that_are_inputs_are_refused(tmp_path, how):
         output.hardlink_to(photo)
     elif how == "in a folder of inputs":
         output, inputs = photo, [tmp_path / "refs"]
-    else:
+    elif how == "link into it":
         output.symlink_to(photo)
+        inputs = [tmp_path / "refs"]
+    else:
+        images.write(output, PIXELS)
+        (tmp_path / "refs/b.png").symlink_to(output)
         inputs = [tmp_path / "refs"]
     with pytest.raises(images.ImageError, match="inputs are never overwritten"):
         images.check_output(output, inputs)
@@ -96,6 +108,26 @@ def test_two_outputs_of_one_name_are_refused(tmp_path):
     images.check_distinct([tmp_path / "a.png", tmp_path / "b.png"])
     with pytest.raises(images.ImageError, match="the name of another result too"):
         images.check_distinct([tmp_path / "a.png", tmp_path / "b/../a.png"])
+
+
+# What a file system may take for one name: other cases, an accent as a letter of its own or as a mark behind the letter.
+@pytest.mark.parametrize("names", [("A.png", "a.PNG"), ("caf\u00e9.png", "cafe\u0301.png"), ("stra\u00dfe.png", "STRASSE.png")])
+@pytest.mark.parametrize("existing", [(), (0,), (1,), (0, 1)])
+def test_names_that_the_file_system_takes_for_one_are_one_result(tmp_path, names, existing):
+    probe = [tmp_path / "probe" / name for name in names]
+    probe[0].parent.mkdir()
+    probe[0].touch()
+    one = probe[1].exists()
+    paths = [tmp_path / name for name in names]
+    for index in existing:
+        paths[index].touch()
+    before = sorted(tmp_path.iterdir())
+    if one:
+        with pytest.raises(images.ImageError, match="the name of another result too"):
+            images.check_distinct(paths)
+    else:
+        images.check_distinct(paths)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_result_written_to_a_link_goes_where_it_points(tmp_path):
@@ -115,3 +147,49 @@ def test_what_formats_are_said_to_hold_they_hold(tmp_path):
             np.testing.assert_array_equal(images.as_uint8(images.read(tmp_path / f"a{suffix}").alpha), alpha)
         images.write(tmp_path / f"g{suffix}", PIXELS, gray=True)
         assert images.read(tmp_path / f"g{suffix}").gray == formats.WRITTEN[name].gray
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "link to itself", "links in a circle", "standard error"])
+def test_what_is_no_file_is_refused_and_stays(tmp_path, kind):
+    path = tmp_path / "out.png"
+    with contextlib.ExitStack() as stack:
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "device":
+            path.symlink_to(os.devnull)
+        elif kind == "socket":
+            stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+        elif kind == "link to itself":
+            path.symlink_to(path)
+        elif kind == "links in a circle":
+            path.symlink_to(tmp_path / "other.png")
+            (tmp_path / "other.png").symlink_to(path)
+        else:
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, 2)
+            os.dup2(stack.enter_context(path.open("wb")).fileno(), 2)
+        before = path.lstat()
+        with pytest.raises(
+            images.ImageError, match=r"out.png: it is a (pipe, a device or a standard stream|link that leads back)"
+        ):
+            images.check_output(path, [])
+        with pytest.raises(images.ImageError, match=r"out\.png"):
+            images.check_output(path / "in it.png", [])
+        assert path.lstat().st_ino == before.st_ino
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_file_that_is_read_only_is_refused(tmp_path):
+    images.write(tmp_path / "a.png", PIXELS)
+    (tmp_path / "a.png").chmod(0o444)
+    with pytest.raises(images.ImageError, match="the file there is read-only"):
+        images.check_output(tmp_path / "a.png", [])
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, mode):
+    images.write(tmp_path / "a.png", PIXELS)
+    (tmp_path / "a.png").chmod(mode)
+    images.write(tmp_path / "a.png", PIXELS)
+    assert stat.S_IMODE((tmp_path / "a.png").stat().st_mode) == mode

@@ -1,0 +1,31 @@
+"""What the pages name exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+NAMED = re.compile(r"\btests/[\w/]+\.py(?:::\w+)?")
+
+
+def functions(path):
+    """Names of the test functions of a file."""
+    return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_test_that_a_page_names_exists(page):
+    for named in NAMED.findall(page.read_text(encoding="utf-8")):
+        path, _, function = named.partition("::")
+        assert (ROOT / path).is_file(), named
+        assert not function or function in functions(ROOT / path), named
+
+
+def test_every_section_of_the_limits_names_a_test():
+    sections = (ROOT / "docs/limits.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    assert len(sections) >= 4
+    for section in sections:
+        assert any("::" in named for named in NAMED.findall(section)), section.splitlines()[0]
