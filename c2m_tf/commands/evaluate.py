@@ -97,9 +97,9 @@ def _run(options):
             problems.append(f"group {group.name}: {one_line(error)}")
             continue
         for name, folder in folders.items():
-            picture, profile = result.pictures[name], result.case.icc_profile
+            profile = None if result.case is None else result.case.icc_profile
             try:
-                images.write(folder / f"{group.name}.png", picture, icc_profile=profile)
+                images.write(folder / f"{group.name}.png", result.pictures[name], icc_profile=profile)
             except images.ImageError as error:  # a full disk must not cost the figures
                 problems.append(one_line(error))
         # Without a sheet to draw, photos need not be kept.
