@@ -1,4 +1,4 @@
-"""The command line: c2m-tf upscale | evaluate | demo | serve | import-weights | train | export | doctor.
+"""The command line: c2m-tf upscale | evaluate | demo | serve | import-weights | train | export | push | doctor.
 
 Exit codes: 0 all is done; 1 some photos of several failed, or a training run broke off; 2 wrong arguments or input; 130
 interrupted; 128 + n stopped by signal n. Every error is one line on standard error. Each command is a module of
@@ -8,7 +8,7 @@ interrupted; 128 + n stopped by signal n. Every error is one line on standard er
 import argparse
 import sys
 
-from c2m_tf.commands import demo, doctor, evaluate, export, import_weights, serve, train, upscale
+from c2m_tf.commands import demo, doctor, evaluate, export, import_weights, push, serve, train, upscale
 from c2m_tf.commands.running import run
 from c2m_tf.version import __version__
 
@@ -24,7 +24,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"c2m-tf {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (upscale, evaluate, demo, serve, import_weights, train, export, doctor):
+    for command in (upscale, evaluate, demo, serve, import_weights, train, export, push, doctor):
         command.add(commands)
     return parser
 

@@ -75,6 +75,11 @@ def start_keras() -> None:
             os.close(kept)
 
 
+def limit_threads(cores: int) -> None:
+    """Lets TensorFlow, which must not have been imported yet, use so many cores; by default it takes all of the machine's."""
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(cores)
+
+
 def one_line(error: BaseException | str) -> str:
     """The message of an error, or a text, without line breaks; of an error that has none its type."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -6,7 +6,8 @@
     upscale_alone(lr: float32 [1,h,w,3]) -> sr: float32 [1,4h,4w,3]
 
 The search is exact and the photo is restored at once (`c2m_tf.upscaling` has windows and tiles), so memory is
-bounded by the limits on pixels, which are checked inside the graph before a photo is decoded.
+bounded by the limits on pixels, which are checked inside the graph before a photo is decoded. Warm-up requests lie beside the
+graph (`warm_up`).
 """
 
 import os
@@ -22,7 +23,7 @@ from c2m_tf.startup import one_line
 from c2m_tf.upscaling.keras_upscaler import MIN_LR_SIDE, MIN_REF_SIDE
 from c2m_tf.upscaling.saved_model_upscaler import is_version
 
-from . import photos
+from . import photos, warm_up
 
 MAX_LR_PIXELS = 256 * 256
 MAX_REF_PIXELS = 1024 * 1024
@@ -58,6 +59,7 @@ def export_saved_model(
     try:
         signatures = {name: getattr(module, name) for name in SIGNATURES}
         tf.saved_model.save(module, str(temporary / "model"), signatures=signatures)
+        warm_up.write_requests(temporary / "model")
         (temporary / "model").rename(target)
     except (OSError, tf.errors.OpError) as error:
         raise ImageError(f"cannot write {target}: {one_line(getattr(error, 'message', error))}") from error

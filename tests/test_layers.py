@@ -15,11 +15,12 @@ LAYERS = {
     "network": {"top"},
     "weights": {"top", "photos", "network"},
     "upscaling": {"top", "photos", "network", "weights"},
+    "jobs": {"top", "photos", "network", "weights", "upscaling"},
     "evaluation": {"top", "photos", "network", "weights", "upscaling"},
     "server": {"top", "photos", "network", "weights", "upscaling"},
     "training": {"top", "photos", "network", "weights", "upscaling", "evaluation"},
     "export": {"top", "photos", "network", "weights", "upscaling", "evaluation", "training"},
-    "commands": {"top", "photos", "network", "weights", "upscaling", "evaluation", "server", "training", "export"},
+    "commands": {"top", "photos", "network", "weights", "upscaling", "jobs", "evaluation", "server", "training", "export"},
     "cli": {"top", "commands"},
 }
 # Imports that run up the layers. None is at the top of a file: classes of the public interface are loaded on first use, models

@@ -5,6 +5,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from c2m_tf.jobs.work import WorkerSettings
     from c2m_tf.upscaling.base import TiledUpscaler
 
 _DTYPES = {"auto": "auto", "float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -57,6 +58,15 @@ def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Til
         tile=options.tile,
         window=options.window,
     )
+
+
+def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: bool) -> "WorkerSettings":
+    """What workers on many photos are made of; raises ValueError if --max-memory is not a positive number."""
+    from c2m_tf.jobs.work import WorkerSettings
+
+    allowed = None if options.max_memory is None else _bytes(options.max_memory)
+    sizes = {"search": options.search, "tile": options.tile, "window": options.window}
+    return WorkerSettings(options.model, _DTYPES.get(options.dtype), allowed, **sizes, strength=strength, overwrite=overwrite)
 
 
 def _bytes(gibibytes):

@@ -1,18 +1,18 @@
 """Progress bars on standard error."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def track(items: Sequence[Item], title: str) -> Iterable[Item]:
-    """Iterates over the items with a progress bar."""
+def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterable[Item]:
+    """Iterates over the items with a progress bar; `total` is their number where it cannot be asked for."""
     from rich import progress
     from rich.console import Console
 
-    return progress.track(items, description=title, console=Console(stderr=True))
+    return progress.track(items, description=title, total=total, console=Console(stderr=True))
 
 
 @contextmanager

@@ -1,18 +1,20 @@
-"""c2m-tf upscale: one photo, or a folder of photos."""
+"""c2m-tf upscale: one photo, or many (`many_photos`)."""
 
 import argparse
-import sys
-from pathlib import Path
 
+from c2m_tf.commands import many_photos
 from c2m_tf.commands.model_options import add_model_options, open_upscaler
-from c2m_tf.commands.progress import tile_progress, track
-from c2m_tf.startup import one_line
+from c2m_tf.commands.progress import tile_progress
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
-    command = commands.add_parser("upscale", help="upscale a photo, or a folder of photos")
-    command.set_defaults(run=_run)
-    command.add_argument("-i", "--input", required=True, metavar="LR", help="photo, or folder of photos, to upscale")
+    command = commands.add_parser("upscale", help="upscale a photo, or many")
+    command.set_defaults(run=_run, refuse=command.error)
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("-i", "--input", metavar="LR", help="photo, or folder of photos, to upscale")
+    source.add_argument(
+        "--jobs", metavar="TABLE", help="table of photos, .csv or .parquet, with the columns lr, references and output"
+    )
     command.add_argument(
         "-r",
         "--reference",
@@ -28,12 +30,13 @@ def add(commands: "argparse._SubParsersAction") -> None:
         metavar="S",
         help="how much of the references is used, from 0 (nothing) to 1 (all that fits; the default)",
     )
-    command.add_argument("-o", "--output", required=True, metavar="OUT", help="result; a folder if the input is one")
+    command.add_argument("-o", "--output", metavar="OUT", help="result; a folder if the input is one")
     command.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
     command.add_argument(
         "--matches", metavar="MAP.png", help="also draw where the reference shows each part of the photo (one photo only)"
     )
     add_model_options(command)
+    many_photos.add_options(command)
 
 
 def _run(options):
@@ -41,39 +44,32 @@ def _run(options):
     from c2m_tf.upscaling import batch
 
     _check_reference_options(options)
-    jobs, problems = batch.find_jobs(options.input, options.reference, options.output)
-    single = not Path(options.input).is_dir()
+    if options.jobs is None and options.output is None:
+        options.refuse("the following arguments are required: -o/--output")
+    if options.jobs is not None and (options.output is not None or options.reference):
+        raise ValueError("--jobs names references and results in its table; leave -r and -o out")
+    if many_photos.is_wanted(options):
+        for name in ("comparison", "matches"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} draws a single photo; give a photo as input, not a folder")
+        return many_photos.run(options)
+    many_photos.check_single(options)
+
+    (job,), _ = batch.find_jobs(options.input, options.reference, options.output)
     written = [options.output]
-    for name, path in (("comparison", options.comparison), ("matches", options.matches)):
-        if path is None:
-            continue
-        if not single:
-            raise ValueError(f"--{name} draws a single photo; give a photo as input, not a folder")
-        images.check_output(path, [options.input, *jobs[0].refs, *options.reference])
-        written.append(path)
+    for path in (options.comparison, options.matches):
+        if path is not None:
+            images.check_output(path, [job.lr, *job.refs, *options.reference])
+            written.append(path)
     images.check_distinct(written)
     upscaler = open_upscaler(options)
     strength = options.reference_strength
     upscaler.check_strength(strength)
-    if single:
-        with tile_progress() as progress:
-            share = batch.run(upscaler, jobs[0], options.comparison, options.matches, progress, strength=strength)
-        if share is not None:
-            print(f"the references explain {share:.0%} of the photo")
-        return 0
-    done, shares = 0, []
-    kept = batch.KeptReference(upscaler)
-    for job in track(jobs, "upscaling"):
-        try:
-            shares.append(batch.run(upscaler, job, strength=strength, kept=kept))
-            done += 1
-        except ValueError as error:
-            problems.append((job.lr, one_line(error)))
-    for photo, reason in problems:
-        print(f"c2m-tf: {one_line(f'{photo.name}: {reason}')}", file=sys.stderr)
-    skipped = images.list_others(options.input)
-    print(f"{done} upscaled, {len(problems)} failed{_skipped_in_words(skipped)}{_explained_in_words(shares)}")
-    return 1 if problems else 0
+    with tile_progress() as progress:
+        share = batch.run(upscaler, job, options.comparison, options.matches, progress, strength=strength)
+    if share is not None:
+        print(f"the references explain {share:.0%} of the photo")
+    return 0
 
 
 def _check_reference_options(options):
@@ -84,19 +80,3 @@ def _check_reference_options(options):
         )
     if options.matches is not None and (not options.reference or strength == 0):
         raise ValueError("--matches draws where the reference shows the photo; give one with -r, and a strength above 0")
-
-
-def _explained_in_words(shares):
-    """How much of the photos the references explain, for the summary; empty without references."""
-    known = [share for share in shares if share is not None]
-    if not known:
-        return ""
-    return f"; references explain {min(known):.0%} to {max(known):.0%} of the photos, {sum(known) / len(known):.0%} in the mean"
-
-
-def _skipped_in_words(paths):
-    """Files that are not photos by their names, for the summary; empty if there are none."""
-    if not paths:
-        return ""
-    suffixes = sorted({path.suffix.lower() or "without suffix" for path in paths})
-    return f"; {len(paths)} skipped, not photos by their names ({', '.join(suffixes)})"

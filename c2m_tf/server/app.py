@@ -13,6 +13,7 @@ first byte; headers of photos are read and memory is estimated before any pixel 
 import asyncio
 import io
 from collections.abc import Callable, Coroutine
+from functools import partial
 from importlib import resources
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from starlette.exceptions import HTTPException
 from c2m_tf.photos import images
 from c2m_tf.photos.headers import read_header
 from c2m_tf.server.gate import CLIENT_LEFT, RETRY_SECONDS, UPSCALE_PATH, Gate
+from c2m_tf.server.health import Health, warm_up
 from c2m_tf.server.limits import Limits
 from c2m_tf.server.turns import BusyError, ClientLeftError, TookTooLongError, Turns
 from c2m_tf.upscaling.base import TiledUpscaler
@@ -52,19 +54,23 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(upscaler: TiledUpscaler, model: str, limits: Limits) -> fastapi.FastAPI:
+def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up: bool = False) -> fastapi.FastAPI:
     """The application.
 
     Args:
         upscaler: TiledUpscaler.
         model: name of the model, as /healthz reports it.
         limits: Limits.
+        warms_up: whether a first photo is upscaled when the application starts, before /v2/health/ready says so.
 
     Returns:
         fastapi.FastAPI.
     """
-    app = fastapi.FastAPI(title="c2m-tf", version=__version__, description="4x super-resolution with a reference photo.")
     turns = Turns(limits.queue)
+    health_of = Health(turns, partial(warm_up, upscaler) if warms_up else None)
+    description = "4x super-resolution with a reference photo."
+    app = fastapi.FastAPI(title="c2m-tf", version=__version__, description=description, lifespan=health_of.lifespan)
+    health_of.add_to(app, {"model": Problem, "description": "Not yet, or never: the detail says why."})
     registry = prometheus_client.CollectorRegistry()
     prometheus_client.ProcessCollector(registry=registry)
     requests = prometheus_client.Counter("c2m_requests", "Requests to upscale, by status.", ["status"], registry=registry)

@@ -47,6 +47,7 @@ def server_config(app: fastapi.FastAPI, limits: Limits, **options: Any) -> uvico
         app,
         http=TimedConnection,
         ws="none",
+        loop="asyncio",  # also where uvloop is installed: what is promised is tested with one loop
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=int(limits.timeout) + 1,
         **options,
@@ -54,13 +55,13 @@ def server_config(app: fastapi.FastAPI, limits: Limits, **options: Any) -> uvico
 
 
 def run_server(upscaler: TiledUpscaler, model: str, limits: Limits, listener: socket.socket) -> None:
-    """Serves until SIGTERM or SIGINT; requests that were accepted are still answered.
+    """Serves until SIGTERM or SIGINT; requests that were accepted are still answered. A small photo is upscaled first.
 
     Args:
         upscaler, model, limits: see `app.create_app`.
         listener: of `listen`.
     """
-    config = server_config(create_app(upscaler, model, limits), limits, log_level="warning")
+    config = server_config(create_app(upscaler, model, limits, warms_up=True), limits, log_level="warning")
     print(f"serving {model} on {address(listener)}", flush=True)
     # uvicorn raises the signal that ended it again for the previous handlers; it has been handled by then.
     for number in (signal.SIGTERM, signal.SIGINT):

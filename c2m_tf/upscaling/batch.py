@@ -26,9 +26,9 @@ Source = str | os.PathLike | BinaryIO
 class Job(NamedTuple):
     """One photo to upscale: its file, its references' files (none is possible) and the result's."""
 
-    lr: Path
-    refs: list[Path]
-    output: Path
+    lr: str
+    refs: list[str]
+    output: str
 
 
 def find_jobs(
@@ -57,7 +57,7 @@ def find_jobs(
     if not source.is_dir():
         refs = _references_of(source, references)
         images.check_output(output, [source, *refs, *references])
-        return [Job(source, refs, output)], []
+        return [_job(source, refs, output)], []
 
     photos = images.list_photos(source)
     if not photos:
@@ -72,12 +72,12 @@ def find_jobs(
     for photo in photos:
         result = output / f"{photo.stem}.png"
         try:
-            job = Job(photo, _references_of(photo, references), result)
+            job = _job(photo, _references_of(photo, references), result)
             images.check_output(result, inputs)
             others = alike.setdefault(likeness(result), [])
-            same = next((other for other in others if are_one_file(result, other.output)), None)
+            same = next((other for other in others if are_one_file(result, Path(other.output))), None)
             if same is not None:
-                raise images.ImageError(f"{photo} and {same.lr.name} would both become {result}; rename one")
+                raise images.ImageError(f"{photo} and {Path(same.lr).name} would both become {result}; rename one")
         except images.ImageError as error:
             problems.append((photo, str(error)))
             continue
@@ -222,6 +222,10 @@ def comparison_sheet(
     box = most_changed_box(bicubic, sr, detail)
     last = [] if reference is None else [Panel("reference", reference)]
     return sheet([[*whole, *last], crop_panels(whole, box)])
+
+
+def _job(photo, refs, output):
+    return Job(str(photo), [str(path) for path in refs], str(output))
 
 
 def _references_of(photo, references):

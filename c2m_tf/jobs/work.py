@@ -1,0 +1,174 @@
+"""One job: a photo fetched, upscaled and stored. Whatever fails becomes part of the outcome, and the next job goes on."""
+
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from c2m_tf.jobs import storage
+from c2m_tf.photos import images
+from c2m_tf.photos.headers import read_header
+from c2m_tf.startup import one_line
+from c2m_tf.upscaling import batch
+from c2m_tf.upscaling.base import TiledUpscaler
+from c2m_tf.upscaling.batch import Job
+from c2m_tf.upscaling.memory import default_max_memory
+
+MADE, KEPT, FAILED = "made", "kept", "failed"
+
+
+class Outcome(NamedTuple):
+    """What became of a job.
+
+    Attributes:
+        status: "made"; "kept", a complete result was there; or "failed".
+        seconds: that it took, files included.
+        tiles: restored.
+        explained: share of the photo's patches that a reference shows, in [0, 1]; None if unknown.
+        error: one line; empty if the job did not fail.
+    """
+
+    status: str
+    seconds: float = 0.0
+    tiles: int = 0
+    explained: float | None = None
+    error: str = ""
+
+
+class WorkerSettings(NamedTuple):
+    """What a worker is made of, wherever it runs; see `opening.open_upscaler` and `Worker` for the fields."""
+
+    model: str = "light"
+    dtype: str | None = None
+    max_memory: int | None = None
+    search: str = "auto"
+    tile: int | None = None
+    window: int | None = None
+    strength: float = 1.0
+    overwrite: bool = False
+
+    def open_worker(self, on_one_machine: int = 1) -> "Worker":
+        """Loads the model.
+
+        Args:
+            on_one_machine: how many workers share a machine's memory.
+
+        Raises:
+            ValueError, ImportError: see `opening.open_upscaler`; or a strength that the model does not know.
+        """
+        from c2m_tf.upscaling.opening import open_upscaler
+
+        max_memory = self.max_memory or default_max_memory() // on_one_machine
+        upscaler = open_upscaler(
+            self.model, dtype=self.dtype, max_memory=max_memory, search=self.search, tile=self.tile, window=self.window
+        )
+        upscaler.check_strength(self.strength)
+        return Worker(upscaler, strength=self.strength, overwrite=self.overwrite)
+
+
+class Worker:
+    """Does one job after the other. References that a job shares with the one before are fetched, read and encoded once.
+
+    Args:
+        upscaler: TiledUpscaler.
+        strength: in [0, 1], how much of the references is used.
+        overwrite: make results again that are there and complete.
+    """
+
+    def __init__(self, upscaler: TiledUpscaler, *, strength: float = 1.0, overwrite: bool = False) -> None:
+        self._upscaler = upscaler
+        self._strength = strength
+        self._overwrite = overwrite
+        self._kept = batch.KeptReference(upscaler)
+        self._copies = _Copies()
+
+    def __call__(self, job: Job) -> Outcome:
+        """Does a job; raises nothing that is the fault of its photos or of where they lie."""
+        start = time.perf_counter()
+        tiles = 0
+
+        def count(done: int, total: int) -> None:
+            nonlocal tiles
+            tiles = done
+
+        try:
+            if not self._overwrite and is_complete(job):
+                return Outcome(KEPT, time.perf_counter() - start)
+            explained = self._make(job, count)
+        except Exception as error:
+            # Of many photos one fails in ways that nobody foresaw, and the others must not be lost with it.
+            known = isinstance(error, (ValueError, OSError, ImportError))
+            reason = self._copies.with_urls(one_line(error))
+            reason = reason if known else f"{type(error).__name__}: {reason}"
+            return Outcome(FAILED, time.perf_counter() - start, tiles, error=reason)
+        return Outcome(MADE, time.perf_counter() - start, tiles, explained)
+
+    def _make(self, job, progress):
+        self._copies.keep(job.refs)
+        lr, refs = self._copies.local(job.lr), [self._copies.local(path) for path in job.refs]
+        with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
+            remote = storage.is_url(job.output)
+            output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
+            local = Job(lr, refs, output)
+            explained = batch.run(self._upscaler, local, progress=progress, strength=self._strength, kept=self._kept)
+            if remote:
+                storage.store(Path(output), job.output)
+        return explained
+
+
+def is_complete(job: Job) -> bool:
+    """Whether a job's result is there: a photo of four times the LR photo's size. Files appear complete or not at all."""
+    if not storage.exists(job.output):
+        return False
+    try:
+        # Orientation turns some photos by 90 degrees.
+        lr, result = (sorted(_size(path)) for path in (job.lr, job.output))
+    except images.ImageError:
+        return False
+    return result == [images.SCALE * side for side in lr]
+
+
+def _size(path):
+    with storage.opened(path) as file:
+        return read_header(file, path)[:2]
+
+
+class _Copies:
+    """Local copies of files at URLs; local files stand for themselves."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._paths: dict[str, Path] = {}
+        self._made = 0
+
+    def keep(self, urls: Sequence[str]) -> None:
+        """Removes the copies of all others."""
+        for url in [url for url in self._paths if url not in urls]:
+            self._paths.pop(url).unlink(missing_ok=True)
+
+    def local(self, path: str) -> str:
+        """The path of a local file, or of a copy; raises ImageError if there is none."""
+        if not storage.is_url(path):
+            return path
+        if path not in self._paths:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="c2m-tf."))
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._made += 1
+            copy = self._folder / f"{self._made}{PurePosixPath(path).suffix}"
+            self._paths[path] = copy
+            try:
+                storage.fetch(path, copy)
+            except BaseException:
+                del self._paths[path]
+                raise
+        return str(self._paths[path])
+
+    def with_urls(self, text: str) -> str:
+        """A message in which copies are called by their URLs."""
+        for url, copy in self._paths.items():
+            text = text.replace(str(copy), url)
+        return text

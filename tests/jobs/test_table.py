@@ -1,0 +1,82 @@
+"""Tables of jobs: what they say, and what is wrong with them, known before work starts."""
+
+import numpy as np
+import pytest
+
+from c2m_tf.cli import main
+from c2m_tf.jobs import table
+from c2m_tf.photos import images
+from c2m_tf.upscaling.batch import Job
+
+CSV = "lr,references,output,note\na.png,r.png | s.png,out/a.png,x\nb.png,,out/b.jpg,\n"
+JOBS = [Job("a.png", ["r.png", "s.png"], "out/a.png"), Job("b.png", [], "out/b.jpg")]
+
+
+def test_csv_and_parquet_say_the_same(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow")
+    (tmp_path / "jobs.csv").write_text("\ufeff" + CSV, encoding="utf-8")
+    columns = {"lr": ["a.png", "b.png"], "references": [["r.png", "s.png"], None], "output": ["out/a.png", "out/b.jpg"]}
+    parquet.write_table(arrow.table(columns), tmp_path / "lists.parquet")
+    parquet.write_table(arrow.table(columns | {"references": ["r.png|s.png", ""]}), tmp_path / "text.parquet")
+    for name in ("jobs.csv", "lists.parquet", "text.parquet"):
+        assert table.read_table(f"{tmp_path}/{name}") == JOBS
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("lr,output\na.png,b.png\n", "lacks the column references; it has lr, output, expected are lr, references, output"),
+        ("", "lacks the column lr and references and output; it has none"),
+        ("lr,references,output\n", "holds no rows"),
+        ("lr,references,output\na.png,,x.png\nb.png,,./x.png\n", "rows 1 and 2 have one output, ./x.png"),
+        ("lr,references,output\na.png,,x.png\nb.png,x.png,y.png\n", "row 1: output x.png is an input"),
+        ("lr,references,output\n,,x.png\n", "row 1: lr is empty"),
+        ("lr,references,output\na.png,,\n", "row 1: output is empty"),
+        ("lr,references,output\na.png,,x.gif\n", "cannot write .gif; choose one of"),
+        ("lr,references,output\n\xff", "is not CSV in UTF-8"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_refused_before_work_starts(tmp_path, capsys, content, words):
+    (tmp_path / "jobs.csv").write_bytes(content.encode("latin-1"))
+    assert main(["upscale", "--jobs", f"{tmp_path}/jobs.csv", "--model", "none such"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["jobs.csv"]
+
+
+def test_a_parquet_table_of_numbers_is_refused(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow")
+    parquet.write_table(arrow.table({"lr": [1], "references": [""], "output": ["a.png"]}), tmp_path / "jobs.parquet")
+    with pytest.raises(ValueError, match="row 1: lr is 1; expected is text"):
+        table.read_table(f"{tmp_path}/jobs.parquet")
+    (tmp_path / "text.parquet").write_text("text")
+    with pytest.raises(ValueError, match="is not a Parquet file"):
+        table.read_table(f"{tmp_path}/text.parquet")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--jobs", "{}/none.csv"], "none.csv does not exist"),
+        (["--jobs", "{}/jobs.txt"], "expected is a .csv or .parquet file with the columns lr, references, output"),
+        (["--jobs", "{}/jobs.csv", "-o", "out"], "leave -r and -o out"),
+        (["-i", "{}", "-o", "{}/out", "--shard", "0/2"], "--shard 0/2: expected is I/N with I from 1 to N"),
+        (["-i", "{}", "-o", "{}/out", "--shard", "3/2"], "--shard 3/2: expected is I/N"),
+        (["-i", "{}", "-o", "{}/out", "--workers", "2"], "--address and --workers are for --engine ray"),
+        (["-i", "{}", "-o", "{}/out", "--engine", "ray", "--workers", "0"], "--workers 0 is no positive number"),
+        (["-i", "{}", "-o", "{}/out", "--report", "r.txt"], "expected is a name that ends in .parquet or .csv"),
+        (["-i", "{}", "-o", "{}/out", "--report", "{}/a.png/r.csv"], "cannot make folder"),
+        (["-i", "{}", "-o", "nosuch://bucket/out"], "nosuch://bucket/out"),
+        (["-i", "{}/a.png", "-o", "{}/b.png", "--overwrite"], "--overwrite is for many photos"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(tmp_path, capsys, options, words):
+    pytest.importorskip("fsspec")
+    images.write(tmp_path / "a.png", np.zeros((3, 3, 3)))
+    assert main(["upscale", *(option.format(tmp_path) for option in options)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1

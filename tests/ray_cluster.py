@@ -1,0 +1,18 @@
+"""A Ray cluster of two cores, for tests."""
+
+import os
+from contextlib import contextmanager
+
+
+@contextmanager
+def two_cores():
+    """Connects to a cluster of this machine, started and stopped here; or to the one that RAY_ADDRESS names, of two cores."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS", "local")
+    local = {"num_cpus": 2, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 100 * 2**20}
+    ray.init(address=address, log_to_driver=False, **(local if address == "local" else {}))
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,37 @@
+"""What would be pushed loads again, and says what it is."""
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from c2m_tf import C2Matching
+from c2m_tf.cli import main
+from c2m_tf.weights.publishing import model_card, write_folder
+
+
+def test_the_folder_that_would_be_pushed_loads_again(light, tmp_path):
+    write_folder(light, tmp_path / "hub", model_card(light, "runs/mine/best.keras", "hf://me/mine"))
+    for loaded in (C2Matching.from_preset(tmp_path / "hub"), keras.saving.load_model(tmp_path / "hub")):
+        assert loaded.variant == "light"
+        for found, expected in zip(loaded.get_weights(), light.get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    _, front, text = (tmp_path / "hub/README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(front)["library_name"] == "keras"
+    assert 'C2Matching.from_preset("hf://me/mine")' in text
+    assert "6,048,627 parameters" in text
+    assert "Not stated" in text
+
+
+def test_the_card_of_a_preset_has_its_licence(light):
+    assert "For research, teaching and evaluation only" in model_card(light, "light", "folder")
+
+
+@pytest.mark.parametrize("target", ["hf://name", "hf://a/b/c", "hf://a b/c", "{}"])
+def test_targets_that_are_none_are_refused_before_the_model_is_loaded(tmp_path, capsys, target):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert main(["push", "--model", "none such", target.format(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "hf://USER/NAME" in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
