@@ -1,6 +1,8 @@
 """A Ray cluster of two cores, for tests."""
 
+import gc
 import os
+import warnings
 from contextlib import contextmanager
 
 
@@ -16,3 +18,6 @@ def two_cores():
         yield
     finally:
         ray.shutdown()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of processes that Ray leaves to the garbage collector
+            gc.collect()
