@@ -155,6 +155,8 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
 
         Without a reference, or at strength 0, the network works alone; 1 uses all of a reference that fits.
         """
+        if len((await request.form()).getlist("lr")) > 1:
+            raise HTTPException(422, "lr: several photos are given; send one, and its references as ref")
         ref = ref if strength > 0 else []
         try:
             upscaler.check_strength(strength)
@@ -180,7 +182,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: fastapi.Request, error: RequestValidationError) -> Response:
-        problems = [f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}" for problem in error.errors()]
+        problems = [f"{'.'.join(str(part) for part in problem['loc'][1:])}: {_reason(problem)}" for problem in error.errors()]
         return JSONResponse({"detail": "; ".join(problems)}, 422)
 
     def check_room() -> None:
@@ -219,3 +221,8 @@ async def _client_left(request: fastapi.Request) -> None:
 
 def _busy(error):
     return HTTPException(429, str(error), {"Retry-After": str(RETRY_SECONDS)})
+
+
+def _reason(problem):
+    """What is wrong with a field, in words; FastAPI names the class that it expects of a file."""
+    return "expected is a file, a part with a filename" if "UploadFile" in problem["msg"] else problem["msg"]

@@ -249,6 +249,23 @@ def test_bodies_of_many_parts_are_refused(running, parts):
 
 
 @pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (PART % (b"lr", png(photos()[0])) * 2, "lr: several photos are given; send one"),
+        (
+            b'--X\r\nContent-Disposition: form-data; name="lr"\r\n\r\nhello\r\n',
+            "lr: expected is a file, a part with a filename",
+        ),
+    ],
+)
+def test_photos_that_are_not_one_file_are_refused_in_words(running, parts, words):
+    kind = {"content-type": "multipart/form-data; boundary=X"}
+    answer = running.client.post("/v1/upscale", content=parts + b"--X--\r\n", headers=kind)
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
     ("kind", "status"),
     [
         ("multipart/form-data; boundary=X", 200),
