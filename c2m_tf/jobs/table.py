@@ -1,7 +1,7 @@
 """Tables of jobs: one row for each photo, from a CSV or Parquet file, or from folders. All is checked before work starts.
 
     lr            path or URL of the LR photo
-    references    paths or URLs of its references: in Parquet a list of strings, in CSV one cell with "|" between them; empty if none
+    references    paths or URLs of its references: in Parquet a list of strings, in CSV one cell with "|" between; empty if none
     output        path or URL of the result; the suffix chooses the format
 
 Local paths are relative to the working folder; further columns are ignored.
