@@ -17,7 +17,9 @@ from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.batch import Job
 from c2m_tf.upscaling.memory import default_max_memory
 
-MADE, KEPT, FAILED = "made", "kept", "failed"
+MADE = "made"
+KEPT = "kept"
+FAILED = "failed"
 
 
 class Outcome(NamedTuple):
