@@ -33,13 +33,14 @@ PRESETS = {
     "light": Preset(
         "light",
         6_048_627,
-        "Light network, with a reference or without one: started from published single-image weights, trained for some hours on "
-        "two CPU cores; see docs/model-card.md.",
+        "Light network, with a reference or without one: started from published single-image weights, trained for some hours "
+        "on two CPU cores; see docs/model-card.md.",
     ),
     "light-gan": Preset(
         "light",
         6_048_627,
-        "Light network, trained on from an earlier `light` by perceptual and adversarial loss: sharper to look at, 0.5 dB less PSNR.",
+        "Light network, trained on from an earlier `light` by perceptual and adversarial loss: sharper to look at, 0.5 dB less "
+        "PSNR.",
     ),
     "light-integer": Preset(
         "light-integer",
