@@ -51,6 +51,7 @@ class ReferenceDataConfig(DataConfig):
     lr_size: Annotated[int, Field(ge=3, le=40)] = 40  # side of LR patches in pixels
     ref_size: Annotated[int, Field(ge=12, le=160)] = 160  # side of references in pixels
     unrelated: Share = 0.0  # share of samples whose reference shows something else
+    central: bool = False  # crop from the middle of the windows, where photo and reference overlap most
 
 
 @dataclass(frozen=True, config=_STRICT)

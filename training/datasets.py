@@ -139,15 +139,24 @@ class ReferencePairs(_Batches):
         lr_size: side of the LR patches in pixels, at most 40. Smaller than 40 means a random crop of the 160x160 window.
         ref_size: side of the references in pixels, at most 160; a random crop of the reference's window, drawn independently.
         unrelated: share of samples whose reference belongs to another photo.
+        central: crops lie in the middle of their windows, which overlap most there: at least a quarter of the rest stays on
+            either side. False draws them from all of the window, as published.
         others: as above.
 
     A batch is ({"lr": float32 [B,h,h,3], "ref": float32 [B,H,H,3]}, hr float32 [B,4h,4h,3]).
     """
 
     def __init__(
-        self, *arguments: Any, lr_size: int = 40, ref_size: int = PHOTO_SIDE, unrelated: float = 0.0, **others: Any
+        self,
+        *arguments: Any,
+        lr_size: int = 40,
+        ref_size: int = PHOTO_SIDE,
+        unrelated: float = 0.0,
+        central: bool = False,
+        **others: Any,
     ) -> None:
         super().__init__(*arguments, **others)
+        self.central = central
         self.lr_size = lr_size
         self.ref_size = ref_size
         self.unrelated = unrelated
@@ -162,11 +171,11 @@ class ReferencePairs(_Batches):
             _, reference = self._draw_source(random).pair(random)
         turn = _Turn(random)
         side = images.SCALE * self.lr_size
-        y, x = _origin(hr.shape, side, random)
+        y, x = _origin(hr.shape, side, random, self.central)
         hr, (y, x) = turn(hr), turn.origin(hr.shape, y, x, side)
         window = hr[y : y + side, x : x + side]
         reference = self._changed(reference, random)
-        top, left = _origin(reference.shape, self.ref_size, random)
+        top, left = _origin(reference.shape, self.ref_size, random, self.central)
         reference = turn(reference[top : top + self.ref_size, left : left + self.ref_size])
         photos = {"lr": self._lr(hr, (y, x), side, random), "ref": reference, "hr": window}
         return {name: images.as_float(photo) for name, photo in photos.items()}
@@ -257,9 +266,10 @@ class _Turn:
         return (x, y) if self.transposed else (y, x)
 
 
-def _origin(shape, size, random):
-    """Of a square window, drawn at random."""
-    return [random.randint(side - size + 1) for side in shape[:2]]
+def _origin(shape, size, random, central):
+    """Of a square crop, drawn at random."""
+    margins = [(side - size) // 4 if central else 0 for side in shape[:2]]
+    return [random.randint(margin, side - size - margin + 1) for side, margin in zip(shape, margins, strict=False)]
 
 
 def _recolour(photo, random):

@@ -107,7 +107,8 @@ def _batches(stage, config, photos, first_iteration):
     }
     if stage in ("teacher", "student"):
         return datasets.HomographyPairs(photos, **common)
-    pairs = datasets.ReferencePairs(photos, lr_size=data.lr_size, ref_size=data.ref_size, unrelated=data.unrelated, **common)
+    sizes = {"lr_size": data.lr_size, "ref_size": data.ref_size, "central": data.central}
+    pairs = datasets.ReferencePairs(photos, unrelated=data.unrelated, **sizes, **common)
     alone = getattr(config, "alone", None)
     if alone is None:
         return pairs

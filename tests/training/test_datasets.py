@@ -47,6 +47,24 @@ def test_published_sizes_by_default(photos):
     assert inputs["ref"].shape == hr.shape == (3, 160, 160, 3)
 
 
+def test_central_crops_keep_a_quarter_of_the_rest_on_either_side():
+    class Numbered:
+        """Photos whose pixels are their own positions; the reference is the photo."""
+
+        def pair(self, random):
+            y, x = np.mgrid[:160, :160].astype(np.uint8)
+            photo = np.stack([y, x, np.zeros_like(y)], axis=-1)
+            return photo, photo
+
+    seen = {"hr": [], "ref": []}
+    for index in range(40):
+        inputs, hr = ReferencePairs([Numbered()], [1.0], 1, 40, lr_size=24, ref_size=120, central=True)[index]
+        for name, photo in (("hr", hr[0]), ("ref", inputs["ref"][0])):
+            seen[name].append(images.as_uint8(photo)[..., :2].reshape(-1, 2).min(axis=0))
+    assert (np.min(seen["hr"]), np.max(seen["hr"])) == (16, 48)
+    assert (np.min(seen["ref"]), np.max(seen["ref"])) == (10, 30)
+
+
 def test_unrelated_references_come_from_another_draw(photos):
     related, unrelated = pairs(photos[1:2] * 2, unrelated=0.0), pairs(photos[1:2] * 2, unrelated=1.0)
     # References of the CUFED photos are moved by at most 6 pixels: related ones look alike in colour, others do not.
