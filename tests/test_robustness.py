@@ -1,5 +1,6 @@
 """Any input gives a result or a documented error, and no incomplete files."""
 
+import functools
 import io
 import os
 import signal
@@ -198,14 +199,20 @@ def test_interrupted_folders_hold_complete_photos_only(tmp_path, number):
         images.write(tmp_path / f"in/{index:03}.png", random.randint(0, 256, (24, 24, 3), dtype=np.uint8))
     arguments = ["upscale", "-i", f"{tmp_path}/in", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/out"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-m", "c2m_tf.cli", *arguments], env=environment, stderr=subprocess.PIPE) as process:
-        end = time.monotonic() + 120
-        while len(list((tmp_path / "out").glob("[0-9]*.png"))) < 3:
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        process.send_signal(number)
-        process.communicate(timeout=60)
+    command = [sys.executable, "-m", "c2m_tf.cli", *arguments]
+    # Where the tests themselves run in the background, their children would ignore Ctrl-C.
+    heed = functools.partial(signal.signal, number, signal.SIG_DFL)
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, preexec_fn=heed) as process:
+        try:
+            end = time.monotonic() + 120
+            while len(list((tmp_path / "out").glob("[0-9]*.png"))) < 3:
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            process.send_signal(number)
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 128 + number
     left = list((tmp_path / "out").iterdir())
     assert 3 <= len(left) < 300
