@@ -19,7 +19,7 @@ from c2m_tf.photos import images
 from c2m_tf.upscaling.batch import Job
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # minutes in all; the warnings are Ray's own
 
 BAD = (7, 23, 41, 66, 99)
 
