@@ -76,7 +76,7 @@ def start_keras() -> None:
 
 
 def limit_threads(cores: int) -> None:
-    """Lets TensorFlow, which must not have been imported yet, use so many cores; by default it takes all of the machine's."""
+    """Lets TensorFlow, which must not have been imported yet, use so many cores; `start_keras` alone gives it all."""
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(cores)
 
 

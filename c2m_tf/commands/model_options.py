@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import WorkerSettings
@@ -49,24 +49,25 @@ def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Til
     """
     from c2m_tf.upscaling import opening
 
-    allowed = None if options.max_memory is None else _bytes(options.max_memory)
-    return opening.open_upscaler(
-        model or options.model,
-        dtype=_DTYPES[options.dtype],
-        max_memory=allowed,
-        search=options.search,
-        tile=options.tile,
-        window=options.window,
-    )
+    return opening.open_upscaler(model or options.model, **_settings(options))
 
 
 def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: bool) -> "WorkerSettings":
     """What workers on many photos are made of; raises ValueError if --max-memory is not a positive number."""
     from c2m_tf.jobs.work import WorkerSettings
 
-    allowed = None if options.max_memory is None else _bytes(options.max_memory)
-    sizes = {"search": options.search, "tile": options.tile, "window": options.window}
-    return WorkerSettings(options.model, _DTYPES.get(options.dtype), allowed, **sizes, strength=strength, overwrite=overwrite)
+    return WorkerSettings(options.model, **_settings(options), strength=strength, overwrite=overwrite)
+
+
+def _settings(options) -> dict[str, Any]:
+    """What `opening.open_upscaler` takes besides the model."""
+    return {
+        "dtype": _DTYPES[options.dtype],
+        "max_memory": None if options.max_memory is None else _bytes(options.max_memory),
+        "search": options.search,
+        "tile": options.tile,
+        "window": options.window,
+    }
 
 
 def _bytes(gibibytes):

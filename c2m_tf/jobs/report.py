@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c2m_tf.jobs import storage
+from c2m_tf.jobs.parquet import import_pyarrow
 from c2m_tf.jobs.work import Outcome
-from c2m_tf.startup import one_line
 from c2m_tf.upscaling.batch import Job
 
 COLUMNS = ("name", "output", *Outcome._fields)
@@ -34,7 +34,7 @@ def check_report(path: str) -> None:
     if suffix not in (".csv", ".parquet"):
         raise ValueError(f"--report {path}: expected is a name that ends in .parquet or .csv")
     if suffix == ".parquet":
-        _pyarrow()
+        import_pyarrow()
     storage.check_writable([path])
 
 
@@ -77,7 +77,7 @@ class _CsvWriter:
 
 class _ParquetWriter:
     def __init__(self, path: Path) -> None:
-        arrow, parquet = _pyarrow()
+        arrow, parquet = import_pyarrow()
         kinds = {"seconds": arrow.float64(), "tiles": arrow.int64(), "explained": arrow.float64()}
         self._schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS])
         self._table = arrow.Table
@@ -97,12 +97,3 @@ class _ParquetWriter:
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._rows]
         self._writer.write_table(self._table.from_pylist(rows, self._schema))
         self._rows.clear()
-
-
-def _pyarrow():
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ImportError(f"{one_line(error)}; Parquet files need: pip install 'c2m-tf[ray]'; or give a .csv") from error
-    return pyarrow, parquet

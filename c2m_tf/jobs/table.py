@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from c2m_tf.jobs import storage
+from c2m_tf.jobs.parquet import import_pyarrow
 from c2m_tf.photos import images
 from c2m_tf.startup import one_line
 from c2m_tf.upscaling.batch import Job
@@ -56,7 +57,8 @@ def url_folder_jobs(source: str, references: Sequence[str], output: str) -> tupl
     Raises:
         ValueError: the source holds no photos, or something is missing or cannot be read.
     """
-    photos = storage.list_photos(source) if storage.is_folder(source) else [source]
+    many = storage.is_folder(source)
+    photos = storage.list_photos(source) if many else [source]
     if not photos:
         raise images.ImageError(f"{source} holds no photos ({' '.join(images.PHOTO_SUFFIXES)})")
     folders = {reference: _by_stem(storage.list_photos(reference)) for reference in references if storage.is_folder(reference)}
@@ -65,7 +67,7 @@ def url_folder_jobs(source: str, references: Sequence[str], output: str) -> tupl
     taken: dict[str, str] = {}
     for photo in photos:
         stem = PurePosixPath(photo).stem
-        result = f"{output.rstrip('/')}/{stem}.png" if storage.is_folder(source) else output
+        result = f"{output.rstrip('/')}/{stem}.png" if many else output
         missing = [folder for folder, named in folders.items() if stem not in named]
         if missing:
             problems.append((photo, f"{photo} has no reference named {stem} in {missing[0]}"))
@@ -136,11 +138,7 @@ def _csv_jobs(path, content):
 
 
 def _parquet_jobs(path, content):
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ImportError(f"{one_line(error)}; Parquet files need: pip install 'c2m-tf[ray]'; or give a .csv") from error
+    pyarrow, parquet = import_pyarrow()
     try:
         file = parquet.ParquetFile(content)
         _check_columns(path, file.schema_arrow.names)

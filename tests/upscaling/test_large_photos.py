@@ -6,24 +6,10 @@ import numpy as np
 import pytest
 from skimage import data
 
-from c2m_tf import C2Matching
 from c2m_tf.photos import images
 from c2m_tf.photos.match_map import match_map
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.upscaling.tiles import Canvas
-
-
-@pytest.fixture(scope="module")
-def preset():
-    return C2Matching.from_preset("light")
-
-
-@pytest.fixture(scope="module")
-def scene():
-    """LR photo [60,72] and a reference of the same scene, moved by (-40, +56) pixels."""
-    photo = data.astronaut()
-    hr = photo[60:300, 60:348]
-    return images.downsample(hr), photo[20:300, 116:428]
 
 
 def test_tiles_with_exact_search_equal_the_whole(preset, scene):

@@ -2,14 +2,8 @@
 
 import pytest
 
-from c2m_tf import C2Matching
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.keras_upscaler import Upscaler
-
-
-@pytest.fixture(scope="module")
-def preset():
-    return C2Matching.from_preset("light")
 
 
 def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):

@@ -1,27 +1,12 @@
 """Windows lie where the reference shows the tile."""
 
 import numpy as np
-import pytest
 from skimage import data
 
-from c2m_tf import C2Matching
 from c2m_tf.photos import images
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.upscaling.tiles import Canvas
 from c2m_tf.upscaling.windows import MAX_COARSE_CELLS, CoarseMatches, CoarseReferences, shrinking
-
-
-@pytest.fixture(scope="module")
-def preset():
-    return C2Matching.from_preset("light")
-
-
-@pytest.fixture(scope="module")
-def scene():
-    """LR photo [60,72] and a reference of the same scene, moved by (-40, +56) pixels."""
-    photo = data.astronaut()
-    hr = photo[60:300, 60:348]
-    return images.downsample(hr), photo[20:300, 116:428]
 
 
 def coarse_matches(model, lr, references):
