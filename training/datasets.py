@@ -22,6 +22,7 @@ from c2m_tf.photos.random_degradations import draw_reference_degradation
 from .degraded import degraded_patch
 from .homography import PHOTO_SIDE, draw_homography, warp
 from .patches import PhotoPatches, teacher_share
+from .turn import Turn
 
 # Ranges of recolouring, on values in [0, 1]: exponent, per-channel gain and per-channel offset.
 _GAMMA, _GAIN, _SHIFT = 0.25, 0.15, 0.05
@@ -115,7 +116,7 @@ class HomographyPairs(_Batches):
 
     def _sample(self, random):
         photo, (y, x) = self._draw_source(random).window(random)
-        turn = _Turn(random)
+        turn = Turn(random)
         # The window's surroundings are flipped with it, because the warp needs them.
         top, left = max(0, y - _SURROUNDINGS), max(0, x - _SURROUNDINGS)
         photo = photo[top : y + PHOTO_SIDE + _SURROUNDINGS, left : x + PHOTO_SIDE + _SURROUNDINGS]
@@ -169,7 +170,7 @@ class ReferencePairs(_Batches):
         hr, reference = self._draw_source(random).pair(random)
         if random.random_sample() < self.unrelated:
             _, reference = self._draw_source(random).pair(random)
-        turn = _Turn(random)
+        turn = Turn(random)
         side = images.SCALE * self.lr_size
         y, x = _origin(hr.shape, side, random, self.central)
         hr, (y, x) = turn(hr), turn.origin(hr.shape, y, x, side)
@@ -246,24 +247,6 @@ class JointBatches(keras.utils.PyDataset):
         inputs, hr = self.pairs[index]
         alone, target = self.patches[index]
         return inputs | {"alone": alone["lr"]}, {"sr": hr, "alone": target}
-
-
-class _Turn:
-    """Flips and a transpose, each with probability one half, the same for every photo it is called on."""
-
-    def __init__(self, random):
-        self.mirrored, self.upturned, self.transposed = random.randint(0, 2, 3)
-
-    def __call__(self, photo):
-        photo = photo[:, ::-1] if self.mirrored else photo
-        photo = photo[::-1] if self.upturned else photo
-        return np.ascontiguousarray(photo.transpose(1, 0, 2) if self.transposed else photo)
-
-    def origin(self, shape, y, x, side=PHOTO_SIDE):
-        """Where the first pixel of a square window at (y, x) is after the flips."""
-        x = shape[1] - side - x if self.mirrored else x
-        y = shape[0] - side - y if self.upturned else y
-        return (x, y) if self.transposed else (y, x)
 
 
 def _origin(shape, size, random, central):

@@ -19,6 +19,7 @@ from c2m_tf.photos import images
 
 from .degraded import degraded_patch
 from .sources import Photos, SourceError, photos_by_name, photos_in
+from .turn import Turn
 
 
 class Patch(NamedTuple):
@@ -91,16 +92,11 @@ class PhotoPatches:
         index = int(np.searchsorted(self._ends, random.random_sample(), side="right"))
         lr = self._lr[index]
         y, x = (random.randint(side - self.lr_size + 1) for side in lr.shape[:2])
-        mirrored, upturned, transposed = random.randint(0, 2, 3)
+        turn = Turn(random)
 
         def cut(photo, scale):
             size = scale * self.lr_size
-            return turned(photo[scale * y : scale * y + size, scale * x : scale * x + size])
-
-        def turned(patch):
-            patch = patch[:, ::-1] if mirrored else patch
-            patch = patch[::-1] if upturned else patch
-            return images.as_float(np.ascontiguousarray(patch.transpose(1, 0, 2) if transposed else patch))
+            return images.as_float(turn(photo[scale * y : scale * y + size, scale * x : scale * x + size]))
 
         photo = self._photos[index]
         target = cut(photo, images.SCALE)
@@ -109,7 +105,7 @@ class PhotoPatches:
             target = share * cut(self._teacher[index], images.SCALE) + (1 - share) * target
         origin = (images.SCALE * y, images.SCALE * x)
         degraded = degraded_patch(photo, origin, images.SCALE * self.lr_size, random, self.degraded)
-        return Patch(cut(lr, 1) if degraded is None else turned(degraded), target)
+        return Patch(cut(lr, 1) if degraded is None else images.as_float(turn(degraded)), target)
 
 
 def teacher_share(progress: float, share: float, until: float) -> float:
