@@ -15,14 +15,12 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options):
-    from c2m_tf.weights.publishing import HANDLE, check_target
+    start_keras()
+    from c2m_tf.weights.presets import load_model
+    from c2m_tf.weights.publishing import HANDLE, check_target, model_card, push, write_folder
 
     check_target(options.target)
     card = None if options.card is None else Path(options.card).read_text(encoding="utf-8")
-    start_keras()
-    from c2m_tf.weights.presets import load_model
-    from c2m_tf.weights.publishing import model_card, push, write_folder
-
     model = load_model(options.model)
     card = card or model_card(model, options.model, options.target)
     if options.target.startswith(HANDLE):
