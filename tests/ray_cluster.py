@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import warnings
 from contextlib import contextmanager
 
@@ -13,7 +14,9 @@ def two_cores():
 
     address = os.environ.get("RAY_ADDRESS", "local")
     local = {"num_cpus": 2, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 100 * 2**20}
-    ray.init(address=address, log_to_driver=False, **(local if address == "local" else {}))
+    # Workers find the test modules that functions come from.
+    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
+    ray.init(address=address, log_to_driver=False, runtime_env=paths, **(local if address == "local" else {}))
     try:
         yield
     finally:

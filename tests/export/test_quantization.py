@@ -17,9 +17,11 @@ from c2m_tf.export.quantization import (
 )
 from c2m_tf.export.tflite import export_tflite
 from c2m_tf.training import sources
+from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 from training_data import make
 
+from c2m_tf.photos import images
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.weights.presets import load_preset
 
@@ -80,10 +82,12 @@ def test_weights_that_went_through_a_file_once_stay_the_same(quantized, tmp_path
     assert first["restoration/head_small_0/kernel"].dtype == np.int8
 
 
-def test_rounding_changes_a_photo_little(quantized, light_preset, rng):
-    lr, ref = pair(rng)
+def test_rounding_changes_a_photo_little(quantized, light_preset):
+    # Ranges are found on photos; noise goes beyond them.
+    ref = images.as_float(data.astronaut()[60 : 60 + WINDOW, 200 : 200 + WINDOW])
+    lr = ref[::4, ::4]
     sr = quantized[0]({"lr": lr[None], "ref": ref[None]}).numpy()
-    assert np.abs(sr[0].clip(0, 1) - Upscaler(light_preset).upscale(lr, ref)).mean() < 0.03
+    assert np.abs(sr[0].clip(0, 1) - Upscaler(light_preset).upscale(lr, ref)).mean() < 0.01
 
 
 def convolutions(path):
