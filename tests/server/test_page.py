@@ -80,9 +80,10 @@ def test_two_photos_become_one_beside_a_slider(browser, address, tmp_path, rng):
     assert element(browser, "#size").text.split()[::2] == ["80", "64"]
     assert element(browser, "#result a").get_attribute("download") == "lr-upscaled.png"
     browser.execute_script(
-        "const s = document.querySelector('.compare input'); s.value = 20; s.dispatchEvent(new Event('input'))"
+        "const s = document.querySelector('compare-slider').shadowRoot.querySelector('input');"
+        "s.value = 20; s.dispatchEvent(new Event('input'))"
     )
-    assert element(browser, ".compare").get_attribute("style") == "--at: 20%;"
+    assert element(browser, "compare-slider").get_attribute("style") == "--at: 20%;"
 
 
 def test_a_photo_without_a_reference_is_upscaled_too(browser, address, tmp_path, rng):
