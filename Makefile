@@ -7,7 +7,7 @@ PARALLEL := --numprocesses 2 --dist loadscope
 # PyTorch: results are compared with it, and LPIPS and DISTS need it (piq). PIP_EXTRA_INDEX_URL chooses its index of CPU builds.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test slow-test ci slow-ci docs android web-demo web-demo-check web-demo-test lint format clean
+.PHONY: demo test slow-test ci coverage slow-ci docs android web-demo web-demo-check web-demo-test lint format clean
 
 demo: $(VENV)/installed
 	$(BIN)/c2m-tf demo --output demo_output
@@ -18,9 +18,13 @@ test: lint android
 slow-test: $(VENV)/installed
 	$(PYTEST) -m slow
 
-# The same with all optional packages, with coverage, and with unexpected skips as failures (tests/conftest.py).
+# The same with all optional packages, and with unexpected skips as failures (tests/conftest.py).
 ci: lint android $(VENV)/torch
-	$(PYTEST) -m "not slow" $(PARALLEL) --no-unexpected-skips --cov --cov-report term --durations 20
+	$(PYTEST) -m "not slow" $(PARALLEL) --no-unexpected-skips --durations 20
+
+# Tracing makes the tests half as long again, so that it is a run of its own.
+coverage: $(VENV)/torch
+	$(PYTEST) -m "not slow" $(PARALLEL) --cov --cov-report term
 
 slow-ci: $(VENV)/torch
 	$(PYTEST) -m slow --no-unexpected-skips --durations 20
