@@ -57,7 +57,7 @@ class TFLiteUpscaler(TiledUpscaler):
         for signature, inputs in _SIGNATURES.items():
             if signature not in known or set(known[signature]["inputs"]) != set(inputs):
                 raise ValueError(f"{path} has no signature {signature}({', '.join(inputs)}); make one by c2m-tf export tflite")
-            details = interpreter.get_signature_runner(signature).get_input_details()
+            details = _runner(self.path, interpreter, signature).get_input_details()
             sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
         self._works_alone = "upscale_alone" in known  # files exported before the trunk lack it
         self.tile, self.window = sizes["upscale"]
@@ -102,7 +102,15 @@ class TFLiteUpscaler(TiledUpscaler):
 
     def _runner(self, signature):
         """A function that runs a signature, in an interpreter of its own."""
-        return _interpreter(self.path, self._threads).get_signature_runner(signature)
+        runner = _runner(self.path, _interpreter(self.path, self._threads), signature)
+
+        def run(**inputs):
+            try:
+                return runner(**inputs)
+            except RuntimeError as error:
+                raise _damaged(self.path, error) from error
+
+        return run
 
     def _coarse_matches(self, lr, reference):
         factor = max(1.0, max(lr.shape[:2]) / self._lr_thumb)
@@ -140,7 +148,19 @@ def _interpreter(path, threads):
     try:
         return Interpreter(str(path), num_threads=threads)
     except (ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a TFLite file that this runtime reads: {' '.join(str(error).split())}") from error
+        raise _damaged(path, error) from error
+
+
+def _runner(path, interpreter, signature):
+    try:
+        return interpreter.get_signature_runner(signature)
+    except (ValueError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path, error):
+    """What the runtime finds wrong with a file: parts of it when it is opened, others only when they are used."""
+    return ValueError(f"{path} is not a TFLite file that this runtime reads: {' '.join(str(error).split())}")
 
 
 def _extended(photo, side):

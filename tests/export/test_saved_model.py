@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -206,3 +207,14 @@ def test_versions_count_up_and_faults_leave_nothing(tmp_path, capsys):
     assert main(["saved-model", "-o", str(tmp_path / "file")]) == 2
     assert "cannot make folder" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["7"]
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"])
+def test_a_file_that_is_cut_is_refused_in_one_sentence(answer, tmp_path, name):
+    folder = tmp_path / "model"
+    shutil.copytree(answer["folder"], folder)
+    cut = folder / "1" / name
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    with pytest.raises(ValueError, match=r"model/1 cannot be loaded as a SavedModel: ") as refusal:
+        open_upscaler(folder)
+    assert "\n" not in str(refusal.value)

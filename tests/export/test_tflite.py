@@ -1,6 +1,7 @@
 """The TFLite file: builtin ops only, the signatures that phones rely on, the same numbers as the Keras model."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -132,6 +133,25 @@ def test_invalid_model_files_are_reported_in_one_line(tmp_path, rng, capsys, con
     assert words in error
     assert error.count("\n") == 1
     assert not (tmp_path / "sr.png").exists()
+
+
+def test_damaged_files_are_refused_when_opened_or_when_used(exported, tmp_path, rng):
+    path, whole, draw = tmp_path / "x.tflite", exported.read_bytes(), random.Random(0)
+    lr, refused = rng.random((TILE, TILE, 3)), 0
+    for _ in range(20):
+        damaged = bytearray(whole)
+        for _ in range(8):
+            damaged[draw.randrange(2000)] = draw.randrange(256)  # tables of the graph; weights are numbers of any value
+        path.write_bytes(damaged)
+        try:
+            upscaler = TFLiteUpscaler(path)
+            upscaler.upscale(lr, lr)
+            upscaler.upscale(lr)
+        except ValueError as refusal:
+            refused += 1
+            assert str(path) in str(refusal)
+            assert "\n" not in str(refusal)
+    assert refused > 5
 
 
 def test_sidecar_describes_the_model_for_an_app(exported, light):

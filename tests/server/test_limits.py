@@ -131,6 +131,28 @@ UNFINISHED_HEADERS = {
 }
 
 
+@pytest.fixture
+def few_connections(upscaler, monkeypatch):
+    monkeypatch.setattr("c2m_tf.server.running.MAX_CONNECTIONS", 6)
+    running = Running(upscaler, LIMITS)
+    yield running
+    running.stop()
+
+
+def test_connections_over_the_limit_are_refused(few_connections):
+    def status():
+        return few_connections.client.get("/healthz").status_code
+
+    clients = [send(few_connections, b"") for _ in range(4)]
+    assert status() == 200  # with the connection that asks, one less than the limit
+    clients.append(send(few_connections, b""))
+    wait_for(lambda: status() == 503)
+    clients.pop().close()
+    wait_for(lambda: status() == 200)
+    for client in clients:
+        client.close()
+
+
 @pytest.mark.parametrize("content", UNFINISHED_HEADERS.values(), ids=UNFINISHED_HEADERS.keys())
 def test_a_connection_without_a_whole_request_is_closed(running, monkeypatch, content):
     monkeypatch.setattr(TimedConnection, "idle_seconds", 0.3)
