@@ -25,6 +25,16 @@ def test_pytorch_baseline_gives_the_golden_output(variant):
     np.testing.assert_allclose(sr.numpy(), arrays["output"], atol=3e-5)
 
 
+def test_networks_to_compare_with_have_the_published_sizes():
+    torch = pytest.importorskip("torch")
+    from peer_networks import EDSRBaseline, RRDBNet
+
+    for network, parameters in ((RRDBNet(), 16_697_987), (EDSRBaseline(), 1_517_571)):
+        assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+        with torch.inference_mode():
+            assert network(torch.zeros(1, 3, 8, 9)).shape == (1, 3, 32, 36)
+
+
 def test_published_formulation_of_matching_finds_the_same(monkeypatch, rng):
     import matching
 
