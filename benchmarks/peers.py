@@ -3,8 +3,9 @@
     python benchmarks/peers.py          (needs the extras torch and tflite)
 
 RRDBNet (Wang et al., ESRGAN, 2018; Real-ESRGAN's network, 16.7 M parameters) and EDSR-baseline (Lim et al., 2017; 1.5 M)
-have no reference; they run in PyTorch with random weights, channels last. c2m-tf has a reference of 500x332, and once none. The int8
-network runs in LiteRT, with tiles and windows of a phone's size, and of a PC's. Each row is a process of its own, 2 threads.
+have no reference; they run in PyTorch with random weights, channels last. c2m-tf has a reference of 500x332, and once none.
+The int8 network runs in LiteRT, with tiles and windows of a phone's size, and of a PC's. Each row is a process of its own, 2
+threads.
 """
 
 import argparse
