@@ -64,7 +64,7 @@ def test_a_worker_is_killed_and_five_photos_are_bad(cluster, light, tmp_path, rn
         else:
             images.write(path, rng.random((6, 8, 3)))
     command = ["upscale", "-i", f"{tmp_path}/lr", "-r", f"{tmp_path}/ref.png", "-o", f"{results}"]
-    command += ["--model", f"{tmp_path}/light.keras", "--report", f"{tmp_path}/report.parquet"]
+    command += ["--model", f"{tmp_path}/light.keras", "--report", f"{tmp_path}/report.parquet", "--dtype", "float32"]
     on_ray = [*command, "--engine", "ray", "--workers", "2"]
     killed: list[int] = []
     results.mkdir()

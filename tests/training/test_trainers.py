@@ -176,7 +176,8 @@ def test_adversarial_losses_equal_the_published_ones():
 
 
 def run_script(script, **environment):
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}"} | environment
+    paths = (Path(__file__).parent, ROOT / "tests", ROOT)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))} | environment
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
