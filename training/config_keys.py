@@ -162,10 +162,10 @@ class TrunkConfig(_RunConfig):
 class _ReferenceConfig(_RunConfig):
     """Keys of the stages that train with references.
 
-    They start from one of: `start`, a preset or .keras file of the same variant, or a light one, which is grown into full or
-    has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of a student run or "vgg"
-    for VGG's own, and `vgg` for the reference encoder. `trunk`, the .npz of a trunk, replaces what the network knows without a
-    reference.
+    They start from one of: `start`, a preset or .keras file of the same variant, or of another light one, which is grown (see
+    `training.growth`) or has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of
+    a student run or "vgg" for VGG's own, and `vgg` for the reference encoder. `trunk`, the .npz of a trunk, replaces what the
+    network knows without a reference.
     """
 
     data: ReferenceDataConfig

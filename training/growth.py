@@ -1,7 +1,9 @@
 """Networks grown from smaller ones, so that nothing learnt is lost: what the smaller computes, the grown one computes at first.
 
-    trunk -> light    the heads of the two larger levels start at zero: their bodies add nothing yet
-    light -> full     the head of the new aggregation (relu3_1) starts at zero, and so does the last convolution of new blocks
+    trunk -> light            the heads of the two larger levels start at zero: their bodies add nothing yet
+    light-integer -> light    residual offsets start at zero
+    light -> full             the head of the new aggregation (relu3_1) starts at zero, and so does the last convolution of new
+                              blocks
 
 Function-preserving growth after Chen et al., Net2Net (ICLR 2016).
 """
@@ -17,6 +19,8 @@ from c2m_tf.weights.npz import read_npz
 
 from .config import ConfigError
 
+_LARGER = {"light-integer": ("light", "full"), "light": ("full",)}
+
 
 def grow(model: C2Matching, variant: str = "full") -> C2Matching:
     """A larger network that computes what a smaller one computes.
@@ -24,8 +28,8 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
     Layers of the reference encoder that the smaller one lacks start as those of its reference extractor, a VGG stem as well.
 
     Args:
-        model: C2Matching of variant "light".
-        variant: "full".
+        model: C2Matching of variant "light" or "light-integer".
+        variant: "full", or "light" for a model without residual offsets.
 
     Returns:
         C2Matching, float32, with new numbers where the smaller network has no layer.
@@ -33,8 +37,9 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
     Raises:
         ValueError: the model is not smaller than the variant.
     """
-    if (model.variant, variant) != ("light", "full"):
-        raise ValueError(f"a {model.variant} network cannot be grown into {variant}; only light into full")
+    if variant not in _LARGER.get(model.variant, ()):
+        possible = " or ".join(f"{small} into {large}" for small, names in _LARGER.items() for large in names)
+        raise ValueError(f"a {model.variant} network cannot be grown into {variant}; only {possible}")
     grown = C2Matching(variant)
     known = {part: _by_name(getattr(model, part)) for part in _PARTS}
     known["reference_encoder"] = _by_name(model.extractor_ref) | known["reference_encoder"]
@@ -42,7 +47,8 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
         for name, variable in _by_name(getattr(grown, part)).items():
             layer, kind = name.split("/")
             if name in known[part]:
-                variable.assign(_widened(keras.ops.convert_to_numpy(known[part][name]), variable.shape))
+                widen = _with_offsets if layer.endswith("_conv_offset_mask") else _widened
+                variable.assign(widen(keras.ops.convert_to_numpy(known[part][name]), variable.shape))
             elif layer.startswith("body_") and layer.endswith("_conv2") and kind == "kernel":
                 variable.assign(np.zeros(variable.shape))
     return grown
@@ -101,3 +107,8 @@ def _widened(kernel, shape):
     if kernel.shape == tuple(shape):
         return kernel
     return np.pad(kernel, [(0, new - old) for old, new in zip(kernel.shape, shape, strict=True)])
+
+
+def _with_offsets(values, shape):
+    """Kernel or bias of masks, which are the last channels, with zeros for the residual offsets that it lacks."""
+    return np.concatenate([np.zeros((*shape[:-1], shape[-1] - values.shape[-1]), values.dtype), values], axis=-1)

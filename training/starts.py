@@ -42,17 +42,18 @@ def network_of(config: Any) -> C2Matching:
 
 
 def _started(config):
-    """From the config's key start, grown or cut down to the variant if it is a light model."""
+    """From the config's key start, grown or cut down to the variant."""
     if getattr(config, "extractors", None) is not None:
         raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
     network = load_model(config.start, config.dtype_policy)
     if network.variant == config.variant:
         return network
-    if network.variant != "light":
-        raise ConfigError(f"start {config.start} is a {network.variant} model, but variant is {config.variant}")
-    if config.variant == "light-integer":
+    if (network.variant, config.variant) == ("light", "light-integer"):
         return without_residual_offsets(network)
-    grown = grow(network, config.variant)
+    try:
+        grown = grow(network, config.variant)
+    except ValueError as error:
+        raise ConfigError(f"start {config.start}, variant {config.variant}: {error}") from error
     if config.dtype_policy == "float32":
         return grown
     converted = C2Matching(config.variant, dtype=config.dtype_policy)

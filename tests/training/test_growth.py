@@ -7,6 +7,7 @@ from c2m_tf.training.growth import grow, load_trunk
 from golden_models import golden, golden_model
 
 from c2m_tf import C2Matching
+from c2m_tf.weights.presets import without_residual_offsets
 
 
 def _trunk(model):
@@ -31,6 +32,17 @@ def test_full_network_grown_from_a_light_one_computes_the_same(light):
 
 
 @pytest.mark.parametrize("variant", ["light", "full"])
+def test_network_grown_from_one_without_residual_offsets_computes_the_same(light, variant):
+    integer = without_residual_offsets(light)
+    inputs = _inputs()
+    grown = grow(integer, variant)
+    np.testing.assert_allclose(grown.predict_on_batch(inputs), integer.predict_on_batch(inputs), atol=1e-5)
+    if variant == "light":
+        kept = without_residual_offsets(grown)
+        assert all(np.array_equal(a, b) for a, b in zip(kept.get_weights(), integer.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("variant", ["light", "full"])
 def test_grown_network_ignores_the_reference_at_first(variant, tmp_path):
     source = golden_model("light")
     np.savez(tmp_path / "trunk.npz", **_trunk(source))
@@ -46,9 +58,11 @@ def test_grown_network_ignores_the_reference_at_first(variant, tmp_path):
     np.testing.assert_allclose(alone, source.predict_on_batch({"lr": inputs["lr"]}), atol=1e-5)
 
 
-def test_only_a_light_network_grows(full):
-    with pytest.raises(ValueError, match="a full network cannot be grown into full"):
+def test_networks_do_not_grow_into_what_is_not_larger(full, light):
+    with pytest.raises(ValueError, match="a full network cannot be grown into full; only light-integer into light or"):
         grow(full, "full")
+    with pytest.raises(ValueError, match="a light network cannot be grown into light-integer"):
+        grow(light, "light-integer")
 
 
 def test_files_that_are_no_trunk_are_named(tmp_path, light):
