@@ -79,6 +79,7 @@ class TiledUpscaler(ABC):
 
     max_references: int | None = None  # for one photo; None for any number
     reports_matches = True  # whether `find_matches` works; an exported SavedModel does not report its matches
+    fits_tiles = False  # whether tiles may be smaller than the plan's, as those of exported files may not
     any_strength = False  # whether strengths between 0 and 1 are supported
 
     def __init__(self, *, max_memory: int | None = None) -> None:
@@ -178,7 +179,7 @@ class TiledUpscaler(ABC):
         with self._turn:
             pixels, reference = self._decoded(lr, refs)
             height, width = pixels.shape[:2]
-            canvas = Canvas(height, width, plan.tile, SCALE)
+            canvas = Canvas(height, width, plan.tile, SCALE, self.fits_tiles)
             if reference is None:
                 restored = self._restore_alone(pixels, canvas)
             else:

@@ -37,7 +37,7 @@ class Upscaler(TiledUpscaler):
         model: C2Matching.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search: "exact", "window", or "auto" for exact search of small photos.
-        tile: side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile, and
+        tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile, and
             others are cut into tiles of 96.
         window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
 
@@ -46,6 +46,7 @@ class Upscaler(TiledUpscaler):
     """
 
     any_strength = True
+    fits_tiles = True
 
     def __init__(
         self,

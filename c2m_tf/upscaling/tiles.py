@@ -1,7 +1,8 @@
 """Tiles of a photo: their positions, and how their results are blended into one photo without seams.
 
 Tiles overlap. Near its edge a tile lacks context, so its outermost pixels are not used; further in, its weight rises linearly
-while its neighbour's falls. All tiles of a photo have the same size; the last one of a row or column is moved inwards.
+while its neighbour's falls. All tiles of a photo have the same size; the last one of a row or column is moved inwards. Tiles
+that may be smaller than asked for are as small as their number allows, so that little is computed twice.
 """
 
 from collections.abc import Iterator
@@ -42,12 +43,13 @@ class Canvas:
         height, width: of the LR photo.
         tile: side of a tile in LR pixels, more than `OVERLAP`; shorter photos are one tile along that axis.
         scale: pixels of the result per LR pixel, along each axis.
+        fits: whether tiles are shortened along each axis as far as their number stays the same.
     """
 
-    def __init__(self, height: int, width: int, tile: int, scale: int) -> None:
+    def __init__(self, height: int, width: int, tile: int, scale: int, fits: bool = False) -> None:
         self._scale = scale
-        self._starts = [_starts(size, tile) for size in (height, width)]
-        self._sizes = [min(size, tile) for size in (height, width)]
+        self._sizes = [_fitted(size, tile) if fits else min(size, tile) for size in (height, width)]
+        self._starts = [_starts(length, size) for length, size in zip((height, width), self._sizes, strict=True)]
         self._weights = [
             _weights(starts, size, length, scale)
             for starts, size, length in zip(self._starts, self._sizes, (height, width), strict=True)
@@ -73,6 +75,12 @@ class Canvas:
     def photo(self) -> np.ndarray:
         """The whole photo, float32 [scale*height, scale*width, 3], clipped to [0, 1]."""
         return np.clip(self._pixels, 0.0, 1.0, out=self._pixels)
+
+
+def _fitted(length, tile):
+    """The smallest size of which as many tiles cover the length as of `tile`."""
+    number = max(1, -(-(length - OVERLAP) // (tile - OVERLAP)))
+    return min(length, -(-(length + (number - 1) * OVERLAP) // number))
 
 
 def _starts(length, tile):

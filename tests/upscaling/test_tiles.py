@@ -8,14 +8,29 @@ from c2m_tf.upscaling.tiles import OVERLAP, Canvas
 
 
 @settings(max_examples=60, deadline=None)
-@given(height=st.integers(3, 200), width=st.integers(3, 200), tile=st.integers(OVERLAP + 1, 90), scale=st.integers(1, 4))
-def test_tiles_of_one_size_cover_the_photo_and_join_without_seams(height, width, tile, scale):
-    canvas = Canvas(height, width, tile, scale)
+@given(
+    height=st.integers(3, 200),
+    width=st.integers(3, 200),
+    tile=st.integers(OVERLAP + 1, 90),
+    scale=st.integers(1, 4),
+    fits=st.booleans(),
+)
+def test_tiles_of_one_size_cover_the_photo_and_join_without_seams(height, width, tile, scale, fits):
+    canvas = Canvas(height, width, tile, scale, fits)
     y, x = np.mgrid[: scale * height, : scale * width]
     photo = np.stack([y / y.max(), x / x.max(), np.full(y.shape, 0.5)], axis=-1)
     tiles = list(canvas)
     assert len(tiles) == len(canvas)
-    assert {(piece.height, piece.width) for piece in tiles} == {(min(height, tile), min(width, tile))}
+    if not fits:
+        assert {(piece.height, piece.width) for piece in tiles} == {(min(height, tile), min(width, tile))}
+    else:
+        # As many tiles, and one pixel less would not do.
+        (sides,) = {(piece.height, piece.width) for piece in tiles}
+        for length, side in zip((height, width), sides, strict=True):
+            number = len(Canvas(length, 1, tile, 1))
+            assert side <= min(length, tile)
+            assert len(Canvas(length, 1, side, 1)) == number
+            assert number * (side - 1) - (number - 1) * OVERLAP < length
     for piece in tiles:
         rows, columns = (slice(scale * part.start, scale * part.stop) for part in (piece.rows, piece.columns))
         canvas.add(piece, photo[rows, columns])
