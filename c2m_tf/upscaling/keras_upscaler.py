@@ -37,8 +37,8 @@ class Upscaler(TiledUpscaler):
         model: C2Matching.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search: "exact", "window", or "auto" for exact search of small photos.
-        tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile, and
-            others are cut into tiles of 96.
+        tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile,
+            and others are cut into tiles of at most 96.
         window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
 
     Raises:
