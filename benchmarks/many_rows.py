@@ -20,7 +20,7 @@ from c2m_tf.jobs.work import MADE, Outcome
 from c2m_tf.upscaling.batch import Job
 
 
-def open_stand_in(seconds: float, on_one_machine: int) -> Work:
+def open_stand_in(seconds: float, on_one_machine: int, cores: int) -> Work:
     """A worker that sleeps instead of upscaling."""
 
     def work(job: Job) -> Outcome:

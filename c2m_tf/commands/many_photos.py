@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
             note(job, Outcome(FAILED, error=reason))
         for index, outcome in track(outcomes, "upscaling", len(jobs)):
             note(jobs[index], outcome)
+    storage.clear(job.output for job in jobs)
     kept = f", {counts[KEPT]} there already (--overwrite makes them again)" if counts[KEPT] else ""
     skipped = images.list_others(options.input) if options.jobs is None and not storage.is_url(options.input) else []
     words = f"{kept}{_skipped_in_words(skipped)}{explained.in_words()}"

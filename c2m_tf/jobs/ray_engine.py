@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from c2m_tf.jobs.work import FAILED, Outcome
-from c2m_tf.startup import limit_threads, one_line
+from c2m_tf.startup import one_line
 from c2m_tf.upscaling.batch import Job
 
 Work = Callable[[Job], Outcome]
@@ -33,8 +33,8 @@ class RayEngine:
     """A cluster, as a context: entered, it is connected to, and a first worker has been opened there.
 
     Args:
-        open_worker: called in each worker's process with the number of workers on one machine; gives what does one job.
-            Ray sends it there.
+        open_worker: called in each worker's process with the number of workers on one machine and the cores that this one may
+            use; gives what does one job. Ray sends it there.
         address: of a cluster: HOST:PORT, ray://HOST:PORT, or "auto" for the one that runs on this machine. By default that of
             the environment variable RAY_ADDRESS; without it a cluster is started on this machine and stopped at the end.
         workers: processes; by default one for each GPU of the cluster, or for each of its machines.
@@ -44,7 +44,7 @@ class RayEngine:
         ImportError: (on entering) Ray is not installed.
     """
 
-    def __init__(self, open_worker: Callable[[int], Work], address: str | None = None, workers: int | None = None) -> None:
+    def __init__(self, open_worker: Callable[[int, int], Work], address: str | None = None, workers: int | None = None) -> None:
         self._open_worker = open_worker
         self._address = address
         self._workers = workers
@@ -144,9 +144,8 @@ class RayEngine:
 class _Actor:
     """A worker in a process of Ray's; rows in, rows out."""
 
-    def __init__(self, open_worker: Callable[[int], Work], on_one_machine: int, cores: int) -> None:
-        limit_threads(cores)
-        self._work = open_worker(on_one_machine)
+    def __init__(self, open_worker: Callable[[int, int], Work], on_one_machine: int, cores: int) -> None:
+        self._work = open_worker(on_one_machine, cores)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         outcome = self._work(Job(row["lr"], list(row["references"]), row["output"]))

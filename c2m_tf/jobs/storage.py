@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from c2m_tf.photos import images
-from c2m_tf.photos.files import replacing
+from c2m_tf.photos.files import remove_left_over, replacing
 from c2m_tf.photos.formats import PHOTO_SUFFIXES
 from c2m_tf.startup import one_line
 
@@ -101,6 +101,14 @@ def store(source: Path, path: str) -> None:
             if system.exists(temporary_name):
                 system.rm_file(temporary_name)
             raise
+
+
+def clear(paths: Iterable[str]) -> None:
+    """Removes what killed processes left beside files at local paths, to which nobody writes any more.
+
+    URLs are passed over: finding such files would take a listing of all results there.
+    """
+    remove_left_over(path for path in paths if not is_url(path))
 
 
 def check_writable(paths: Iterable[str]) -> None:

@@ -52,11 +52,12 @@ class WorkerSettings(NamedTuple):
     strength: float = 1.0
     overwrite: bool = False
 
-    def open_worker(self, on_one_machine: int = 1) -> "Worker":
+    def open_worker(self, on_one_machine: int = 1, cores: int | None = None) -> "Worker":
         """Loads the model.
 
         Args:
             on_one_machine: how many workers share a machine's memory.
+            cores: that this worker may use; by default those that the process may use.
 
         Raises:
             ValueError, ImportError: see `opening.open_upscaler`; or a strength that the model does not know.
@@ -65,7 +66,13 @@ class WorkerSettings(NamedTuple):
 
         max_memory = self.max_memory or default_max_memory() // on_one_machine
         upscaler = open_upscaler(
-            self.model, dtype=self.dtype, max_memory=max_memory, search=self.search, tile=self.tile, window=self.window
+            self.model,
+            dtype=self.dtype,
+            max_memory=max_memory,
+            search=self.search,
+            tile=self.tile,
+            window=self.window,
+            threads=cores,
         )
         upscaler.check_strength(self.strength)
         return Worker(upscaler, strength=self.strength, overwrite=self.overwrite)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from c2m_tf.machine import fastest_dtype
-from c2m_tf.startup import start_keras
+from c2m_tf.startup import limit_threads, start_keras
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.plans import check_sizes
 
@@ -17,6 +17,7 @@ def open_upscaler(
     search: str = "auto",
     tile: int | None = None,
     window: int | None = None,
+    threads: int | None = None,
 ) -> TiledUpscaler:
     """Loads a model.
 
@@ -27,6 +28,8 @@ def open_upscaler(
             are for presets and Keras models only; files that were exported ignore "auto".
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search, tile, window: see `upscaler.Upscaler`.
+        threads: cores that the model may use, for processes that share a machine; by default those that the process may use.
+            TensorFlow keeps to it if it has not started in this process; JAX does not.
 
     Returns:
         TiledUpscaler.
@@ -36,12 +39,14 @@ def open_upscaler(
         ImportError: a .tflite file, and its runtime is not installed.
     """
     check_sizes(search, tile, window)
+    if threads is not None:
+        limit_threads(threads)
     path = Path(source)
     if path.suffix == ".tflite":
         from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
         _refuse_settings(path, dtype, search, tile, window)
-        return TFLiteUpscaler(path, max_memory=max_memory)
+        return TFLiteUpscaler(path, max_memory=max_memory, threads=threads)
     start_keras()
     from c2m_tf.upscaling.keras_upscaler import Upscaler
     from c2m_tf.weights.presets import PRESETS, load_model

@@ -2,6 +2,9 @@
 
 import json
 import random
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +15,11 @@ from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 
 from c2m_tf.cli import main as c2m_tf
+from c2m_tf.jobs.work import WorkerSettings
 from c2m_tf.network.matching import match
 from c2m_tf.network.upsampling import bicubic_upsample
 from c2m_tf.photos import images
+from c2m_tf.upscaling.batch import Job
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 from c2m_tf.weights.presets import without_residual_offsets
@@ -109,6 +114,39 @@ def test_matches_never_lie_in_what_a_reference_was_extended_by(exported):
     assert flow.shape == (*score.shape, 2)
     assert cells[..., 0].max() <= 44 / 4
     assert cells[..., 1].max() <= 60 / 4
+
+
+def threads_while(work):
+    """The largest number of this process's threads while a function runs."""
+    counts = []
+    ended = threading.Event()
+
+    def watch():
+        while not ended.is_set():
+            counts.append(len(list(Path("/proc/self/task").iterdir())))
+            time.sleep(0.001)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    work()
+    ended.set()
+    watcher.join()
+    return max(counts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in Linux's /proc")
+def test_a_worker_takes_no_more_cores_than_it_is_given(exported, tmp_path, rng, monkeypatch):
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.setenv(name, "2")  # set back to what it was when the test ends
+    images.write(tmp_path / "lr.png", rng.random((24, 20, 3)))
+    images.write(tmp_path / "ref.png", rng.random((90, 80, 3)))
+    job = Job(f"{tmp_path}/lr.png", [f"{tmp_path}/ref.png"], f"{tmp_path}/sr.png")
+    counts = {}
+    for cores in (1, 5):
+        worker = WorkerSettings(str(exported), overwrite=True).open_worker(1, cores)
+        counts[cores] = threads_while(lambda worker=worker: worker(job))
+    assert (tmp_path / "sr.png").exists()
+    assert counts[5] - counts[1] == 4
 
 
 def test_the_command_line_takes_the_file(exported, tmp_path, rng, capsys):

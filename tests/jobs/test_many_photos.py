@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from killed_writer import write_and_be_killed
 
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
@@ -70,6 +71,19 @@ def test_what_is_there_and_complete_is_not_made_again(folder, model, capsys):
     assert rows(folder / "report.csv")["c.png"]["status"] == "kept"
     assert main([*command, "--overwrite"]) == 1
     assert capsys.readouterr().out.startswith("3 upscaled, 1 failed;")
+
+
+def test_what_a_killed_run_left_behind_is_removed_by_the_next(folder, model, capsys):
+    command = ["upscale", "-i", f"{folder}/lr", "-o", f"{folder}/sr", *model]
+    main(command)
+    before = sorted(path.name for path in (folder / "sr").iterdir())
+    for name in ("a.png", "elsewhere.png"):
+        write_and_be_killed(folder / "sr" / name)
+    assert len(list((folder / "sr").glob(".c2m-tf.*"))) == 2
+    main(command)
+    assert "3 there already" in capsys.readouterr().out
+    assert len(list((folder / "sr").glob(".c2m-tf.*"))) == 1  # that of a file which is no result of this run
+    assert sorted(path.name for path in (folder / "sr").glob("[!.]*")) == before
 
 
 def test_results_of_another_size_and_of_turned_photos(tmp_path, rng):

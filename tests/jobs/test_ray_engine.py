@@ -100,7 +100,7 @@ def deadly(job):
     return Outcome(MADE)
 
 
-def open_deadly(on_one_machine):
+def open_deadly(on_one_machine, cores):
     return deadly
 
 
