@@ -9,6 +9,9 @@ from pathlib import Path
 # Features (as Linux names them) with which convolutions in bfloat16 are faster than in float32. Elsewhere oneDNN emulates them.
 BFLOAT16_FEATURES = frozenset({"avx512_bf16", "amx_bf16"})
 
+# What users call dtype policies; "auto" is `fastest_dtype` where no GPU does the work.
+DTYPES = {"auto": "auto", "float32": "float32", "bfloat16": "mixed_bfloat16"}
+
 # Features worth knowing for the speed of convolutions, float32, int8 and bfloat16.
 KNOWN_FEATURES = (
     "avx2",

@@ -4,11 +4,11 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
+from c2m_tf.machine import DTYPES
+
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import WorkerSettings
     from c2m_tf.upscaling.base import TiledUpscaler
-
-_DTYPES = {"auto": "auto", "float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def add_model_options(command: argparse.ArgumentParser, several: bool = False) -> None:
@@ -23,7 +23,7 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
     )
     command.add_argument(
         "--dtype",
-        choices=tuple(_DTYPES),
+        choices=tuple(DTYPES),
         default="float32" if several else "auto",
         help="of the convolutions: auto takes bfloat16 on processors that have it, see c2m-tf doctor (default: %(default)s"
         + ("; figures of different machines then agree)" if several else ")"),
@@ -62,7 +62,7 @@ def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: 
 def _settings(options) -> dict[str, Any]:
     """What `opening.open_upscaler` takes besides the model."""
     return {
-        "dtype": _DTYPES[options.dtype],
+        "dtype": DTYPES[options.dtype],
         "max_memory": None if options.max_memory is None else _bytes(options.max_memory),
         "search": options.search,
         "tile": options.tile,

@@ -70,6 +70,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
     health_of = Health(turns, partial(warm_up, upscaler) if warms_up else None)
     description = "4x super-resolution with a reference photo."
     app = fastapi.FastAPI(title="c2m-tf", version=__version__, description=description, lifespan=health_of.lifespan)
+    app.state.health = health_of  # for what runs the application and is no client
     health_of.add_to(app, {"model": Problem, "description": "Not yet, or never: the detail says why."})
     registry = prometheus_client.CollectorRegistry()
     prometheus_client.ProcessCollector(registry=registry)

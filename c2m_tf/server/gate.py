@@ -42,7 +42,7 @@ class Gate:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] != UPSCALE_PATH or scope["method"] != "POST":
+        elif scope["path"].removeprefix(scope.get("root_path", "")) != UPSCALE_PATH or scope["method"] != "POST":
             await self._app(scope, _Body(self, receive, None).receive, send)
         else:
             await self._upscale(scope, receive, send)

@@ -41,6 +41,7 @@ class Health:
         self._turns = turns
         self._work = work
         self._waits_for = None if work is None else "the first photo is being upscaled"
+        self._ended = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(self, app: fastapi.FastAPI) -> AsyncIterator[None]:
@@ -52,6 +53,13 @@ class Health:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    async def wait(self) -> None:
+        """Ends when requests can be sent, which is at once later on; raises RuntimeError in words if that will never be."""
+        if self._work is not None:
+            await self._ended.wait()
+        if self._waits_for is not None:
+            raise RuntimeError(f"not ready: {self._waits_for}")
 
     def add_to(self, app: fastapi.FastAPI, problem: dict[str, Any]) -> None:
         """Adds the paths; `problem` describes an answer that says what is missing."""
@@ -79,6 +87,7 @@ class Health:
             self._waits_for = one_line(error)
         else:
             self._waits_for = None
+        self._ended.set()
 
 
 async def _forever() -> None:

@@ -16,12 +16,13 @@ from c2m_tf.photos import images
 
 httpx = pytest.importorskip("httpx")
 uvicorn = pytest.importorskip("uvicorn")
-pytest.importorskip("fastapi")
+testclient = pytest.importorskip("fastapi.testclient")
 pytest.importorskip("multipart")
 pytest.importorskip("prometheus_client")
 
 from serving import Held, Running, files, photos, png, wait_for  # noqa: E402
 
+from c2m_tf.server.app import create_app  # noqa: E402
 from c2m_tf.server.limits import Limits  # noqa: E402
 
 LIMITS = Limits(max_bytes=200_000, max_lr_pixels=40 * 40, max_ref_pixels=200 * 200, queue=3, timeout=60.0)
@@ -108,6 +109,15 @@ def test_invalid_requests_have_their_own_status(client):
     answer = client.post("/v1/upscale", files=too_large)
     assert answer.status_code == 413
     assert "the request has more than 200,000 bytes" in answer.json()["detail"]
+
+
+def test_limits_hold_where_the_server_is_one_of_several_below_a_prefix(upscaler):
+    app = create_app(upscaler, "golden", LIMITS)
+    with testclient.TestClient(app, root_path="/photos") as client:
+        assert client.post("/photos/v1/upscale", files=files(*photos())).status_code == 200
+        answer = client.post("/photos/v1/upscale", files=[("lr", b"a" * LIMITS.max_bytes)])
+        assert answer.status_code == 413
+        assert client.get("/photos/healthz").json()["status"] == "ok"
 
 
 def test_a_body_of_unannounced_size_is_cut_off(client):

@@ -37,3 +37,21 @@ def test_a_server_whose_first_photo_fails_is_live_and_never_ready(light):
 def test_without_a_warm_up_there_is_nothing_to_wait_for(light):
     with testclient.TestClient(create_app(Held(light), "golden", Limits())) as client:
         assert client.get("/v2/health/ready").json() == {"ready": True}
+
+
+def test_what_runs_the_application_can_wait_for_the_first_photo(light):
+    """As Ray Serve does."""
+
+    class Broken(Held):
+        def upscale(self, lr, refs, progress=None, **options):
+            raise RuntimeError("the device is gone")
+
+    upscaler = Held(light)
+    upscaler.free.set()
+    for app in (create_app(upscaler, "golden", Limits(), warms_up=True), create_app(Held(light), "golden", Limits())):
+        with testclient.TestClient(app) as client:
+            client.portal.call(app.state.health.wait)
+            assert client.get("/v2/health/ready").status_code == 200
+    app = create_app(Broken(light), "golden", Limits(), warms_up=True)
+    with testclient.TestClient(app) as client, pytest.raises(RuntimeError, match="not ready: the device is gone"):
+        client.portal.call(app.state.health.wait)
