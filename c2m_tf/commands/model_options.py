@@ -16,10 +16,10 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
     command.add_argument(
         "--model",
         action="append" if several else "store",
-        default=None if several else "light",
+        default=None if several else "light-integer",
         metavar="MODEL",
-        help="preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: light)"
-        + ("; may be given several times" if several else ""),
+        help="preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: "
+        + ("light); may be given several times" if several else "light-integer)"),
     )
     command.add_argument(
         "--dtype",
