@@ -24,9 +24,9 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
     command.add_argument(
         "--dtype",
         choices=tuple(DTYPES),
-        default="float32" if several else "auto",
-        help="of the convolutions: auto takes bfloat16 on processors that have it, see c2m-tf doctor (default: %(default)s"
-        + ("; figures of different machines then agree)" if several else ")"),
+        default=None if several else "auto",
+        help="of the convolutions: auto takes bfloat16 on processors that have it, see c2m-tf doctor (default: "
+        + ("the model's own, so that figures of different machines agree)" if several else "auto)"),
     )
     command.add_argument(
         "--search", choices=("auto", "exact", "window"), default="auto", help="exact for small photos, windows for large (auto)"
@@ -62,7 +62,7 @@ def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: 
 def _settings(options) -> dict[str, Any]:
     """What `opening.open_upscaler` takes besides the model."""
     return {
-        "dtype": DTYPES[options.dtype],
+        "dtype": None if options.dtype is None else DTYPES[options.dtype],
         "max_memory": None if options.max_memory is None else _bytes(options.max_memory),
         "search": options.search,
         "tile": options.tile,

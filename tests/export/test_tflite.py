@@ -150,6 +150,7 @@ def test_a_worker_takes_no_more_cores_than_it_is_given(exported, tmp_path, rng, 
 
 
 def test_the_command_line_takes_the_file(exported, tmp_path, rng, capsys):
+    (tmp_path / "pairs").mkdir()
     images.write(tmp_path / "lr.png", rng.random((24, 20, 3)))
     images.write(tmp_path / "ref.png", rng.random((90, 80, 3)))
     arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/sr.png"]
@@ -158,6 +159,10 @@ def test_the_command_line_takes_the_file(exported, tmp_path, rng, capsys):
     assert (tmp_path / "map.png").exists()
     assert c2m_tf([*arguments, "--model", str(exported), "--tile", "40"]) == 2
     assert "was exported with its own tile; leave --tile out" in capsys.readouterr().err
+    for name in ("000_0.png", "000_1.png"):
+        images.write(tmp_path / "pairs" / name, rng.random((80, 72, 3)))
+    assert c2m_tf(["evaluate", "--pairs", f"{tmp_path}/pairs", "--model", str(exported)]) == 0
+    assert "c2m_light_float32" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "does not exist"), (b"no model", "is not a TFLite file")])
