@@ -30,11 +30,14 @@ def open_standard_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what the encoding cannot
 
 
-def start_keras() -> None:
+def start_keras(computes: bool = True) -> None:
     """Imports Keras and runs a first operation while standard error is held back.
 
     TensorFlow remarks on its build and on missing GPUs there, past all its settings; that would bury the one line that
     matters. If starting fails, what was held back is printed.
+
+    Args:
+        computes: False leaves the operation out; JAX can connect processes only before it.
 
     Raises:
         ValueError: Keras does not start with the settings that it finds (~/.keras/keras.json, KERAS_BACKEND).
@@ -65,7 +68,8 @@ def start_keras() -> None:
             # What ~/.keras/keras.json sets for other projects; a command line has the process to itself.
             keras.config.set_floatx("float32")
             keras.config.set_image_data_format("channels_last")
-            keras.ops.zeros(1)
+            if computes:
+                keras.ops.zeros(1)
         except BaseException:
             held.seek(0)
             os.write(kept, held.read())

@@ -70,6 +70,8 @@ def run_ablation(
     """
     folder = images.make_folder(folder)
     configs = {name: _config(name, stage, takes, recipes, folder, settings, trunk) for name, stage, takes in _RUNS}
+    if any(config.distributed for config in configs.values()):
+        raise ConfigError("the ablation runs in one process; leave distributed out")
     pairs = _pairs(configs)
     held_back = _held_back(configs)
     for name in ("table.md", "report.json", "sheet.png"):

@@ -87,6 +87,11 @@ def as_yaml(config: Any) -> str:
     return yaml.safe_dump(TypeAdapter(type(config)).dump_python(config, mode="json"), sort_keys=False, width=120)
 
 
+def without_distribution(config: Any) -> Any:
+    """The config without the settings of its processes, which may be others when a run resumes."""
+    return dataclasses.replace(config, distributed=None)
+
+
 def rooted(config: Any, path: str) -> Path:
     """A path of data as the config means it: relative ones start from `root`."""
     return Path(config.root) / path
@@ -112,7 +117,9 @@ def _apply(values, setting):
 
 def _step(place, key, setting):
     if isinstance(place, dict):
-        place = place.setdefault(key, {})
+        if place.get(key) is None:
+            place[key] = {}
+        place = place[key]
     elif isinstance(place, list) and key.isdigit() and int(key) < len(place):
         place = place[int(key)]
     else:

@@ -105,17 +105,28 @@ class MatchingValidationConfig:
     degradations: tuple[Degradation, ...] = ()  # reported beside what the run is judged by
 
 
+@dataclass(frozen=True, config=_STRICT)
+class DistributedConfig:
+    """Several processes that train together (see `c2m_tf.training.distribution`)."""
+
+    coordinator: str  # host:port of process 0; auto takes everything from Slurm, Open MPI or Kubernetes
+    processes: Positive | None = None
+    rank: Count | None = None  # of this process, from 0
+    wait: Positive = 300  # seconds for the other processes to come
+
+
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _RunConfig:
     """Keys of every stage."""
 
     iterations: Positive
-    batch_size: Positive
+    batch_size: Positive  # of all devices and processes together
     optimizer: OptimizerConfig
     seed: Count = 10
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = "float32"  # of the networks; auto is the processor's fastest
     xla: bool = False  # compile steps with XLA (teacher, student and restoration)
     mirrored: bool = False  # distribute each batch over all devices that TensorFlow sees
+    distributed: DistributedConfig | None = None  # not kept in run folders: any number of processes may resume a run
     log_every: Positive = 50  # iterations
     save_every: Positive = 500  # iterations
     root: str = "."  # folder that relative paths of data, validation and vgg start from

@@ -5,8 +5,9 @@
     PatchBatches      LR patch -> the photo's, or a teacher's, patch: the trunk
     JointBatches      both of them: restoration that keeps what it can do without a reference
 
-Batch n depends on the seed and n alone. So every worker draws differently, and a run that resumes at iteration n continues with
-the same batches as an uninterrupted one. LR photos come from Pillow's bicubic, 8 bits in and out, as the published training
+Position p of batch n depends on the seed, n and p alone. So every worker draws differently, a run that resumes at iteration n
+continues with the same batches as an uninterrupted one, and processes that draw a part of the positions each (`first_position`)
+draw together what one process would. LR photos come from Pillow's bicubic, 8 bits in and out, as the published training
 makes them, unless a share of them is to be degraded.
 """
 
@@ -47,13 +48,14 @@ class _Batches(keras.utils.PyDataset):
     Args:
         sources: list of `Source`.
         weights: how often each is drawn, relative to each other.
-        batch_size: photos per batch.
+        batch_size: photos per batch, of this process.
         iterations: the run's last iteration.
         first_iteration: batch 0 of this dataset is that of iteration `first_iteration`, counted from 0.
         seed: two datasets of one seed give the same batches.
         recolour: share of references whose colours are changed.
         degraded: share of LR photos, and apart from them of references, degraded as by `photos.random_degradations`.
         workers: threads that prepare batches ahead.
+        first_position: of this process's photos in the batch of all processes.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class _Batches(keras.utils.PyDataset):
         recolour: float = 0.0,
         degraded: float = 0.0,
         workers: int = 2,
+        first_position: int = 0,
     ) -> None:
         super().__init__(workers=workers)
+        self.positions = range(first_position, first_position + batch_size)
         self.sources = list(sources)
         self.shares = np.cumsum(weights) / np.sum(weights)
-        self.batch_size = batch_size
         self.iterations = iterations
         self.first_iteration = first_iteration
         self.seed = seed
@@ -83,7 +86,7 @@ class _Batches(keras.utils.PyDataset):
 
     def _samples(self, index):
         iteration = self.first_iteration + index
-        seeds = [np.random.SeedSequence([self.seed, iteration, position]) for position in range(self.batch_size)]
+        seeds = [np.random.SeedSequence([self.seed, iteration, position]) for position in self.positions]
         return [self._sample(np.random.RandomState(np.random.MT19937(seed))) for seed in seeds]
 
     def _draw_source(self, random):
@@ -187,12 +190,13 @@ class PatchBatches(keras.utils.PyDataset):
 
     Args:
         patches: PhotoPatches.
-        batch_size: patches per batch.
+        batch_size: patches per batch, of this process.
         iterations: the run's last iteration.
         first_iteration: batch 0 of this dataset is that of iteration `first_iteration`, counted from 0.
         seed: two datasets of one seed give the same batches.
         share, until: of the teacher in the targets, see `patches.teacher_share`.
         workers: threads that prepare batches ahead.
+        first_position: of this process's patches in the batch of all processes.
 
     A batch is ({"lr": float32 [B,h,h,3]}, target float32 [B,4h,4h,3]).
     """
@@ -207,10 +211,11 @@ class PatchBatches(keras.utils.PyDataset):
         share: float = 1.0,
         until: float = 1.0,
         workers: int = 2,
+        first_position: int = 0,
     ) -> None:
         super().__init__(workers=workers)
+        self.positions = range(first_position, first_position + batch_size)
         self.patches = patches
-        self.batch_size = batch_size
         self.iterations = iterations
         self.first_iteration = first_iteration
         self.seed = seed
@@ -224,7 +229,7 @@ class PatchBatches(keras.utils.PyDataset):
         iteration = self.first_iteration + index
         share = teacher_share(iteration / self.iterations, self.share, self.until)
         # The last number keeps these patches apart from a run's pairs, which have the same seed and iteration.
-        seeds = [np.random.SeedSequence([self.seed, iteration, position, 1]) for position in range(self.batch_size)]
+        seeds = [np.random.SeedSequence([self.seed, iteration, position, 1]) for position in self.positions]
         drawn = [self.patches.draw(np.random.RandomState(np.random.MT19937(seed)), share) for seed in seeds]
         return {"lr": np.stack([patch.lr for patch in drawn])}, np.stack([patch.target for patch in drawn])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from .distribution import ALONE, Group, losing_others
 from .parts import Parts
 from .recorder import Recorder
 from .runs import Run
@@ -30,6 +31,7 @@ def fit_run(
     batches: Callable[[int], keras.utils.PyDataset],
     save_product: Callable[[str], None],
     validation: Any = None,
+    group: Group = ALONE,
 ) -> int:
     """Calls `trainer.fit` from the saved state to `config.iterations`.
 
@@ -39,7 +41,7 @@ def fit_run(
         parts: trainer, what of it is trained, and what the run makes.
         batches: the dataset that starts at a given iteration.
         save_product: writes the product, called with "best" or "last".
-        validation: see `Recorder`.
+        validation, group: see `Recorder`.
 
     Returns:
         Iterations done.
@@ -55,11 +57,14 @@ def fit_run(
     run.forget_after(first_iteration)
     if first_iteration >= config.iterations:
         return first_iteration
-    recorder = Recorder(run, config, parts, first_iteration, save_product, validation)
+    recorder = Recorder(run, config, parts, first_iteration, save_product, validation, group)
     extra = parts.callbacks(first_iteration) if parts.callbacks else []
     previous = {number: signal.signal(number, _stopper(recorder)) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        parts.trainer.fit(batches(first_iteration), epochs=1, verbose=0, shuffle=False, callbacks=[*extra, recorder])
+        with group.together(), losing_others(group):
+            trainer = parts.trainer
+            group.spread([*trainer.variables, *trainer.optimizer.variables, *trainer.metrics_variables])
+            trainer.fit(batches(first_iteration), epochs=1, verbose=0, shuffle=False, callbacks=[*extra, recorder])
     finally:
         recorder.close()
         for number, handler in previous.items():

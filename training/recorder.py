@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .distribution import ALONE, Group
 from .events import Events
 from .parts import Parts
 from .runs import Run, RunFailedError
@@ -25,6 +26,7 @@ class Recorder(keras.callbacks.Callback):
         first_iteration: iterations done before.
         save_product: writes the product, called with "best" or "last".
         validation: object with `judged_by` and `measure(product)`, or None.
+        group: the processes that train together; the one that leads validates, writes and shows.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Recorder(keras.callbacks.Callback):
         first_iteration: int,
         save_product: Callable[[str], None],
         validation: Any = None,
+        group: Group = ALONE,
     ) -> None:
         super().__init__()
         self.run = run
@@ -44,9 +47,10 @@ class Recorder(keras.callbacks.Callback):
         self.product = parts.product
         self.trained = parts.trained
         self.save_product = save_product
+        self.group = group
         self.stop_signal: int | None = None
         self._first_iteration = first_iteration
-        self._events = Events(run.folder, first_iteration)
+        self._events = Events(run.folder, first_iteration) if group.leads else None
         self._latest = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -55,6 +59,7 @@ class Recorder(keras.callbacks.Callback):
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            disable=not group.leads,
         )
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -62,10 +67,36 @@ class Recorder(keras.callbacks.Callback):
         self._task = self._progress.add_task("training", total=self.config.iterations, completed=self._first_iteration)
         self._progress.start()
 
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.group.spread(self.model.metrics_variables)  # which `fit` has just reset
+
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        logs = logs or {}
+        with self.group.apart():
+            self._record(batch, logs or {})
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.group.largest(0)  # the others wait here while one writes: JAX's own wait at the end is short
+
+    def save(self) -> None:
+        """Writes the state that the run can resume from, and what the stage made so far."""
+        self.saved_iteration = self.iteration
+        if not self.group.leads:
+            return
+        self._synchronize()
+        self.run.save_weights(self.model)
+        self._fill_product()
+        self.save_product("last")
+
+    def close(self) -> None:
+        """Ends progress bar and TensorBoard file, also after an error."""
+        self._progress.stop()
+        if self._events is not None:
+            self._events.close()
+
+    def _record(self, batch, logs):
         self.iteration = self._first_iteration + batch + 1
         self._check_finite(logs)
+        self.stop_signal = self.group.largest(self.stop_signal or 0) or None
         last = self.iteration == self.config.iterations or self.stop_signal is not None
         row = {}
         if self.iteration % self.config.log_every == 0 or last:
@@ -73,26 +104,12 @@ class Recorder(keras.callbacks.Callback):
         if self.validation is not None and self._due(self.config.validation.every):
             row = (row or self._log_row(logs)) | self._validate()
         if row:
-            self.run.write_log(row)
-            self._events.scalars(self.iteration, {key: value for key, value in row.items() if key != "iteration"})
+            self._write(row)
         if self.iteration % self.config.save_every == 0 or last:
             self.save()
         self._progress.update(self._task, completed=self.iteration, description=f"loss {logs['loss']:.4f} {self._latest}")
         if self.stop_signal is not None:
             self.model.stop_training = True
-
-    def save(self) -> None:
-        """Writes the state that the run can resume from, and what the stage made so far."""
-        self._synchronize()
-        self.run.save_weights(self.model)
-        self.saved_iteration = self.iteration
-        self._fill_product()
-        self.save_product("last")
-
-    def close(self) -> None:
-        """Ends progress bar and TensorBoard file, also after an error."""
-        self._progress.stop()
-        self._events.close()
 
     def _due(self, every):
         return self.iteration % every == 0 or self.iteration == self.config.iterations
@@ -112,16 +129,24 @@ class Recorder(keras.callbacks.Callback):
         means = {name: float(value) for name, value in logs.items()}
         self._synchronize()
         self.model.reset_metrics()
+        self.group.spread(self.model.metrics_variables)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         seconds = (time.monotonic() - self._started) / (self.iteration - self._first_iteration)
         return {"iteration": self.iteration, "learning_rate": rate, "seconds_per_iteration": seconds} | means
 
+    def _write(self, row):
+        self.run.write_log(row)
+        if self._events is not None:
+            self._events.scalars(self.iteration, {key: value for key, value in row.items() if key != "iteration"})
+
     def _validate(self):
+        if not self.group.leads:
+            return {}
         self._synchronize()
         self._fill_product()
         best = self.run.best(self.validation.judged_by)
         figures, picture = self.validation.measure(self.product)
-        if picture is not None:
+        if picture is not None and self._events is not None:
             self._events.picture(self.iteration, "validation", picture)
         value = figures[self.validation.judged_by]
         self._latest = f"{self.validation.judged_by} {value:.4g}"
@@ -141,6 +166,7 @@ class Recorder(keras.callbacks.Callback):
         self.product.set_weights(self.trained.get_weights())
         for variable, value in zip(variables, current, strict=True):
             variable.assign(value)
+        self.group.spread(variables)
 
     def _synchronize(self):
         """On JAX the weights live in the training loop; this brings them back into the variables."""

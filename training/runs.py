@@ -27,9 +27,10 @@ from c2m_tf.photos import images
 from c2m_tf.photos.files import replacing
 from c2m_tf.startup import first_line, one_line
 
-from .config import as_yaml
+from .config import as_yaml, without_distribution
 
 _PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
+_CONFIG = "config.yaml"
 _STATE = "state.weights.h5"
 
 
@@ -48,28 +49,29 @@ class Run:
         folder: run folder.
         stage: stage name.
         config: the config; a folder that holds a run resumes only under the same one.
+        writes: False for a process of several that leaves the writing to another.
 
     Raises:
         RunError: the folder holds a run of another config, or cannot be written.
     """
 
-    def __init__(self, folder: str | os.PathLike, stage: str, config: Any) -> None:
-        self.folder = images.make_folder(folder)
-        self.state = self.folder / _STATE
-        described = self.folder / "config.yaml"
-        if described.exists():
-            _check_same(described, stage, config)
-        else:
-            unknown = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
-            if unknown:
-                raise RunError(f"{self.folder} holds {unknown[0]} but no run; give an empty or a new folder")
-            self._write_text("config.yaml", as_yaml(config))
-        self._write_text("versions.json", json.dumps(_versions(), indent=2))
+    def __init__(self, folder: str | os.PathLike, stage: str, config: Any, writes: bool = True) -> None:
+        check_run(folder, stage, config)
+        self.writes = writes
+        self.folder = Path(folder)
+        self.state = state_of(folder)
+        if writes:
+            images.make_folder(folder)
+            if not (self.folder / _CONFIG).exists():
+                self._write_text(_CONFIG, as_yaml(without_distribution(config)))
+            self._write_text("versions.json", json.dumps(_versions(), indent=2))
         self.rows = read_log(self.folder)
 
     def write_log(self, row: dict[str, Any]) -> None:
         """Adds a line to log.csv; the first line's keys and those that follow make the header."""
         self.rows.append(row)
+        if not self.writes:
+            return
         names = list(dict.fromkeys(name for line in self.rows for name in line))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -111,6 +113,8 @@ class Run:
         self._replace(name, model.save)
 
     def _replace(self, name, save):
+        if not self.writes:
+            return
         target = self.folder / name
         try:
             with replacing(target) as temporary:
@@ -121,6 +125,23 @@ class Run:
 
     def _write_text(self, name, text):
         images.write_atomically(self.folder / name, lambda file: file.write(text.encode()))
+
+
+def state_of(folder: str | os.PathLike) -> Path:
+    """The file that the run of a folder resumes from, if it exists."""
+    return Path(folder) / _STATE
+
+
+def check_run(folder: str | os.PathLike, stage: str, config: Any) -> None:
+    """Raises RunError if a run of this config can neither begin nor resume in the folder, which need not exist."""
+    folder = Path(folder)
+    described = folder / _CONFIG
+    if described.exists():
+        _check_same(described, stage, config)
+    elif folder.is_dir():
+        unknown = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if unknown:
+            raise RunError(f"{folder} holds {unknown[0]} but no run; give an empty or a new folder")
 
 
 def read_log(folder: str | os.PathLike) -> list[dict[str, str]]:
@@ -155,13 +176,12 @@ def _check_same(described, stage, config):
         raise RunError(f"{described} cannot be read ({one_line(error)}); restore it, or give another folder") from error
     if not isinstance(old, dict):
         raise RunError(f"{described} holds no keys; restore it, or give another folder")
-    new = yaml.safe_load(as_yaml(config))
-    if old == new:
-        return
+    new = yaml.safe_load(as_yaml(without_distribution(config)))
     keys = sorted(str(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    raise RunError(
-        f"{described.parent} holds a {stage} run of another config (it differs in {', '.join(keys)}); give another folder"
-    )
+    if keys:
+        raise RunError(
+            f"{described.parent} holds a {stage} run of another config (it differs in {', '.join(keys)}); give another folder"
+        )
 
 
 def _versions():

@@ -11,7 +11,7 @@ from c2m_tf.network.model import C2Matching
 from c2m_tf.weights import checkpoints
 from c2m_tf.weights.vgg import read_vgg
 
-from . import datasets, sources
+from . import datasets, distribution, sources
 from .config import ConfigError, rooted
 from .fitting import fit_run
 from .matching import Extractors, StudentTrainer, TeacherTrainer
@@ -19,7 +19,7 @@ from .optimizers import GroupedAdam, Schedule
 from .parts import Parts
 from .patches import PhotoPatches
 from .restoration import RestorationTrainer
-from .runs import Run
+from .runs import Run, check_run, state_of
 from .starts import load_weights, network_of, vgg_extractors, vgg_of
 from .trunk import TrunkTrainer
 from .validation import MatchingValidation, PairsValidation
@@ -40,22 +40,29 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
         ValueError: photos, weights or folder cannot be used; nothing has been trained then.
         RunFailedError: the loss is not finite, or a checkpoint cannot be written.
         RunStoppedError: a signal stopped the run after its state was saved.
+        ProcessFailedError: this process of several has failed while others may wait for it.
     """
+    distribution.check(stage, config)
+    check_run(folder, stage, config)
     keras.utils.set_random_seed(config.seed)
     photos = _photos(stage, config)
     validation = _validation(stage, config, photos)
-    with _devices(config):
-        parts = _BUILDERS[stage](config)
-    run = Run(folder, stage, config)
+    group = distribution.join(config, state_of(folder))
+    with distribution.preparing(group):
+        with _devices(config):
+            parts = _BUILDERS[stage](config)
+        run = Run(folder, stage, config, group.leads)
     save, suffix = (run.save_model, ".keras") if isinstance(parts.product, C2Matching) else (run.save_weights, ".weights.h5")
-    done = fit_run(
-        run,
-        config,
-        parts,
-        lambda first_iteration: _batches(stage, config, photos, first_iteration),
-        lambda name: save(parts.product, name + suffix),
-        validation,
-    )
+    with distribution.failing_alone(group):
+        done = fit_run(
+            run,
+            config,
+            parts,
+            lambda first_iteration: _batches(stage, config, photos, first_iteration, group),
+            lambda name: save(parts.product, name + suffix),
+            validation,
+            group,
+        )
     return f"{run.folder} is finished: {done} iterations"
 
 
@@ -91,13 +98,15 @@ def _validation(stage, config, photos):
     return MatchingValidation(held_back, options.photos, "bicubic" if stage == "student" else None, options.degradations)
 
 
-def _batches(stage, config, photos, first_iteration):
+def _batches(stage, config, photos, first_iteration, group):
     data = config.data
+    first_position, size = group.part(config.batch_size)
     if stage == "trunk":
-        return _patch_batches(config, data, photos, config.batch_size, first_iteration)
+        return _patch_batches(config, data, photos, group.part(config.batch_size), first_iteration)
     common = {
         "weights": [source.weight for source in data.sources],
-        "batch_size": config.batch_size,
+        "batch_size": size,
+        "first_position": first_position,
         "iterations": config.iterations,
         "first_iteration": first_iteration,
         "seed": config.seed,
@@ -113,19 +122,21 @@ def _batches(stage, config, photos, first_iteration):
     if alone is None:
         return pairs
     patches = _patches(config, alone)
-    return datasets.JointBatches(pairs, _patch_batches(config, alone, patches, alone.batch_size, first_iteration))
+    return datasets.JointBatches(pairs, _patch_batches(config, alone, patches, group.part(alone.batch_size), first_iteration))
 
 
-def _patch_batches(config, options, patches, batch_size, first_iteration):
+def _patch_batches(config, options, patches, part, first_iteration):
+    first_position, size = part
     return datasets.PatchBatches(
         patches,
-        batch_size,
+        size,
         config.iterations,
         first_iteration,
         config.seed,
         options.teacher_share,
         options.teacher_until,
         options.workers,
+        first_position,
     )
 
 

@@ -14,11 +14,13 @@ class CommandFailedError(Exception):
 
     Attributes:
         code: exit code.
+        at_once: whether the process ends without what else runs at its end, where it would wait for others that wait for it.
     """
 
-    def __init__(self, message: str, code: int) -> None:
+    def __init__(self, message: str, code: int, at_once: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.at_once = at_once
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str) -> int:
@@ -64,7 +66,9 @@ def _code_of(options, name):
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         return 2
     except CommandFailedError as error:
-        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        print(f"{name}: {one_line(error)}", file=sys.stderr, flush=True)
+        if error.at_once:
+            os._exit(error.code)
         return error.code
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)

@@ -74,7 +74,7 @@ def _train(options):
         raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
 
     config = read_config(options.stage, options.config, options.settings)
-    start_keras()
+    start_keras(computes=config.distributed is None)
     from c2m_tf.training.stages import run_stage
 
     with _run_errors():
@@ -97,6 +97,7 @@ def _ablation(options):
 @contextmanager
 def _run_errors():
     """Exit codes of runs that failed or were stopped."""
+    from c2m_tf.training.distribution import ProcessFailedError
     from c2m_tf.training.fitting import RunStoppedError
     from c2m_tf.training.runs import RunFailedError
 
@@ -106,6 +107,8 @@ def _run_errors():
         raise CommandFailedError(str(stopped), 128 + stopped.number) from stopped
     except RunFailedError as error:
         raise CommandFailedError(str(error), 1) from error
+    except ProcessFailedError as error:
+        raise CommandFailedError(str(error), error.code, at_once=True) from error
 
 
 def _trunk_weights(options):
