@@ -103,26 +103,26 @@ def check(stage: str, config: Any) -> None:
         return
     if stage == "adversarial":
         raise ConfigError("adversarial training runs in one process, on TensorFlow; leave distributed out")
+    if config.mirrored:
+        raise ConfigError("mirrored and distributed are both given; mirrored is for TensorFlow, leave it out")
+    given = [key for key in ("processes", "rank") if getattr(options, key) is not None]
+    if options.coordinator == AUTO:
+        if given:
+            raise ConfigError(f"distributed: coordinator auto finds {' and '.join(given)} itself; leave that out")
+    elif len(given) < 2:
+        raise ConfigError("distributed needs coordinator, processes and rank together, or coordinator: auto alone")
+    else:
+        _address(options.coordinator)
+        if options.rank >= options.processes:
+            raise ConfigError(
+                f"distributed.rank is {options.rank}, but {options.processes} processes have 0 to {options.processes - 1}"
+            )
+        _check_divisible(config, options.processes, "processes")
     if keras.backend.backend() != "jax":
         raise ConfigError(
             "distributed training runs on JAX; set KERAS_BACKEND=jax (TensorFlow's multi-worker strategy does not work with "
             "Keras 3: https://github.com/keras-team/keras/issues/20585)"
         )
-    if config.mirrored:
-        raise ConfigError("mirrored and distributed are both given; mirrored is for TensorFlow, leave it out")
-    given = {key: getattr(options, key) for key in ("processes", "rank") if getattr(options, key) is not None}
-    if options.coordinator == AUTO:
-        if given:
-            raise ConfigError(f"distributed: coordinator auto finds {' and '.join(given)} itself; leave that out")
-        return
-    if len(given) < 2:
-        raise ConfigError("distributed needs coordinator, processes and rank together, or coordinator: auto alone")
-    _address(options.coordinator)
-    if options.rank >= options.processes:
-        raise ConfigError(
-            f"distributed.rank is {options.rank}, expected is 0 to {options.processes - 1} for {options.processes} processes"
-        )
-    _check_divisible(config, options.processes, "processes")
 
 
 def join(config: Any, state: Path) -> Group:

@@ -1,6 +1,5 @@
 """Runs: end to end through the command line, resumed, stopped, broken off."""
 
-import csv
 import json
 import os
 import shutil
@@ -10,43 +9,23 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from c2m_tf.training.__main__ import main as training
 from c2m_tf.training.config import read_config
 from c2m_tf.training.runs import Run
 from training_data import make
+from training_runs import SMOKE, arrays, command, rows
 
 from c2m_tf.cli import main as c2m_tf
 from c2m_tf.photos import images
 
 ROOT = Path(__file__).parents[2]
-SMOKE = ROOT / "training/recipes/smoke"
 
 
 @pytest.fixture
 def root(tmp_path):
     return make(tmp_path / "root")
-
-
-def command(stage, root, output, *settings):
-    """Arguments of a smoke run."""
-    arguments = [stage, "--config", f"{SMOKE / stage}.yaml", "--output", f"{output}", "--set", f"root={root}"]
-    return [*arguments, *(part for setting in settings for part in ("--set", setting))]
-
-
-def rows(folder):
-    with (folder / "log.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def arrays(path):
-    """Every number in a weights file, by name."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 def test_every_stage_through_the_command_line(root, tmp_path, monkeypatch, capsys):
