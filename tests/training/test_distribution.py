@@ -190,8 +190,8 @@ def test_processes_draw_together_what_one_draws(root):
             assert len(np.unique(expected.reshape(6, -1), axis=0)) == 6
 
 
-def started(arguments):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"}
+def started(arguments, **variables):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"} | variables
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -201,6 +201,13 @@ def started_pair(port, root, output, *settings):
     """Both processes of a run, the one that leads first."""
     own = [f"distributed.{key}" for key in (f"coordinator=localhost:{port}", "processes=2")]
     return [started(command("teacher", root, output, *settings, *own, f"distributed.rank={rank}")) for rank in (0, 1)]
+
+
+def started_by_slurm(port, root, output, *settings):
+    """The same, as Slurm would start them."""
+    arguments = command("teacher", root, output, *settings, "distributed.coordinator=auto")
+    job = {"SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2", "JAX_COORDINATOR_PORT": str(port)}
+    return [started(arguments, **job, SLURM_PROCID=rank, SLURM_LOCALID=rank) for rank in ("0", "1")]
 
 
 @pytest.mark.slow
@@ -222,8 +229,10 @@ def test_two_processes_train_as_one_with_their_batches_together(root, tmp_path, 
         expected, found = (arrays(tmp_path / run / f"{file}.weights.h5") for run in ("alone", "pair"))
         assert expected.keys() == found.keys()
         for name in expected:
-            # Adam moves each weight by up to 1e-4 a step; sums in another order change little of that.
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-5, err_msg=name)
+            # Adam moves weights by up to 1e-4 a step. Where a gradient is almost zero, it makes much of sums in another order.
+            difference = np.abs(found[name].astype(np.float64) - expected[name])
+            assert difference.mean() < 1e-6, name
+            assert difference.max() < 1e-4, name
     assert len(list((tmp_path / "pair").glob("events.out.tfevents.*"))) == 1
 
 
@@ -244,7 +253,7 @@ def test_a_signal_to_one_process_stops_both_and_both_resume(root, tmp_path, port
 
     written = (output / "config.yaml").read_text()
     (output / "config.yaml").write_text(written.replace("iterations: 500", f"iterations: {stopped + 2}"))
-    pair = started_pair(port, root, output, *settings, f"iterations={stopped + 2}")
+    pair = started_by_slurm(port, root, output, *settings, f"iterations={stopped + 2}")
     errors = [process.communicate(timeout=300)[1] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], errors
     assert [int(row["iteration"]) for row in rows(output)] == list(range(1, stopped + 3))
