@@ -69,8 +69,8 @@ def fit_run(
         recorder.close()
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if recorder.stop_signal is not None and recorder.iteration < config.iterations:
-        raise RunStoppedError(recorder.stop_signal, recorder.iteration)
+    if recorder.stopped_by is not None and recorder.iteration < config.iterations:
+        raise RunStoppedError(recorder.stopped_by, recorder.iteration)
     return recorder.iteration
 
 

@@ -48,7 +48,8 @@ class Recorder(keras.callbacks.Callback):
         self.trained = parts.trained
         self.save_product = save_product
         self.group = group
-        self.stop_signal: int | None = None
+        self.stop_signal: int | None = None  # that this process got
+        self.stopped_by: int | None = None  # that stops all processes after this iteration
         self._first_iteration = first_iteration
         self._events = Events(run.folder, first_iteration) if group.leads else None
         self._latest = ""
@@ -96,8 +97,9 @@ class Recorder(keras.callbacks.Callback):
     def _record(self, batch, logs):
         self.iteration = self._first_iteration + batch + 1
         self._check_finite(logs)
-        self.stop_signal = self.group.largest(self.stop_signal or 0) or None
-        last = self.iteration == self.config.iterations or self.stop_signal is not None
+        # Asked for once: a signal that comes later is for the next iteration.
+        self.stopped_by = self.group.largest(self.stop_signal or 0) or None
+        last = self.iteration == self.config.iterations or self.stopped_by is not None
         row = {}
         if self.iteration % self.config.log_every == 0 or last:
             row = self._log_row(logs)
@@ -108,7 +110,7 @@ class Recorder(keras.callbacks.Callback):
         if self.iteration % self.config.save_every == 0 or last:
             self.save()
         self._progress.update(self._task, completed=self.iteration, description=f"loss {logs['loss']:.4f} {self._latest}")
-        if self.stop_signal is not None:
+        if self.stopped_by is not None:
             self.model.stop_training = True
 
     def _due(self, every):
