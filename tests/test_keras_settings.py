@@ -18,7 +18,8 @@ def run(home, content, *command):
     """A command of a user whose home folder has that keras.json."""
     (home / ".keras").mkdir(parents=True, exist_ok=True)
     (home / ".keras/keras.json").write_bytes(content)
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {"HOME": f"{home}"}
+    of_tests = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
+    environment = {name: value for name, value in os.environ.items() if name not in of_tests} | {"HOME": f"{home}"}
     return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=600)
 
 

@@ -79,8 +79,10 @@ class Canvas:
 
 def _fitted(length, tile):
     """The smallest size of which as many tiles cover the length as of `tile`."""
-    number = max(1, -(-(length - OVERLAP) // (tile - OVERLAP)))
-    return min(length, -(-(length + (number - 1) * OVERLAP) // number))
+    if length <= tile:
+        return length
+    number = -(-(length - OVERLAP) // (tile - OVERLAP))
+    return -(-(length + (number - 1) * OVERLAP) // number)
 
 
 def _starts(length, tile):
