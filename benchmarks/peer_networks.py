@@ -1,15 +1,12 @@
 """Single-image 4x networks in PyTorch to compare speed with, written from their papers; their weights are random."""
 
 import torch
+from pytorch_baseline import blocks, convolution
 from torch import nn
 from torch.nn import functional
 
 WIDTH = 64
 _GROWTH = 32
-
-
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
 class DenseBlock(nn.Module):
@@ -18,7 +15,7 @@ class DenseBlock(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         outputs = [_GROWTH] * 4 + [WIDTH]
-        self.layers = nn.ModuleList(_convolution(WIDTH + number * _GROWTH, size) for number, size in enumerate(outputs))
+        self.layers = nn.ModuleList(convolution(WIDTH + number * _GROWTH, size) for number, size in enumerate(outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         features = [x]
@@ -43,10 +40,10 @@ class RRDBNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.last = _convolution(3, WIDTH), _convolution(WIDTH, 3)
-        self.body = nn.Sequential(*(RRDB() for _ in range(23)), _convolution(WIDTH, WIDTH))
-        self.up = nn.ModuleList(_convolution(WIDTH, WIDTH) for _ in range(2))
-        self.fine = _convolution(WIDTH, WIDTH)
+        self.first, self.last = convolution(3, WIDTH), convolution(WIDTH, 3)
+        self.body = nn.Sequential(*(RRDB() for _ in range(23)), convolution(WIDTH, WIDTH))
+        self.up = nn.ModuleList(convolution(WIDTH, WIDTH) for _ in range(2))
+        self.fine = convolution(WIDTH, WIDTH)
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         features = self.first(lr)
@@ -56,26 +53,15 @@ class RRDBNet(nn.Module):
         return self.last(functional.leaky_relu(self.fine(features), 0.2))
 
 
-class ResidualBlock(nn.Module):
-    """x + conv(ReLU(conv(x)))."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = _convolution(WIDTH, WIDTH), _convolution(WIDTH, WIDTH)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(functional.relu(self.first(x)))
-
-
 class EDSRBaseline(nn.Module):
     """EDSR-baseline (Lim et al., 2017), 4x: 16 blocks, 1,517,571 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = _convolution(3, WIDTH)
-        self.body = nn.Sequential(*(ResidualBlock() for _ in range(16)), _convolution(WIDTH, WIDTH))
-        shuffles = [layer for _ in range(2) for layer in (_convolution(WIDTH, 4 * WIDTH), nn.PixelShuffle(2))]
-        self.tail = nn.Sequential(*shuffles, _convolution(WIDTH, 3))
+        self.first = convolution(3, WIDTH)
+        self.body = nn.Sequential(blocks(16), convolution(WIDTH, WIDTH))
+        shuffles = [layer for _ in range(2) for layer in (convolution(WIDTH, 4 * WIDTH), nn.PixelShuffle(2))]
+        self.tail = nn.Sequential(*shuffles, convolution(WIDTH, 3))
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         features = self.first(lr)

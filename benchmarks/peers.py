@@ -38,32 +38,36 @@ ROWS = (
 )
 
 
-def upscaling_of(row: str) -> Callable[[], object]:
-    """A function without arguments that upscales the photo once."""
+def upscaling_of(row: str, file: str | None) -> Callable[[], object]:
+    """A function without arguments that upscales the photo once; `file` is the exported network of an int8 row."""
     arrays = photos(LR_SIZE, (LR_SIZE[0] * SCALE, LR_SIZE[1] * SCALE))
     lr, ref = arrays["lr"], arrays["ref"]
     if row in INT8:
         from c2m_tf.upscaling.opening import open_upscaler
 
-        upscaler = open_upscaler(int8_file(*INT8[row]))
+        upscaler = open_upscaler(file)
         return lambda: upscaler.upscale(lr, ref)
     name, dtype = row.rsplit(" ", 1)
     if name in PEERS:
         return peer(name, dtype, lr)
     from c2m_tf import C2Matching
+    from c2m_tf.machine import DTYPES
 
     preset, referenced = KERAS[name]
-    model = C2Matching.from_preset(preset, dtype="mixed_bfloat16" if dtype == "bfloat16" else dtype)
+    model = C2Matching.from_preset(preset, dtype=DTYPES[dtype])
     inputs = {"lr": lr[None], "ref": ref[None]} if referenced else {"lr": lr[None]}
     return lambda: model.predict_on_batch(inputs)
 
 
-def int8_file(model: str, sizes: tuple[int, int]) -> Path:
-    """The exported network, made anew."""
-    path = Path(tempfile.mkdtemp()) / "model.tflite"
-    arguments = ["--model", model, "--precision", "int8", "--tile", str(sizes[0]), "--window", str(sizes[1]), "-o", str(path)]
+def work_on(row: str, folder: Path) -> list[str]:
+    """Arguments of this script for a row; what an int8 row needs is exported into the folder, once for all its processes."""
+    if row not in INT8:
+        return [row]
+    model, (tile, window) = INT8[row]
+    path = folder / f"{model}-{tile}-{window}.tflite"
+    arguments = ["--model", model, "--precision", "int8", "--tile", str(tile), "--window", str(window), "-o", str(path)]
     subprocess.run([sys.executable, "-m", "c2m_tf", "export", "tflite", *arguments], check=True, capture_output=True)
-    return path
+    return [row, "--file", str(path)]
 
 
 def peer(name: str, dtype: str, lr: np.ndarray) -> Callable[[], object]:
@@ -84,9 +88,9 @@ def peer(name: str, dtype: str, lr: np.ndarray) -> Callable[[], object]:
     return upscale
 
 
-def peak(row: str) -> float:
-    """Peak memory in MiB of a fresh process that upscales once; an int8 file is made by another process before."""
-    done = subprocess.run([sys.executable, __file__, "--peak", row], capture_output=True, text=True, check=True)
+def peak(arguments: list[str]) -> float:
+    """Peak memory in MiB of a fresh process that upscales once; arguments as of `work_on`."""
+    done = subprocess.run([sys.executable, __file__, "--peak", *arguments], capture_output=True, text=True, check=True)
     return float(done.stdout.split("peak")[1])
 
 
@@ -97,26 +101,33 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, metavar="ROW", help="; ".join(ROWS))
     parser.add_argument("--worker", choices=ROWS, help="serve the other side of this script")
     parser.add_argument("--peak", choices=ROWS, help="upscale once and print this process's peak memory")
+    parser.add_argument("--file", help="of the exported network, for --worker and --peak")
     options = parser.parse_args()
     if options.worker:
-        upscale = upscaling_of(options.worker)
+        upscale = upscaling_of(options.worker, options.file)
         serve(lambda: {"whole": seconds(upscale)})
     elif options.peak:
-        upscaling_of(options.peak)()
+        upscaling_of(options.peak, options.file)()
         print(f"peak {peak_mebibytes():.0f}")
     else:
-        table(options.rounds, options.rows)
+        with tempfile.TemporaryDirectory() as folder:
+            table(options.rounds, {row: work_on(row, Path(folder)) for row in options.rows})
 
 
-def table(rounds: int, rows: list[str]) -> None:
-    """Times all rows in turn and prints them, with each time over that of RRDBNet in float32 if that is among them."""
-    workers = [Worker(row, [__file__, "--worker", row]) for row in rows]
+def table(rounds: int, rows: dict[str, list[str]]) -> None:
+    """Times all rows in turn and prints them, with each time over that of RRDBNet in float32 if that is among them.
+
+    Args:
+        rounds: how often each row is timed.
+        rows: {name: arguments as of `work_on`}.
+    """
+    workers = [Worker(row, [__file__, "--worker", *arguments]) for row, arguments in rows.items()]
     run_in_turn(workers, rounds)
     first = next((worker for worker in workers if worker.name == "RRDBNet float32"), workers[0])
     print(f"| network | seconds | of {first.name} | peak memory |")
     print("|---|---|---|---|")
     for worker in workers:
-        time, memory = worker.median("whole"), peak(worker.name)
+        time, memory = worker.median("whole"), peak(rows[worker.name])
         print(f"| {worker.name} | {time:.2f} | {time / first.median('whole'):.2f}x | {memory:,.0f} MiB |")
         worker.stop()
     print(f"\nMedian of {rounds} rounds in turn; {machine()}")

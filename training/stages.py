@@ -100,9 +100,10 @@ def _validation(stage, config, photos):
 
 def _batches(stage, config, photos, first_iteration, group):
     data = config.data
-    first_position, size = group.part(config.batch_size)
+    part = group.part(config.batch_size)
     if stage == "trunk":
-        return _patch_batches(config, data, photos, group.part(config.batch_size), first_iteration)
+        return _patch_batches(config, data, photos, part, first_iteration)
+    first_position, size = part
     common = {
         "weights": [source.weight for source in data.sources],
         "batch_size": size,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ray_cluster import two_cores
+from ray_cluster import processes, two_cores
 
 from c2m_tf.cli import main
 from c2m_tf.jobs.ray_engine import RayEngine
@@ -30,16 +30,7 @@ def cluster():
 
 def worker_processes():
     """Process ids of the actors."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                title = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"ray::" in title and b"_Actor" in title:
-                found.append(int(folder.name))
-    return found
+    return processes(lambda title: b"ray::" in title and b"_Actor" in title)
 
 
 def kill_one_after(results, count, killed):

@@ -5,10 +5,9 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from ray_cluster import two_cores
+from ray_cluster import processes, two_cores
 
 httpx = pytest.importorskip("httpx")
 serve = pytest.importorskip("ray.serve")
@@ -53,16 +52,7 @@ def expected(light):
 
 def replicas():
     """Process ids of the replicas."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                title = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if title.startswith(b"ray::ServeReplica:"):
-                found.append(int(folder.name))
-    return found
+    return processes(lambda title: title.startswith(b"ray::ServeReplica:"))
 
 
 def post(address, pair):
