@@ -151,6 +151,7 @@ class StudentConfig(TeacherConfig):
     """Student: extractors on blurred photos, distilled from the teacher; with teacher null, by the triplet loss alone."""
 
     teacher: str | None  # weights of a teacher run, e.g. runs/teacher/best.weights.h5
+    start: str | None = None  # preset or .keras file whose extractors are trained on; null for VGG's (`vgg`)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -175,8 +176,8 @@ class _ReferenceConfig(_RunConfig):
 
     They start from one of: `start`, a preset or .keras file of the same variant, or of another light one, which is grown (see
     `training.growth`) or has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of
-    a student run or "vgg" for VGG's own, and `vgg` for the reference encoder. `trunk`, the .npz of a trunk, replaces what the
-    network knows without a reference.
+    a student run or "vgg" for VGG's own, and `vgg` for the reference encoder. Beside `start`, `extractors` replaces its
+    matching, and `trunk`, the .npz of a trunk, what the network knows without a reference.
     """
 
     data: ReferenceDataConfig

@@ -20,7 +20,7 @@ from .parts import Parts
 from .patches import PhotoPatches
 from .restoration import RestorationTrainer
 from .runs import Run, check_run, state_of
-from .starts import load_weights, network_of, vgg_extractors, vgg_of
+from .starts import load_weights, network_of, student_extractors, vgg_extractors, vgg_of
 from .trunk import TrunkTrainer
 from .validation import MatchingValidation, PairsValidation
 
@@ -173,7 +173,7 @@ def _teacher(config):
 
 
 def _student(config):
-    extractors, teacher = vgg_extractors(config), None
+    extractors, teacher = student_extractors(config), None
     if config.teacher is not None:
         teacher = Extractors(config.dtype_policy)
         load_weights(teacher, config.teacher, "teacher")

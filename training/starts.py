@@ -29,6 +29,16 @@ def vgg_extractors(config: Any) -> Extractors:
     return extractors
 
 
+def student_extractors(config: Any) -> Extractors:
+    """The extractors that a student run starts from: those of the config's key start, or VGG's."""
+    if config.start is None:
+        return vgg_extractors(config)
+    network, extractors = load_model(config.start), Extractors(config.dtype_policy)
+    extractors.extractor_lr.set_weights(network.extractor_lr.get_weights())
+    extractors.extractor_ref.set_weights(network.extractor_ref.get_weights())
+    return extractors
+
+
 def network_of(config: Any) -> C2Matching:
     """The C2Matching model that a trunk, restoration or adversarial run starts from.
 
@@ -36,15 +46,26 @@ def network_of(config: Any) -> C2Matching:
         ConfigError: keys that contradict each other, or files that cannot be used.
     """
     network = _started(config) if config.start is not None else _new(config)
+    if getattr(config, "extractors", None) is not None:
+        _exchange_extractors(network, config)
     if config.trunk is not None:
         load_trunk(network, config.trunk)
     return network
 
 
+def _exchange_extractors(network, config):
+    """Gives the network the extractors of a student run, or VGG's."""
+    if config.extractors == "vgg":
+        extractors = vgg_extractors(config)
+    else:
+        extractors = Extractors()
+        load_weights(extractors, config.extractors, "extractors")
+    network.extractor_lr.set_weights(extractors.extractor_lr.get_weights())
+    network.extractor_ref.set_weights(extractors.extractor_ref.get_weights())
+
+
 def _started(config):
     """From the config's key start, grown or cut down to the variant."""
-    if getattr(config, "extractors", None) is not None:
-        raise ConfigError("start and extractors are both given; a start has its extractors already, leave one out")
     network = load_model(config.start, config.dtype_policy)
     if network.variant == config.variant:
         return network
@@ -62,17 +83,10 @@ def _started(config):
 
 
 def _new(config):
-    """From random numbers, with a student's extractors, or VGG's, and VGG as reference encoder."""
+    """From random numbers, with VGG as reference encoder."""
     if config.extractors is None or config.vgg is None:
         raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
     network = C2Matching(config.variant, dtype=config.dtype_policy)
-    if config.extractors == "vgg":
-        extractors = vgg_extractors(config)
-    else:
-        extractors = Extractors()
-        load_weights(extractors, config.extractors, "extractors")
-    network.extractor_lr.set_weights(extractors.extractor_lr.get_weights())
-    network.extractor_ref.set_weights(extractors.extractor_ref.get_weights())
     checkpoints.load_reference_encoder(network, read_vgg(vgg_of(config)))
     return network
 

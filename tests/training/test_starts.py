@@ -1,0 +1,37 @@
+"""What runs start from: extractors of a preset, of a student run, or both."""
+
+import numpy as np
+import pytest
+from c2m_tf.training.config import read_config
+from c2m_tf.training.matching import Extractors
+from c2m_tf.training.starts import network_of, student_extractors
+from training_runs import SMOKE
+
+from c2m_tf import C2Matching
+
+EXTRACTORS = ("extractor_lr", "extractor_ref")
+
+
+@pytest.fixture(scope="module")
+def light():
+    return C2Matching.from_preset("light")
+
+
+def equal(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def test_a_student_may_start_from_the_extractors_of_a_preset(light):
+    config = read_config("student", SMOKE / "student.yaml", ["start=light", "teacher=null"])
+    extractors = student_extractors(config)
+    assert all(equal(getattr(extractors, name), getattr(light, name)) for name in EXTRACTORS)
+
+
+def test_extractors_of_a_student_run_replace_those_of_the_start_and_nothing_else(light, tmp_path):
+    student = Extractors()
+    student.save_weights(tmp_path / "student.weights.h5")
+    settings = ["start=light", f"extractors={tmp_path / 'student.weights.h5'}"]
+    network = network_of(read_config("restoration", SMOKE / "restoration.yaml", settings))
+    assert all(equal(getattr(network, name), getattr(student, name)) for name in EXTRACTORS)
+    assert not any(equal(getattr(network, name), getattr(light, name)) for name in EXTRACTORS)
+    assert all(equal(getattr(network, name), getattr(light, name)) for name in ("reference_encoder", "restoration"))
