@@ -37,6 +37,7 @@ kotlin {
 dependencies {
     implementation(project(":core"))
     implementation(libs.litert)
+    implementation(libs.litert.gpu)
 }
 
 val checkModel by tasks.registering {

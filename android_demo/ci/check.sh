@@ -2,8 +2,8 @@
 # Checks the Android demo on a machine without Android's tools: compiles core and app, runs the unit tests, and runs the whole Kotlin
 # pipeline on the JVM over the exported int8 model, whose picture must equal that of `c2m-tf upscale --model FILE.tflite`.
 #
-# Needs node with npm, a JDK from 11 on, and Debian's packages junit4 and libjna-java; for the app itself also aapt2,
-# android-framework-res and an android.jar of API 23 or later (ANDROID_JAR=...). What is missing is reported and left out.
+# Needs node with npm, a JDK from 11 on, and Debian's packages junit4 and libjna-java; for the app itself also aapt2, and what
+# ci/get_android_jar.sh fetches or the android.jar of an SDK from API 31 on (ANDROID_JAR=...). What is missing is reported and left out.
 #   PYTHON=.venv/python3/bin/python android_demo/ci/check.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,6 @@ JARS=${JARS:-/usr/share/java}
 KOTLIN_VERSION=2.4.20
 TOOLS=ci/.tools
 BUILD=ci/.build
-FRAMEWORK=/usr/share/android-framework-res/framework-res.apk
 
 skip() {
     echo "android_demo: skipped: $1"
@@ -49,15 +48,14 @@ java -ea -cp "$BUILD/core.jar:$BUILD/tests.jar:core/src/test/resources:$KOTLIN/l
     org.junit.runner.JUnitCore $tests
 echo "android_demo: unit tests passed"
 
-android_jar=${ANDROID_JAR:-}
-for found in $TOOLS/android.jar /usr/lib/android-sdk/platforms/android-*/android.jar; do
-    [ -n "$android_jar" ] || [ ! -e "$found" ] || android_jar=$found
-done
-if command -v aapt2 >/dev/null && [ -e $FRAMEWORK ] && [ -n "$android_jar" ]; then
+# Classes and resources of the framework: an SDK's android.jar has both.
+android_jar=${ANDROID_JAR:-$TOOLS/android.jar}
+framework=${ANDROID_JAR:-$TOOLS/framework-res.apk}
+if command -v aapt2 >/dev/null && [ -e "$framework" ] && [ -e "$android_jar" ]; then
     # The Gradle plugin puts the package there; aapt2 alone wants it in the file.
     sed 's#<manifest #<manifest package="org.c2mtf.demo" #' app/src/main/AndroidManifest.xml >$BUILD/AndroidManifest.xml
     aapt2 compile --dir app/src/main/res -o $BUILD/resources.zip
-    aapt2 link -I $FRAMEWORK --manifest $BUILD/AndroidManifest.xml --java $BUILD/generated -o $BUILD/resources.apk \
+    aapt2 link -I "$framework" --manifest $BUILD/AndroidManifest.xml --java $BUILD/generated -o $BUILD/resources.apk \
         --min-sdk-version 24 --target-sdk-version 36 $BUILD/resources.zip
     mkdir $BUILD/stubs
     javac -nowarn -Xlint:-options --release 8 -d $BUILD/stubs ci/stubs/android/media/ExifInterface.java \
@@ -66,7 +64,7 @@ if command -v aapt2 >/dev/null && [ -e $FRAMEWORK ] && [ -n "$android_jar" ]; th
     kotlinc -no-jdk -cp "$BUILD/stubs:$BUILD/litert.jar:$BUILD/core.jar:$android_jar" -d $BUILD/app.jar app/src/main/kotlin
     echo "android_demo: the app compiles against $android_jar"
 else
-    echo "android_demo: the app was not compiled: aapt2, android-framework-res or an android.jar (ANDROID_JAR) is missing"
+    echo "android_demo: the app was not compiled: aapt2 is missing, or an android.jar: run ci/get_android_jar.sh"
 fi
 
 library=$("$PYTHON" -c 'import importlib.util, pathlib

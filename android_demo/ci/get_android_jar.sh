@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fetches the android.jar of API 23 for ci/check.sh: Debian has it in other suites than bookworm, so it is taken out of its package
-# without installing anything.
+# Fetches what ci/check.sh compiles the app with, the android.jar of API 23 and the framework's resources of API 34, into ci/.tools.
+# Debian has them in other suites than bookworm, so they are taken out of their packages without installing anything.
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p .tools
-[ ! -e .tools/android.jar ] || exit 0
+[ ! -e .tools/android.jar ] || [ ! -e .tools/framework-res.apk ] || exit 0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial"
@@ -12,6 +12,9 @@ echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.
 options=(-qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$work/lists"
     -o APT::Sandbox::User=root)
 apt-get "${options[@]}" update
-(cd "$work" && apt-get "${options[@]}" download libandroid-23-java)
-dpkg -x "$work"/libandroid-23-java_*.deb "$work/package"
-cp "$work/package/usr/share/java/com.android.android-23.jar" .tools/android.jar
+(cd "$work" && apt-get "${options[@]}" download libandroid-23-java android-framework-res)
+for package in "$work"/*.deb; do
+    dpkg -x "$package" "$work/packages"
+done
+cp "$work/packages/usr/share/java/com.android.android-23.jar" .tools/android.jar
+cp "$work/packages/usr/share/android-framework-res/framework-res.apk" .tools/framework-res.apk

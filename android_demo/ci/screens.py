@@ -1,77 +1,97 @@
-"""Draws the app's screen in a browser from the layout's dimensions, strings and colours, with real pictures.
+"""Draws the app's screen in a browser from the layouts, drawables, strings and colours, with real pictures.
 
-    python android_demo/ci/screens.py FOLDER       writes FOLDER/screens.html and, where Chromium is, FOLDER/screens.png
+    PYTHONPATH=. python android_demo/ci/screens.py FOLDER
 
-FOLDER holds lr.png, ref.png and sr_python.png, as ci/same_picture.py leaves them. It is a drawing, not a screenshot of a
-phone: fonts and buttons are the browser's.
+Writes FOLDER/screens.html and, where Chromium is, FOLDER/screens.png. FOLDER holds the model, as ci/check.sh leaves it in
+ci/.build: it upscales a photo that ships with scikit-image, which gives the picture that the app would give. The time is that
+of this computer. It is a drawing, not a screenshot of a phone; Roboto, if it is installed, makes it look more like one.
 """
 
 import base64
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
-from xml.etree import ElementTree
 
-RES = Path(__file__).parents[1] / "app/src/main/res"
+import skimage
+from layout_html import Html
+from PIL import Image
+
+from c2m_tf.evaluation.demo import other_view
+from c2m_tf.photos import images
+from c2m_tf.upscaling.opening import open_upscaler
+
+MODEL = "c2m_light-integer_int8.tflite"
 STYLE = Path(__file__).with_name("screens.css").read_text(encoding="utf-8")
-REMOVE = (  # as in drawable/remove.xml
-    '<svg viewBox="0 0 24 24"><circle cx="12" cy="12" r="12" fill="#0009"/>'
-    '<path d="M7,7l10,10M17,7l-10,10" stroke="#fff" stroke-width="2"/></svg>'
-)
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
+INSETS = {"paddingTop": "36dp", "paddingBottom": "40dp", "paddingStart": "@dimen/edge", "paddingEnd": "@dimen/edge"}
+HANDLE = (  # as CompareView draws it
+    '<svg class="handle" width="40" height="40"><circle cx="20" cy="20" r="20" fill="#fff"/><path fill="none" stroke="#000" '
+    'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" d="M16,15l-5,5l5,5M24,15l5,5l-5,5"/></svg>'
+)
+GONE, SHOWN = {"visibility": "gone"}, {"visibility": "visible"}
+CHOSEN = {"hint": GONE, "lr_text": GONE, "lr_label": SHOWN, "reference_text": GONE, "reference_label": SHOWN}
 
 
-def values(folder: str, tag: str) -> dict[str, str]:
-    """Names and values of a resource file, e.g. values/strings.xml."""
-    return {item.get("name"): item.text for item in ElementTree.parse(RES / folder / f"{tag}.xml").getroot()}
+def photos(folder: Path) -> float:
+    """Writes screen_lr.png, screen_ref.png and the model's result, screen_sr.png; returns its seconds, the least of three."""
+    hr = images.crop_to_multiple(skimage.data.coffee())
+    lr, reference = images.downsample(hr)[4:100, 34:130], other_view(hr)
+    upscaler = open_upscaler(folder / MODEL)
+    seconds = []
+    for _ in range(3):
+        began = time.monotonic()
+        sr = images.as_uint8(upscaler.upscale(lr, reference))
+        seconds.append(time.monotonic() - began)
+    for name, pixels in (("lr", lr), ("ref", reference), ("sr", sr)):
+        images.write(folder / f"screen_{name}.png", pixels)
+    return min(seconds)
 
 
-def picture(path: Path) -> str:
-    """A file as the address of a picture in the page."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def picture(path: Path, fit: str = "cover") -> str:
+    """A photo that fills its place or fits into it."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<img class="photo" style="object-fit: {fit}" src="data:image/png;base64,{data}">'
 
 
-def css(colour: str) -> str:
-    """Android's #AARRGGBB as CSS's #RRGGBBAA."""
-    return f"#{colour[3:]}{colour[1:3]}"
-
-
-def screen(folder: Path, state: str, theme: str) -> str:
-    """One phone in one state."""
-    words = values("values", "strings")
-    colours = {name: css(value) for name, value in values("values-night" if theme == "dark" else "values", "colors").items()}
-    chosen = state != "choosing"
-    cards = "".join(
-        f'<div class="card" style="border-color: {colours["edge"]}; background: {colours["soft"]}">'
-        + (f'<img src="{picture(folder / file)}">' if chosen else words[text])
-        + (REMOVE if text == "choose_reference" and state == "done" else "")
-        + "</div>"
-        for file, text in (("lr.png", "choose_lr"), ("ref.png", "choose_reference"))
-    )
-    status = {"working": words["working"].replace("%1$d", "3").replace("%2$d", "6"), "done": "", "choosing": ""}[state]
-    buttons = {"working": ["cancel"], "done": ["start", "save"], "choosing": ["start"]}[state]
-    row = (
-        "".join(f'<div class="button {"" if chosen else "off"}">{words[name]}</div>' for name in buttons)
-        + f"<span>{status}</span>"
-    )
-    bar = f'<div class="bar"><i style="width: 50%; background: {colours["accent"]}"></i></div>' if state == "working" else ""
-    compare = ""
+def phone(state: str, night: bool, folder: Path, seconds: float) -> str:
+    """One phone in one state: "choosing", "working" (with a model that may be tried on the GPU) or "done"."""
+    html = Html(night, {}, {})
+    changes, contents = {"screen": INSETS}, {}
+    lr, sr = folder / "screen_lr.png", folder / "screen_sr.png"
+    if state == "choosing":
+        changes |= {"start": {"enabled": "false"}}
+    else:
+        changes |= CHOSEN
+        contents = {"lr_image": picture(lr), "reference_image": picture(folder / "screen_ref.png")}
+    if state == "working":
+        words = html.value("@string/working").replace("%1$d", "2").replace("%2$d", "4")
+        changes |= {"status": SHOWN | {"text": words}, "progress": SHOWN | {"progress": "50"}, "start": GONE, "cancel": SHOWN}
+        changes |= {"gpu_row": SHOWN, "gpu": {"checked": "true"}}
+        contents["preview"] = picture(lr, "contain")
     if state == "done":
-        before, after = picture(folder / "lr.png"), picture(folder / "sr_python.png")
-        compare = (
-            f'<div class="compare"><div><img src="{after}"></div>'
-            f'<div style="clip-path: inset(0 50% 0 0)"><img src="{before}"></div><hr>'
-            f'<span style="left: 0">{words["before"]}</span><span style="right: 0">{words["after"]}</span></div>'
+        ran = html.value("@string/ran").replace("%1$s", html.value("@string/cpu")).replace("%2$.1f", f"{seconds:.1f}")
+        tonal = {"background": "@drawable/button_tonal", "textColor": "@color/on_button_tonal"}
+        changes |= {"status": SHOWN | {"text": ran}, "start": tonal, "save": SHOWN, "remove_reference": SHOWN}
+        changes |= {"preview": GONE, "compare": SHOWN}
+        contents["compare"] = (
+            f'<div class="compare"><div>{picture(sr)}<div class="before">{picture(lr)}</div><hr>{HANDLE}'
+            f'<span style="left: 12px">{html.value("@string/before")}</span>'
+            f'<span style="right: 12px">{html.value("@string/after")}</span></div></div>'
         )
-    return f'<div class="phone {theme}"><div class="cards">{cards}</div><div class="row">{row}</div>{bar}{compare}</div>'
+    html = Html(night, changes, contents)
+    colours = f"background: {html.value('@color/surface')}; color: {html.value('@color/on_surface')}"
+    bars = '<div class="bars"><span>12:30</span><i></i><b></b></div>'
+    return f'<div class="phone" style="{colours}">{html.layout("activity_main")}{bars}</div>'
 
 
 def main(folder: str) -> None:
     """Writes the page, and its picture where there is a browser."""
     folder = Path(folder).resolve()
-    states = [("choosing", "light"), ("working", "light"), ("done", "light"), ("done", "dark")]
-    body = "".join(screen(folder, *state) for state in states)
+    seconds = photos(folder)
+    states = [("choosing", False), ("working", False), ("done", False), ("done", True)]
+    body = "".join(phone(*state, folder, seconds) for state in states)
     page = folder / "screens.html"
     page.write_text(f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}", encoding="utf-8")
     browser = shutil.which("chromium")
@@ -79,8 +99,10 @@ def main(folder: str) -> None:
         print(f"wrote {page}; no Chromium to draw it with")
         return
     picture_file = folder / "screens.png"
-    command = [browser, *OPTIONS, "--window-size=1560,768", f"--screenshot={picture_file}", page.as_uri()]
+    command = [browser, *OPTIONS, "--window-size=1560,828", f"--screenshot={picture_file}", page.as_uri()]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    with Image.open(picture_file) as drawn:
+        drawn.convert("RGB").quantize(256).save(picture_file, optimize=True)  # a third of the bytes
     print(f"wrote {picture_file}")
 
 

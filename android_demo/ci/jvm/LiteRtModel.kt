@@ -9,6 +9,7 @@ import com.sun.jna.NativeLong
 import com.sun.jna.Pointer
 import com.sun.jna.ptr.PointerByReference
 import java.io.File
+import org.c2mtf.core.Backend
 import org.c2mtf.core.Located
 import org.c2mtf.core.ModelSpec
 import org.c2mtf.core.SrModel
@@ -82,6 +83,7 @@ private const val TYPE_BYTES = 72L // of a LiteRtRankedTensorType
  * @param file the .tflite file, its .json beside it.
  */
 class LiteRtModel(library: File, file: File, threads: Int) : SrModel {
+    override val backend = Backend.CPU
     override val spec = ModelSpec.parse(File(file.path.removeSuffix(".tflite") + ".json").readText())
     private val liteRt = Native.load(library.path, LiteRt::class.java)
     private val environment = made("environment") { liteRt.LiteRtCreateEnvironment(0, null, it) }

@@ -9,7 +9,15 @@ class LiteRtException(message: String) : Exception(message)
 
 enum class Accelerator { CPU, GPU, NPU }
 
-class Environment
+class Environment private constructor() : AutoCloseable {
+    fun getAvailableAccelerators(): Set<Accelerator> = setOf()
+
+    override fun close() = Unit
+
+    companion object {
+        fun create() = Environment()
+    }
+}
 
 class TensorBuffer : AutoCloseable {
     fun writeFloat(data: FloatArray) = Unit
@@ -24,8 +32,13 @@ class TensorBuffer : AutoCloseable {
 class CompiledModel private constructor() : AutoCloseable {
     data class CpuOptions(val numThreads: Int? = null)
 
+    data class GpuOptions(val precision: Precision? = null) {
+        enum class Precision { DEFAULT, FP16, FP32 }
+    }
+
     class Options(vararg accelerators: Accelerator) {
         var cpuOptions: CpuOptions? = null
+        var gpuOptions: GpuOptions? = null
     }
 
     fun createInputBuffer(inputName: String, signature: String = "") = TensorBuffer()

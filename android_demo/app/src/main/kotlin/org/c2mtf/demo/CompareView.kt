@@ -6,7 +6,9 @@ import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.graphics.Color
 import android.graphics.Paint
+import android.graphics.Path
 import android.graphics.RectF
+import android.graphics.Typeface
 import android.os.Bundle
 import android.util.AttributeSet
 import android.view.GestureDetector
@@ -30,11 +32,20 @@ class CompareView(context: Context, attributes: AttributeSet) : View(context, at
         color = Color.WHITE
         strokeWidth = 2 * density
     }
-    private val label = Paint(Paint.ANTI_ALIAS_FLAG).apply {
-        color = Color.WHITE
-        textSize = 14 * density
+    private val handle = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = Color.WHITE }
+    private val arrows = Paint(Paint.ANTI_ALIAS_FLAG).apply {
+        color = Color.BLACK
+        style = Paint.Style.STROKE
+        strokeWidth = 2 * density
+        strokeCap = Paint.Cap.ROUND
+        strokeJoin = Paint.Join.ROUND
     }
-    private val labelBack = Paint().apply { color = 0x99000000.toInt() }
+    private val label = Paint(Paint.ANTI_ALIAS_FLAG).apply {
+        color = context.getColor(R.color.on_scrim)
+        textSize = resources.getDimension(R.dimen.label)
+        typeface = Typeface.create("sans-serif-medium", Typeface.NORMAL)
+    }
+    private val labelBack = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = context.getColor(R.color.scrim) }
     private val beforeLabel = context.getString(R.string.before)
     private val afterLabel = context.getString(R.string.after)
 
@@ -46,6 +57,8 @@ class CompareView(context: Context, attributes: AttributeSet) : View(context, at
     private var panY = 0f
     private var movesBorder = false
     private val place = RectF()
+    private val pill = RectF()
+    private val path = Path()
 
     private val scaling = ScaleGestureDetector(
         context,
@@ -119,15 +132,37 @@ class CompareView(context: Context, attributes: AttributeSet) : View(context, at
         canvas.clipRect(0f, 0f, border, height.toFloat())
         canvas.drawBitmap(first, null, place, smooth)
         canvas.restore()
-        canvas.drawLine(border, 0f, border, height.toFloat(), line)
-        drawLabel(canvas, beforeLabel, 0f)
-        drawLabel(canvas, afterLabel, width - label.measureText(afterLabel) - 16 * density)
+        // Beside the photo there is nothing to divide.
+        val top = maxOf(0f, place.top)
+        val bottom = minOf(height.toFloat(), place.bottom)
+        canvas.drawLine(border, top, border, bottom, line)
+        drawHandle(canvas, border, (top + bottom) / 2)
+        val left = maxOf(0f, place.left)
+        val right = minOf(width.toFloat(), place.right)
+        drawLabel(canvas, beforeLabel, left + LABEL_MARGIN * density, bottom)
+        drawLabel(canvas, afterLabel, right - labelWidth(afterLabel) - LABEL_MARGIN * density, bottom)
     }
 
-    private fun drawLabel(canvas: Canvas, text: String, x: Float) {
-        val bottom = height.toFloat()
-        canvas.drawRect(x, bottom - 26 * density, x + label.measureText(text) + 16 * density, bottom, labelBack)
-        canvas.drawText(text, x + 8 * density, bottom - 9 * density, label)
+    /** A disc with an arrow to either side. */
+    private fun drawHandle(canvas: Canvas, x: Float, y: Float) {
+        canvas.drawCircle(x, y, HANDLE_RADIUS * density, handle)
+        path.rewind()
+        for (side in listOf(-density, density)) {
+            path.moveTo(x + 4 * side, y - 5 * density)
+            path.lineTo(x + 9 * side, y)
+            path.lineTo(x + 4 * side, y + 5 * density)
+        }
+        canvas.drawPath(path, arrows)
+    }
+
+    private fun labelWidth(text: String) = label.measureText(text) + 2 * LABEL_PADDING * density
+
+    private fun drawLabel(canvas: Canvas, text: String, x: Float, photoBottom: Float) {
+        val high = LABEL_HEIGHT * density
+        val bottom = photoBottom - LABEL_MARGIN * density
+        pill.set(x, bottom - high, x + labelWidth(text), bottom)
+        canvas.drawRoundRect(pill, high / 2, high / 2, labelBack)
+        canvas.drawText(text, x + LABEL_PADDING * density, pill.centerY() - (label.ascent() + label.descent()) / 2, label)
     }
 
     @SuppressLint("ClickableViewAccessibility") // dragging has no click; keys and screen readers have their own way
@@ -169,5 +204,9 @@ class CompareView(context: Context, attributes: AttributeSet) : View(context, at
         const val MOST_ZOOM = 16f
         const val GRASP = 32f // distance, in dp, from which a finger takes the border
         const val STEP = 0.05f
+        const val HANDLE_RADIUS = 20f // this and what follows in dp
+        const val LABEL_MARGIN = 12f
+        const val LABEL_PADDING = 10f
+        const val LABEL_HEIGHT = 24f
     }
 }

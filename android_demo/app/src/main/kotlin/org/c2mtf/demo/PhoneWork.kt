@@ -4,6 +4,8 @@ import android.app.ActivityManager
 import android.content.Context
 import android.graphics.Bitmap
 import java.io.IOException
+import org.c2mtf.core.Backend
+import org.c2mtf.core.FallbackModel
 import org.c2mtf.core.JobFailedException
 import org.c2mtf.core.LEAST_LR
 import org.c2mtf.core.LEAST_REF
@@ -12,6 +14,8 @@ import org.c2mtf.core.Pipeline
 import org.c2mtf.core.Reason
 import org.c2mtf.core.SCALE
 import org.c2mtf.core.Size
+import org.c2mtf.core.SrModel
+import org.c2mtf.core.Upscaled
 import org.c2mtf.core.Work
 import org.c2mtf.core.memoryNeeded
 
@@ -20,10 +24,24 @@ class PhoneWork(private val context: Context) : Work {
     private val photos = PhotoReader(context.contentResolver)
     val results = ResultStore(context.filesDir, context.contentResolver)
 
-    override fun upscale(lr: String, reference: String?, progress: (Int, Int) -> Unit, cancelled: () -> Boolean): String {
+    /** Whether the model in the assets can be tried on the GPU. */
+    val suitsGpu: Boolean
+        get() = try {
+            spec().suitsGpu
+        } catch (_: JobFailedException) {
+            false // the next job says what is wrong with the model
+        }
+
+    override fun upscale(
+        lr: String,
+        reference: String?,
+        backend: Backend,
+        progress: (Int, Int) -> Unit,
+        cancelled: () -> Boolean,
+    ): Upscaled {
         val spec = spec()
         check(photos.size(lr), reference?.let(photos::size), spec)
-        LiteRtModel(context.assets, spec, threads()).use { model ->
+        model(spec, backend).use { model ->
             if (reference == null && !model.worksAlone) throw JobFailedException(Reason.NEEDS_REFERENCE)
             val photo = photos.read(lr)
             val references = listOfNotNull(reference).map(photos::read)
@@ -33,7 +51,7 @@ class PhoneWork(private val context: Context) : Work {
                 val sink = { first: Int, rows: IntArray -> result.setPixels(rows, 0, width, 0, first, width, rows.size / width) }
                 Pipeline(model).upscale(photo, references, sink, progress, cancelled)
                 model.close() // the runtime's memory, before the result is compressed
-                return results.keep(result)
+                return Upscaled(results.keep(result), model.backend)
             } finally {
                 result.recycle()
             }
@@ -61,6 +79,11 @@ class PhoneWork(private val context: Context) : Work {
         val memory = ActivityManager.MemoryInfo()
         (context.getSystemService(Context.ACTIVITY_SERVICE) as ActivityManager).getMemoryInfo(memory)
         if (memoryNeeded(lr, listOfNotNull(reference), spec) > memory.availMem) throw JobFailedException(Reason.TOO_LARGE)
+    }
+
+    private fun model(spec: ModelSpec, backend: Backend): SrModel = when (backend) {
+        Backend.CPU -> LiteRtModel(context.assets, spec, threads(), Backend.CPU)
+        Backend.GPU -> FallbackModel { LiteRtModel(context.assets, spec, threads(), it) }
     }
 
     /** Half of the cores, which as a rule are the fast ones. */

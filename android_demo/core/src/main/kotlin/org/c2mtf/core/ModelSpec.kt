@@ -4,6 +4,7 @@ package org.c2mtf.core
  * What the .json beside an exported model says.
  *
  * @property file name of the model's file.
+ * @property precision "float32", "float16" or "int8".
  * @property scale pixels of the result in an LR pixel, along each axis.
  * @property tile side of a tile, in LR pixels.
  * @property window side of a window, in reference pixels.
@@ -26,6 +27,9 @@ data class ModelSpec(
         require(window >= scale * tile) { "the model's windows have $window pixels; a tile covers ${scale * tile}" }
         require(lrThumb >= PATCH && refThumb >= PATCH * CELL) { "the model's small photos have $lrThumb and $refThumb pixels; too few" }
     }
+
+    /** Whether trying the GPU makes sense: int8 networks are made for the CPU, and GPUs compute them wrongly or not at all. */
+    val suitsGpu: Boolean get() = precision != "int8"
 
     companion object {
         /**

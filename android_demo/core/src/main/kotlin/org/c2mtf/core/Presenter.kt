@@ -7,15 +7,25 @@ import java.util.concurrent.atomic.AtomicInteger
 /** An expected failure of a job. */
 class JobFailedException(val reason: Reason, cause: Throwable? = null) : Exception(reason.name, cause)
 
+/** The address of a result, and the backend on which its job ended. */
+data class Upscaled(val result: String, val backend: Backend)
+
 /** What a job does; all of it is called in the background. */
 interface Work {
     /**
-     * Upscales, with or without a reference, and returns the result's address.
+     * Upscales, with or without a reference.
      *
+     * @param backend where to run, if it can be done there.
      * @throws JobFailedException what went wrong.
      * @throws CancellationException [cancelled] said so.
      */
-    fun upscale(lr: String, reference: String?, progress: (Int, Int) -> Unit, cancelled: () -> Boolean): String
+    fun upscale(
+        lr: String,
+        reference: String?,
+        backend: Backend,
+        progress: (Int, Int) -> Unit,
+        cancelled: () -> Boolean,
+    ): Upscaled
 
     /** Saves a result where the user finds it; false if that failed. */
     fun save(result: String): Boolean
@@ -25,8 +35,16 @@ interface Work {
  * Holds the state, takes events on the thread of [foreground], does work on [background], and reports every new state to [listener].
  *
  * The listener comes and goes with the screen; the presenter outlives it.
+ *
+ * @param clock nanoseconds that have passed since some moment.
  */
-class Presenter(private val work: Work, private val background: Executor, private val foreground: Executor, state: UiState = UiState()) {
+class Presenter(
+    private val work: Work,
+    private val background: Executor,
+    private val foreground: Executor,
+    state: UiState = UiState(),
+    private val clock: () -> Long = System::nanoTime,
+) {
     var state: UiState = state
         private set
 
@@ -54,13 +72,15 @@ class Presenter(private val work: Work, private val background: Executor, privat
     }
 
     private fun run(start: Effect.Start): Event = try {
-        val result = work.upscale(
+        val began = clock()
+        val upscaled = work.upscale(
             start.lr,
             start.reference,
+            start.backend,
             { done, total -> report(Event.Progressed(start.job, done, total)) },
             { stopped.get() >= start.job },
         )
-        Event.Finished(start.job, result)
+        Event.Finished(start.job, upscaled, (clock() - began) / NANOS_PER_MILLI)
     } catch (_: CancellationException) {
         Event.Cancelled(start.job)
     } catch (failure: JobFailedException) {
@@ -70,4 +90,8 @@ class Presenter(private val work: Work, private val background: Executor, privat
     }
 
     private fun report(event: Event) = foreground.execute { on(event) }
+
+    private companion object {
+        const val NANOS_PER_MILLI = 1_000_000L
+    }
 }

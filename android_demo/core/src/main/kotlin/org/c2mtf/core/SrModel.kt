@@ -7,6 +7,9 @@ class Located(val matches: IntArray, val score: FloatArray)
 interface SrModel : AutoCloseable {
     val spec: ModelSpec
 
+    /** Where it runs. */
+    val backend: Backend
+
     /** Whether the model has [upscaleAlone]; files that were exported before it existed need a reference. */
     val worksAlone: Boolean
 

@@ -14,14 +14,21 @@ sealed interface Phase {
     /** The running job was asked to stop. */
     object Stopping : Phase
 
-    /** The result is in a file. */
-    data class Done(val result: String, val saved: Boolean) : Phase
+    /**
+     * The result is in a file.
+     *
+     * @property wanted the backend that was chosen; the run ended on [backend].
+     * @property millis milliseconds from the start to the file.
+     */
+    data class Done(val result: String, val backend: Backend, val wanted: Backend, val millis: Long, val saved: Boolean = false) : Phase
 }
 
 /**
  * What the screen shows. Photos are named by their addresses.
  *
  * @property reference null: the photo is upscaled alone.
+ * @property offersGpu the model can be tried on the GPU.
+ * @property backend where the next job runs, if it can.
  * @property job number of the job that was started last; what other jobs report is stale.
  * @property reason what went wrong last, until the next thing is done.
  */
@@ -29,6 +36,8 @@ data class UiState(
     val lr: String? = null,
     val reference: String? = null,
     val phase: Phase = Phase.Choosing,
+    val offersGpu: Boolean = false,
+    val backend: Backend = Backend.CPU,
     val job: Int = 0,
     val reason: Reason? = null,
 ) {
@@ -45,11 +54,12 @@ sealed interface Event {
     data class LrChosen(val address: String) : Event
     data class ReferenceChosen(val address: String) : Event
     object ReferenceRemoved : Event
+    data class BackendChosen(val backend: Backend) : Event
     object StartPressed : Event
     object CancelPressed : Event
     object SavePressed : Event
     data class Progressed(val job: Int, val done: Int, val total: Int) : Event
-    data class Finished(val job: Int, val result: String) : Event
+    data class Finished(val job: Int, val upscaled: Upscaled, val millis: Long) : Event
     data class Cancelled(val job: Int) : Event
     data class Failed(val job: Int, val reason: Reason) : Event
     object Saved : Event
@@ -61,7 +71,7 @@ sealed interface Event {
 
 /** What is to be done because of an event. */
 sealed interface Effect {
-    data class Start(val job: Int, val lr: String, val reference: String?) : Effect
+    data class Start(val job: Int, val lr: String, val reference: String?, val backend: Backend) : Effect
     data class Stop(val job: Int) : Effect
     data class Save(val result: String) : Effect
 }
@@ -71,16 +81,19 @@ fun UiState.after(event: Event): Pair<UiState, Effect?> = when (event) {
     is Event.LrChosen -> only(canChoose) { copy(lr = event.address, phase = Phase.Choosing, reason = null) to null }
     is Event.ReferenceChosen -> only(canChoose) { copy(reference = event.address, phase = Phase.Choosing, reason = null) to null }
     is Event.ReferenceRemoved -> only(canRemoveReference) { copy(reference = null, phase = Phase.Choosing, reason = null) to null }
+    is Event.BackendChosen -> only(canChoose && offersGpu) { copy(backend = event.backend) to null }
     is Event.StartPressed -> only(canStart) {
         val next = copy(phase = Phase.Working(0, 0), job = job + 1, reason = null)
-        next to Effect.Start(next.job, lr!!, reference)
+        next to Effect.Start(next.job, lr!!, reference, backend)
     }
     is Event.CancelPressed -> only(phase is Phase.Working) { copy(phase = Phase.Stopping) to Effect.Stop(job) }
     is Event.SavePressed -> only(canSave) { copy(reason = null) to Effect.Save((phase as Phase.Done).result) }
     is Event.Progressed -> only(phase is Phase.Working && event.job == job) {
         copy(phase = Phase.Working(event.done, event.total)) to null
     }
-    is Event.Finished -> only(isBusy && event.job == job) { copy(phase = Phase.Done(event.result, saved = false)) to null }
+    is Event.Finished -> only(isBusy && event.job == job) {
+        copy(phase = Phase.Done(event.upscaled.result, event.upscaled.backend, backend, event.millis)) to null
+    }
     is Event.Cancelled -> only(isBusy && event.job == job) { copy(phase = Phase.Choosing) to null }
     is Event.Failed -> only(isBusy && event.job == job) { copy(phase = Phase.Choosing, reason = event.reason) to null }
     is Event.Saved -> only(phase is Phase.Done) { copy(phase = (phase as Phase.Done).copy(saved = true), reason = null) to null }

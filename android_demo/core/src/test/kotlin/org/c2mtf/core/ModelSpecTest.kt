@@ -17,6 +17,13 @@ class ModelSpecTest {
     }
 
     @Test
+    fun onlyFloatingPointSuitsTheGpu() {
+        for ((precision, suits) in listOf("int8" to false, "float16" to true, "float32" to true)) {
+            assertEquals(suits, ModelSpec.parse(text.replace("\"int8\"", "\"$precision\"")).suitsGpu)
+        }
+    }
+
+    @Test
     fun damageIsToldInWords() {
         for (length in 0 until text.trim().length) assertThrows(IllegalArgumentException::class.java) { ModelSpec.parse(text.trim().take(length)) }
         assertThrows(IllegalArgumentException::class.java) { ModelSpec.parse("$text x") }

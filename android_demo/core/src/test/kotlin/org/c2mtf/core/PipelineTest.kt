@@ -10,6 +10,7 @@ import org.junit.Test
 /** Enlarges by repeating pixels, and finds everything in the middle of the reference. */
 private class Repeating(override val worksAlone: Boolean = false) : SrModel {
     override val spec = ModelSpec("file", "light", "float32", 4, 20, 80, 12, 48)
+    override val backend = Backend.CPU
     val windows = mutableListOf<FloatArray>()
 
     var located = 0
@@ -143,11 +144,12 @@ class PipelineTest {
     }
 
     @Test
-    fun memoryGrowsWithPhotos() {
+    fun memoryGrowsWithPhotosAndFloats() {
         val reference = Size(3000, 4000)
         val small = memoryNeeded(Size(100, 100), listOf(reference), model.spec)
         val large = memoryNeeded(Size(1000, 1000), listOf(reference), model.spec)
         assertTrue(large - small > 16L * 4 * 990_000)
         assertEquals(4L * 3000 * 4000, small - memoryNeeded(Size(100, 100), listOf(), model.spec))
+        assertTrue(small > memoryNeeded(Size(100, 100), listOf(reference), model.spec.copy(precision = "int8")))
     }
 }
