@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -69,12 +70,15 @@ def run(options: argparse.Namespace) -> int:
 
     counts = dict.fromkeys((MADE, KEPT, FAILED), 0)
     explained = _Explained()
+    chosen: Counter[str] = Counter()
     with _started(options, settings, jobs) as outcomes, writing_report(options.report) as report:
 
         def note(job: "Job", outcome: Outcome) -> None:
             report(job, outcome)
             counts[outcome.status] += 1
             explained.add(outcome.explained)
+            if outcome.model:
+                chosen[outcome.model.partition(":")[0]] += 1
             if outcome.error:
                 print(f"c2m-tf: {one_line(f'{PurePath(job.lr).name}: {outcome.error}')}", file=sys.stderr)
 
@@ -86,6 +90,9 @@ def run(options: argparse.Namespace) -> int:
     kept = f", {counts[KEPT]} there already (--overwrite makes them again)" if counts[KEPT] else ""
     skipped = images.list_others(options.input) if options.jobs is None and not storage.is_url(options.input) else []
     words = f"{kept}{_skipped_in_words(skipped)}{explained.in_words()}"
+    if chosen:
+        models = ", ".join(f"{preset} for {count}" for preset, count in sorted(chosen.items()))
+        print(f"c2m-tf: took {models} of {chosen.total()} photos (--report says why, --model takes another)", file=sys.stderr)
     print(f"{counts[MADE]} upscaled, {counts[FAILED]} failed{words}")
     return 1 if counts[FAILED] else 0
 

@@ -9,6 +9,7 @@ from c2m_tf.machine import DTYPES
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import WorkerSettings
     from c2m_tf.upscaling.base import TiledUpscaler
+    from c2m_tf.upscaling.choice import ChosenUpscalers
 
 
 def add_model_options(command: argparse.ArgumentParser, several: bool = False) -> None:
@@ -48,8 +49,23 @@ def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Til
         ValueError, ImportError: see `c2m_tf.upscaling.opening.open_upscaler`.
     """
     from c2m_tf.upscaling import opening
+    from c2m_tf.upscaling.choice import AUTO, CLEAN, DEGRADED
 
-    return opening.open_upscaler(model or options.model, **_settings(options))
+    source = model or options.model
+    if source == AUTO:
+        raise ValueError(f"--model auto is for c2m-tf upscale; give a model here, such as {CLEAN} or {DEGRADED}")
+    return opening.open_upscaler(source, **_settings(options))
+
+
+def open_upscalers(options: argparse.Namespace) -> "TiledUpscaler | ChosenUpscalers":
+    """The upscaler for the options of `add_model_options`, or with --model auto those that a photo's quality chooses from.
+
+    Raises:
+        ValueError, ImportError: see `open_upscaler`.
+    """
+    from c2m_tf.upscaling.choice import AUTO, ChosenUpscalers
+
+    return ChosenUpscalers(**_settings(options)) if options.model == AUTO else open_upscaler(options)
 
 
 def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: bool) -> "WorkerSettings":

@@ -1,10 +1,15 @@
 """c2m-tf upscale: one photo, or many (`many_photos`)."""
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
 from c2m_tf.commands import many_photos
-from c2m_tf.commands.model_options import add_model_options, open_upscaler
+from c2m_tf.commands.model_options import add_model_options, open_upscalers
 from c2m_tf.commands.progress import tile_progress
+
+if TYPE_CHECKING:
+    from c2m_tf.upscaling.choice import Choice
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -62,11 +67,14 @@ def _run(options):
             images.check_output(path, [job.lr, *job.refs, *options.reference])
             written.append(path)
     images.check_distinct(written)
-    upscaler = open_upscaler(options)
+    upscaler = open_upscalers(options)
     strength = options.reference_strength
-    upscaler.check_strength(strength)
+
+    def say(choice: "Choice") -> None:
+        print(f"c2m-tf: takes {choice} (--model takes another)", file=sys.stderr)
+
     with tile_progress() as progress:
-        share = batch.run(upscaler, job, options.comparison, options.matches, progress, strength=strength)
+        share = batch.run(upscaler, job, options.comparison, options.matches, progress, strength=strength, chosen=say)
     if share is not None:
         print(f"the references explain {share:.0%} of the photo")
     return 0

@@ -114,7 +114,9 @@ class RayEngine:
         try:
             for row in mapped.iter_rows():
                 explained = None if math.isnan(row["explained"]) else float(row["explained"])
-                outcome = Outcome(row["status"], float(row["seconds"]), int(row["tiles"]), explained, row["error"])
+                outcome = Outcome(
+                    row["status"], float(row["seconds"]), int(row["tiles"]), explained, row["error"], row["model"]
+                )
                 yield int(row["index"]), outcome
         except (self._ray.exceptions.RayError, ConnectionError) as error:
             last = str(error).strip().splitlines()[-1]

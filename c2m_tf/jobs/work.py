@@ -6,15 +6,16 @@ import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from c2m_tf.jobs import storage
 from c2m_tf.photos import images
 from c2m_tf.photos.headers import read_header
 from c2m_tf.startup import one_line
-from c2m_tf.upscaling import batch
+from c2m_tf.upscaling import batch, opening
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.batch import Job
+from c2m_tf.upscaling.choice import AUTO, CLEAN, Choice, ChosenUpscalers
 from c2m_tf.upscaling.memory import default_max_memory
 
 MADE = "made"
@@ -31,6 +32,7 @@ class Outcome(NamedTuple):
         tiles: restored.
         explained: share of the photo's patches that a reference shows, in [0, 1]; None if unknown.
         error: one line; empty if the job did not fail.
+        model: the preset that was chosen for the photo, and why; empty if none was chosen.
     """
 
     status: str
@@ -38,10 +40,14 @@ class Outcome(NamedTuple):
     tiles: int = 0
     explained: float | None = None
     error: str = ""
+    model: str = ""
 
 
 class WorkerSettings(NamedTuple):
-    """What a worker is made of, wherever it runs; see `opening.open_upscaler` and `Worker` for the fields."""
+    """What a worker is made of, wherever it runs; see `opening.open_upscaler` and `Worker` for the fields.
+
+    Model `choice.AUTO` chooses a preset for each photo.
+    """
 
     model: str = "light"
     dtype: str | None = None
@@ -62,36 +68,35 @@ class WorkerSettings(NamedTuple):
         Raises:
             ValueError, ImportError: see `opening.open_upscaler`; or a strength that the model does not know.
         """
-        from c2m_tf.upscaling.opening import open_upscaler
-
-        max_memory = self.max_memory or default_max_memory() // on_one_machine
-        upscaler = open_upscaler(
-            self.model,
-            dtype=self.dtype,
-            max_memory=max_memory,
-            search=self.search,
-            tile=self.tile,
-            window=self.window,
-            threads=cores,
-        )
+        settings: dict[str, Any] = {
+            "dtype": self.dtype,
+            "max_memory": self.max_memory or default_max_memory() // on_one_machine,
+            "search": self.search,
+            "tile": self.tile,
+            "window": self.window,
+            "threads": cores,
+        }
+        chosen = ChosenUpscalers(**settings) if self.model == AUTO else None
+        # One is opened now in any case, so that what would fail then fails before any work.
+        upscaler = chosen.open(CLEAN) if chosen else opening.open_upscaler(self.model, **settings)
         upscaler.check_strength(self.strength)
-        return Worker(upscaler, strength=self.strength, overwrite=self.overwrite)
+        return Worker(chosen or upscaler, strength=self.strength, overwrite=self.overwrite)
 
 
 class Worker:
     """Does one job after the other. References that a job shares with the one before are fetched, read and encoded once.
 
     Args:
-        upscaler: TiledUpscaler.
+        upscaler: TiledUpscaler for all jobs, or ChosenUpscalers.
         strength: in [0, 1], how much of the references is used.
         overwrite: make results again that are there and complete.
     """
 
-    def __init__(self, upscaler: TiledUpscaler, *, strength: float = 1.0, overwrite: bool = False) -> None:
+    def __init__(self, upscaler: TiledUpscaler | ChosenUpscalers, *, strength: float = 1.0, overwrite: bool = False) -> None:
         self._upscaler = upscaler
         self._strength = strength
         self._overwrite = overwrite
-        self._kept = batch.KeptReference(upscaler)
+        self._kept = batch.KeptReference()
         self._copies = _Copies()
 
     def __call__(self, job: Job) -> Outcome:
@@ -106,26 +111,35 @@ class Worker:
         try:
             if not self._overwrite and is_complete(job):
                 return Outcome(KEPT, time.perf_counter() - start)
-            explained = self._make(job, count)
+            explained, model = self._make(job, count)
         except Exception as error:
             # Of many photos one fails in ways that nobody foresaw, and the others must not be lost with it.
             known = isinstance(error, (ValueError, OSError, ImportError))
             reason = self._copies.with_urls(one_line(error))
             reason = reason if known else f"{type(error).__name__}: {reason}"
             return Outcome(FAILED, time.perf_counter() - start, tiles, error=reason)
-        return Outcome(MADE, time.perf_counter() - start, tiles, explained)
+        return Outcome(MADE, time.perf_counter() - start, tiles, explained, model=model)
 
     def _make(self, job, progress):
+        """The share of the photo that the references explain, and the choice of its model in words."""
+        choices: list[Choice] = []
         self._copies.keep(job.refs)
         lr, refs = self._copies.local(job.lr), [self._copies.local(path) for path in job.refs]
         with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
             remote = storage.is_url(job.output)
             output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
             local = Job(lr, refs, output)
-            explained = batch.run(self._upscaler, local, progress=progress, strength=self._strength, kept=self._kept)
+            explained = batch.run(
+                self._upscaler,
+                local,
+                progress=progress,
+                strength=self._strength,
+                kept=self._kept,
+                chosen=choices.append,
+            )
             if remote:
                 storage.store(Path(output), job.output)
-        return explained
+        return explained, "".join(map(str, choices))
 
 
 def is_complete(job: Job) -> bool:

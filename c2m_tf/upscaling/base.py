@@ -67,6 +67,23 @@ class Work(NamedTuple):
     matched: Callable[[np.ndarray], None]
 
 
+def check_sides(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> None:
+    """Raises ValueError if the LR photo or a reference is too small."""
+    inputs.check_sides("LR photo", lr_shape, MIN_LR_SIDE)
+    for shape in ref_shapes:
+        inputs.check_sides("reference", shape, MIN_REF_SIDE)
+
+
+def check_memory(plan: Plan, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], max_memory: int) -> None:
+    """Raises `images.TooLargeError` if a plan for photos of those shapes needs more than so many bytes."""
+    if plan.memory > max_memory:
+        raise images.TooLargeError(
+            f"upscaling a {lr_shape[1]}x{lr_shape[0]} photo {inputs.listed(ref_shapes)} needs about "
+            f"{plan.memory / 2**30:.1f} GiB, allowed are {max_memory / 2**30:.1f} GiB; use smaller photos or "
+            f"allow more (--max-memory)"
+        )
+
+
 class TiledUpscaler(ABC):
     """Upscales photos tile by tile. Threads may share one; they take turns.
 
@@ -215,20 +232,13 @@ class TiledUpscaler(ABC):
             ValueError: too many references, photos that are too small; `images.TooLargeError` if more memory is needed
                 than allowed.
         """
-        inputs.check_sides("LR photo", lr_shape, MIN_LR_SIDE)
-        for shape in ref_shapes:
-            inputs.check_sides("reference", shape, MIN_REF_SIDE)
+        check_sides(lr_shape, ref_shapes)
         if self.max_references is not None and len(ref_shapes) > self.max_references:
             raise ValueError(
                 f"{len(ref_shapes)} references are given, this model takes {self.max_references} per photo; give the best"
             )
         plan = self.plan(lr_shape, ref_shapes)
-        if plan.memory > self.max_memory:
-            raise images.TooLargeError(
-                f"upscaling a {lr_shape[1]}x{lr_shape[0]} photo {inputs.listed(ref_shapes)} needs about "
-                f"{plan.memory / 2**30:.1f} GiB, allowed are {self.max_memory / 2**30:.1f} GiB; use smaller photos or "
-                f"allow more (--max-memory)"
-            )
+        check_memory(plan, lr_shape, ref_shapes, self.max_memory)
         return plan
 
     def _encode(self, reference: Reference) -> None:  # noqa: B027, an upscaler need not override it

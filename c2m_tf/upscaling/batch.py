@@ -14,7 +14,9 @@ from c2m_tf.photos import images
 from c2m_tf.photos.headers import read_header, rereadable
 from c2m_tf.photos.match_map import match_map
 from c2m_tf.photos.outputs import are_one_file, likeness
+from c2m_tf.photos.quality import tables_of
 from c2m_tf.photos.sheets import Panel, crop_panels, most_changed_box, sheet
+from c2m_tf.upscaling.choice import Choice, ChosenUpscalers
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.base import Reference, TiledUpscaler
@@ -87,21 +89,17 @@ def find_jobs(
 
 
 class KeptReference:
-    """The references of successive jobs; those of the previous job are neither read nor encoded again.
+    """The references of successive jobs; those of the previous job are neither read nor encoded again by the same upscaler."""
 
-    Args:
-        upscaler: TiledUpscaler.
-    """
-
-    def __init__(self, upscaler: "TiledUpscaler") -> None:
-        self._upscaler = upscaler
+    def __init__(self) -> None:
         self._key: tuple | None = None
         self._reference: Reference | None = None
 
-    def of(self, sources: Sequence[Source], lr: images.Photo) -> "Reference":
+    def of(self, upscaler: "TiledUpscaler", sources: Sequence[Source], lr: images.Photo) -> "Reference":
         """The references, in the colours of the LR photo.
 
         Args:
+            upscaler: TiledUpscaler that encodes them.
             sources: paths, or open files that can be read more than once.
             lr: images.Photo.
 
@@ -111,16 +109,16 @@ class KeptReference:
         Raises:
             ValueError: see `TiledUpscaler.encode_reference`.
         """
-        key = (*sources, lr.icc_profile, lr.gray)
+        key = (upscaler, *sources, lr.icc_profile, lr.gray)
         if key != self._key or self._reference is None:
             self._key = self._reference = None  # frees the old features before the new ones are computed
             colours = [images.reference_colours(images.read(source), lr) for source in sources]
-            self._reference, self._key = self._upscaler.encode_reference(colours), key
+            self._reference, self._key = upscaler.encode_reference(colours), key
         return self._reference
 
 
 def run(
-    upscaler: "TiledUpscaler",
+    upscaler: "TiledUpscaler | ChosenUpscalers",
     job: Job,
     comparison: str | os.PathLike | None = None,
     matches: str | os.PathLike | None = None,
@@ -128,17 +126,19 @@ def run(
     *,
     strength: float = 1.0,
     kept: KeptReference | None = None,
+    chosen: Callable[["Choice"], None] | None = None,
 ) -> float | None:
     """Upscales one photo and writes it. Memory is estimated from headers before a pixel is decoded.
 
     Args:
-        upscaler: TiledUpscaler.
+        upscaler: TiledUpscaler, or ChosenUpscalers, of which one is taken by the photo's quality.
         job: Job.
         comparison: optional file for a sheet that shows bicubic, SR and the first reference, and an enlarged detail.
         matches: optional file for a picture of where the references show what the photo shows.
         progress: called with (tiles done, tiles in all).
         strength: in [0, 1], how much of the references is used.
         kept: for jobs that may have the same references.
+        chosen: called with the choice, where there is one.
 
     Returns:
         The share of the photo's patches that a reference explains, in [0, 1]; None without references, or if the model does not
@@ -147,7 +147,8 @@ def run(
     Raises:
         ValueError: a photo cannot be read, used or written (`images.ImageError` is one).
     """
-    upscaler.check_strength(strength)
+    if not isinstance(upscaler, ChosenUpscalers):
+        upscaler.check_strength(strength)
     lr_source = rereadable(job.lr)
     sources = [rereadable(path) for path in job.refs] if strength > 0 else []
     height, width, *_ = read_header(lr_source)
@@ -158,7 +159,12 @@ def run(
     images.check_fits(job.output, size, lr.alpha is not None)
     if matches is not None:
         images.check_fits(matches, size)
-    reference = (kept or KeptReference(upscaler)).of(sources, lr) if sources else None
+    if isinstance(upscaler, ChosenUpscalers):
+        upscaler, choice = upscaler.of(lr, tables_of(lr_source))
+        if chosen is not None:
+            chosen(choice)
+        upscaler.check_strength(strength)
+    reference = (kept or KeptReference()).of(upscaler, sources, lr) if sources else None
     shares: list[float] = []
     result = upscale_photo(upscaler, lr, reference, progress, strength=strength, explained=shares.append)
     images.write(job.output, *result)

@@ -33,7 +33,7 @@ def test_a_shared_reference_is_encoded_once(folder, light):
     jobs, problems = batch.find_jobs(folder / "lr", [folder / "ref.png"], folder / "sr")
     assert not problems
     upscaler = CountingUpscaler(light)
-    kept = batch.KeptReference(upscaler)
+    kept = batch.KeptReference()
     shares = [batch.run(upscaler, job, kept=kept) for job in jobs]
     assert upscaler.encoded == 1
     assert all(0 <= share <= 1 for share in shares)
