@@ -58,3 +58,12 @@ def test_the_table_of_presets_has_a_line_per_system(tmp_path, rng, capsys, monke
     assert [line.split("|")[1].strip() for line in lines[2:4]] == ["bicubic", "light"]
     assert not lines[4]
     assert "Mean over 2 groups" in lines[5]
+
+
+def test_the_table_of_estimates_has_a_line_per_degradation(tmp_path, rng):
+    import photo_quality
+
+    images.write(tmp_path / "a.png", images.upsample(rng.integers(0, 256, (40, 40, 3), np.uint8)))
+    lines = photo_quality.table([tmp_path / "a.png"], ("bicubic", "jpeg50"))
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["`bicubic`", "`jpeg50`"]
+    assert lines[3].split("|")[2:5] == [" 100.0% ", " 100.0% ", " 50 to 50 "]
