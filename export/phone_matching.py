@@ -1,15 +1,19 @@
-"""Matching (`c2m_tf.network.matching.match`) in a form that is fast in TFLite, for sizes known beforehand.
+"""Matching (`c2m_tf.network.matching.match`) in a form that is fast and small in TFLite, for sizes known beforehand.
 
-The same sums, in a layout in which convolutions compute them in one pass instead of six of slices and additions:
+The same scores, block by block: some rows of the LR photo against some rows of the reference. A block's correlations are one
+matrix product [reference cells q, LR pixels p], from which without a copy
 
-    correlation   [reference cells q, LR columns x, LR rows y] by one matrix product for a block of LR rows
-    along x       in rows of w+1 numbers a step to (q+1, x+1) leads straight down, so a 3x1 depthwise convolution with ones sums
-    along y       a step to (q + one row of the reference, y+1): a convolution, dilated by such a row, whose ones lead from each
-                  LR row to the patch it belongs to
-    best          the highest score of each row of the reference by pooling, the best of these, then the place in that row
+    along x   a step to (q+1, p+1) leads straight down in rows of one number more: average pooling over three rows
+    along y   a step to (q + one row of the reference, p + one row of the LR photo) leads straight down in rows as long as one of
+              the LR photo: a depthwise convolution, dilated
+    best      the highest score of each row of the reference by pooling, the best of these, then the place in that row
+
+All of these have many channels: XNNPACK keeps three addresses for each pixel that a pooling or convolution computes, as long as
+the interpreter lives, and with few channels these take more memory than the correlations.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,8 +23,17 @@ from c2m_tf.network.matching import unit
 
 from .order import after
 
-BLOCK_BYTES = 48 * 2**20  # of one block's correlations; about four of them are in memory at once
-_INVALID = -100.0  # a correlation with a cell that must not be matched; patch scores lie within [-9, 9]
+BLOCK_BYTES = 8 * 2**20  # of one block's correlations; about three times as many are in memory at once
+_INVALID = -100.0  # a correlation with a cell that must not be matched; others lie within [-1, 1]
+_BORDER = PATCH - 1
+
+
+class Block(NamedTuple):
+    """Rows of the LR photo and of the reference, and the reference's cells: a multiple of LR pixels + 1, for the view along x."""
+
+    lr_rows: int
+    rows: int
+    cells: int
 
 
 def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -36,56 +49,92 @@ def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """
     height, width, channels = lr_features.shape[1:]
     rows, columns = ref_features.shape[1:3]
-    pitch = columns + 1  # a cell of nothing ends each row of the reference, a row of them the whole
-    cells = -(-(rows + 1) * pitch // (width + 1)) * (width + 1)  # a multiple of w+1, for the view along x
-    reference = _reference_matrix(ref_features, rows, columns, cells)
-    query = tf.pad(unit(lr_features)[0], [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
-
-    block = min(height - PATCH + 1, max(1, BLOCK_BYTES // (cells * width * 4) - PATCH + 1))
+    pitch = columns + 1  # a cell of nothing ends each row of the reference
+    block = block_for(height, width, rows, pitch)
+    query = tf.pad(unit(lr_features), [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=1.0)
+    query = tf.reshape(query, (1, height * width, channels + 1))
+    reference = _reference_matrix(ref_features, pitch, _starts(rows, block.rows)[-1] * pitch + block.cells)
     places: list[tf.Tensor] = []
     scores: list[tf.Tensor] = []
-    for first in range(0, height - PATCH + 1, block):
-        count = min(block, height - PATCH + 1 - first)
-        lr_rows = tf.transpose(query[first : first + count + PATCH - 1], (1, 0, 2))  # [w,rows,C+1]
-        lr_rows = after(tf.reshape(lr_rows, (1, -1, channels + 1)), scores[-1] if scores else None)
-        correlation = tf.matmul(reference, lr_rows, transpose_b=True)  # [1,cells,w*rows]
-        place, score = _best(_patch_scores(correlation, width, count, pitch, rows), pitch)
-        places.append(place)
-        scores.append(score)
-    # Sums along x are anchored in the middle, so the first and the last column lack a neighbour.
-    matches, score = (tf.concat(parts, axis=0)[None, :, 1:-1] for parts in (places, scores))
-    return matches, score / (PATCH * PATCH)
+    starts = _starts(height, block.lr_rows)
+    for first, following in zip(starts, [*starts[1:], height - _BORDER], strict=True):
+        lr_rows = query[:, first * width : (first + block.lr_rows) * width]
+        place, score = _search(lr_rows, reference, width, pitch, rows, block, places[-1] if places else None)
+        # The last block may begin before the one before it ends. Sums are anchored in the middle of a patch.
+        inside = slice(1, 1 + following - first)
+        places.append(tf.reshape(place, (block.lr_rows, width))[inside, 1:-1])
+        scores.append(tf.reshape(score, (block.lr_rows, width))[inside, 1:-1])
+    place = tf.concat(places, axis=0)
+    row = tf.floor((place + 0.5) / pitch)
+    matches = tf.cast(tf.stack([row, place - row * pitch], axis=-1), tf.int32)
+    return matches[None], tf.concat(scores, axis=0)[None]
 
 
-def _reference_matrix(features, rows, columns, cells):
+def block_for(height: int, width: int, rows: int, pitch: int) -> Block:
+    """The block with which the fewest correlations are computed, of those within `BLOCK_BYTES`; else the smallest.
+
+    Args:
+        height, width: of the LR photo in pixels.
+        rows, pitch: of the reference in cells, `pitch` being the length of a row.
+    """
+    choices = []
+    for lr_rows in range(PATCH, height + 1):
+        for ref_rows in range(PATCH, rows + 1):
+            pixels = lr_rows * width
+            cells = math.ceil(ref_rows * pitch / (pixels + 1)) * (pixels + 1)
+            blocks = math.ceil((height - _BORDER) / (lr_rows - _BORDER)) * math.ceil((rows - _BORDER) / (ref_rows - _BORDER))
+            size = 4 * pixels * cells
+            choices.append((max(size, BLOCK_BYTES), blocks * size, Block(lr_rows, ref_rows, cells)))
+    return min(choices)[-1]
+
+
+def _starts(length, size):
+    """First row of each block of `size` rows; blocks overlap by two rows, and the last one ends with the rows."""
+    return [min(start, length - size) for start in range(0, length - _BORDER, size - _BORDER)]
+
+
+def _reference_matrix(features, pitch, cells):
     """[1,cells,C+1]: unit features of all cells, and what is added to each cell's correlations."""
-    features = tf.reshape(tf.pad(unit(features)[0], [[0, 1], [0, 1], [0, 0]]), (1, (rows + 1) * (columns + 1), -1))
-    features = tf.pad(features, [[0, 0], [0, cells - (rows + 1) * (columns + 1)], [0, 0]])
+    rows, columns, channels = features.shape[1:]
+    features = tf.reshape(tf.pad(unit(features), [[0, 0], [0, 0], [0, 1], [0, 0]]), (1, rows * pitch, channels))
+    features = tf.pad(features, [[0, 0], [0, cells - rows * pitch], [0, 0]])
     added = np.full((cells,), _INVALID, np.float32)
-    added[: (rows + 1) * (columns + 1)].reshape(rows + 1, columns + 1)[:rows, :columns] = 0.0
+    added[: rows * pitch].reshape(rows, pitch)[:, :columns] = 0.0
     return tf.concat([features, added[None, :, None]], axis=-1)
 
 
-def _patch_scores(correlation, width, count, pitch, rows):
-    """Scores [1,(rows-2)*pitch,w,count] of all patches, at the cell right of the top-left one, from [1,cells,w*(count+2)]."""
-    lr_rows = count + PATCH - 1
-    skewed = tf.reshape(correlation, (1, -1, width + 1, lr_rows))
-    sums = tf.nn.depthwise_conv2d(skewed, np.ones((PATCH, 1, lr_rows, 1), np.float32), (1, 1, 1, 1), "SAME")
-    sums = tf.reshape(sums, (1, -1, width, lr_rows))
-    lead = np.zeros((PATCH, 1, lr_rows, count), np.float32)
-    for step in range(PATCH):
-        lead[step, 0, step : step + count] = np.eye(count)
-    return tf.nn.conv2d(sums, lead, 1, "VALID", dilations=(pitch, 1))[:, : (rows - PATCH + 1) * pitch]
+def _search(lr_rows, reference, width, pitch, rows, block, previous):
+    """Place (its row times `pitch` plus its column) and score, float32 [pixels] each, of the best patch for some LR rows."""
+    place, score = None, None
+    for first in _starts(rows, block.rows):
+        cells = reference[:, first * pitch : first * pitch + block.cells]
+        scores = _patch_scores(tf.matmul(cells, after(lr_rows, previous), transpose_b=True), width, pitch)
+        there, best = _best(scores, pitch, block.rows)
+        there = there + first * pitch
+        place, score = (there, best) if place is None else (tf.where(best > score, there, place), tf.maximum(best, score))
+        previous = place
+    return place, score
 
 
-def _best(scores, pitch):
-    """Place (y, x) int32 [count,w,2] and value [count,w] of the highest of [1,rows*pitch,w,count], the first of equals."""
-    width, count = scores.shape[2:]
-    in_rows = tf.nn.max_pool2d(scores, (pitch, 1), (pitch, 1), "VALID")
-    in_rows = tf.reshape(tf.transpose(in_rows, (2, 3, 0, 1)), (width * count, -1))
+def _patch_scores(correlation, width, pitch):
+    """Scores [1,cells,1,pixels] of all patches, at their middle cells and pixels, from correlations [1,cells,pixels]."""
+    cells, pixels = correlation.shape[1:]
+    skewed = tf.reshape(correlation, (1, -1, 1, pixels + 1))
+    means = tf.nn.avg_pool2d(skewed, (PATCH, 1), (1, 1), "SAME")
+    means = tf.reshape(means, (1, -1, 1, width))
+    step = pitch * (pixels // width) + 1  # in rows of the LR photo
+    kernel = np.full((PATCH, 1, width, 1), 1 / PATCH, np.float32)
+    means = tf.nn.depthwise_conv2d(means, kernel, (1, 1, 1, 1), "SAME", dilations=(step, 1))
+    return tf.reshape(means, (1, cells, 1, pixels))
+
+
+def _best(scores, pitch, rows):
+    """Place and value, float32 [pixels] each, of the highest of [1,cells,1,pixels] for each pixel, the first of equals."""
+    pixels = scores.shape[-1]
+    in_rows = tf.nn.max_pool2d(scores, (pitch, 1), (pitch, 1), "VALID")[0, 1 : rows - 1, 0]
+    in_rows = tf.transpose(in_rows)
     row = tf.argmax(in_rows, axis=1, output_type=tf.int32)
-    index = (row[:, None] * pitch + np.arange(pitch, dtype=np.int32)) * (width * count)
-    that_row = tf.gather(tf.reshape(scores, (-1,)), index + np.arange(width * count, dtype=np.int32)[:, None])
-    column = tf.argmax(that_row, axis=1, output_type=tf.int32) - 1
-    place = tf.transpose(tf.reshape(tf.stack([row, column], axis=-1), (width, count, 2)), (1, 0, 2))
-    return place, tf.transpose(tf.reshape(tf.reduce_max(in_rows, axis=1), (width, count)))
+    index = ((row[:, None] + 1) * pitch + np.arange(pitch, dtype=np.int32)) * pixels + np.arange(pixels, dtype=np.int32)[:, None]
+    that_row = tf.gather(tf.reshape(scores, (-1,)), tf.reshape(index, (-1,)))
+    column = tf.argmax(tf.reshape(that_row, (pixels, pitch)), axis=1, output_type=tf.int32)
+    return tf.cast(row * pitch + column - 1, tf.float32), tf.reduce_max(in_rows, axis=1)
