@@ -70,6 +70,30 @@ def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
     return matches[None], tf.concat(scores, axis=0)[None]
 
 
+def match_coarsely(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Matches of features averaged over 2x2 cells, laid out as those of `match`: a sixteenth of its correlations.
+
+    A patch then shows 6x6 cells. Each 3x3 patch gets the displacement of the one whose middle is next to its own.
+
+    Args:
+        lr_features: float [1,h,w,C]; h, w >= 6, static.
+        ref_features: float [1,H,W,C]; H, W >= 6, static.
+
+    Returns:
+        matches: int32 [1,h-2,w-2,2], (y, x) of the top-left cell of a 3x3 patch of the reference.
+        score: float32 [1,h-2,w-2], mean cosine over the nine averages.
+    """
+    matches, score = match(*(tf.nn.avg_pool2d(features, 2, 2, "VALID") for features in (lr_features, ref_features)))
+    matches, score = 2 * matches[0], score[0]
+    steps = []
+    for axis in (0, 1):
+        position = np.arange(lr_features.shape[1 + axis] - _BORDER, dtype=np.int32)
+        nearest = np.clip((position - 1) // 2, 0, score.shape[axis] - 1)
+        matches, score = (tf.gather(values, nearest, axis=axis) for values in (matches, score))
+        steps.append(position - 2 * nearest)
+    return (matches + np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1))[None], score[None]
+
+
 def block_for(height: int, width: int, rows: int, pitch: int) -> Block:
     """The block with which the fewest correlations are computed, of those within `BLOCK_BYTES`; else the smallest.
 

@@ -16,7 +16,7 @@ from c2m_tf.network.upsampling import bicubic_upsample
 
 from .fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
 from .phone_aggregation import PhoneAggregation
-from .phone_matching import match
+from .phone_matching import match, match_coarsely
 
 PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
 _PIXELS = (0.0, 1.0)
@@ -65,7 +65,7 @@ class PhoneNetwork(C2Matching):
                 layer.hold_kernel()
 
     def locate(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-        """Matches of a small photo in a small reference, as of `matching.match`.
+        """Matches of a small photo in a small reference, exact to two cells (`phone_matching.match_coarsely`).
 
         Args:
             lr: [1,h,w,3] in [0, 1].
@@ -75,7 +75,7 @@ class PhoneNetwork(C2Matching):
             matches: int32 [1,h-2,w-2,2], (y, x).
             score: float32 [1,h-2,w-2].
         """
-        return match(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
+        return match_coarsely(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
 
     def find_flow(self, lr: Tensor, reference: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         if lr.shape[0] != 1:
