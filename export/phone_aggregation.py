@@ -7,7 +7,8 @@ On a phone the time goes into moving rows and into reading whole tensors once pe
 - expands masks and weights to the width of what they multiply by a 1x1 convolution with ones, and sums the corners within
   the product with the kernel, so that everything after the gathering can run in int8;
 - works in strips of rows, which keeps tensors in the cache. The strips are unrolled, because `ops.map` would leave its whole
-  result in the file as a constant of zeros, and each depends on the one before it (`order.after`).
+  result in the file as a constant of zeros, and each depends on the one before it (`order.after`);
+- has at most four axes in each tensor and one in each list of places to gather, which is what GPUs take.
 
 Sampling positions and their fractions stay float32: 256 values would be too coarse.
 """
@@ -21,7 +22,7 @@ from keras import ops
 
 from c2m_tf.network.aggregation import DEFORMABLE_GROUPS, LEAKY_SLOPE, DynamicAggregation
 from c2m_tf.network.deform_conv import TAPS
-from c2m_tf.network.matching import pre_offsets
+from c2m_tf.network.grid import PATCH
 
 from .fake_quantization import ActivationRange, QuantizedConv2D, rounded_kernel
 from .order import after
@@ -82,11 +83,10 @@ class PhoneAggregation(DynamicAggregation):
         raw = self._rounded("raw", self.offset_mask(features))
         mask = self._rounded("mask", ops.sigmoid(raw[..., -_POINTS:]))
         rows = None if training else ROWS_IN_STRIP
-        cells = pre_offsets(flow, 1)
         if self.residual_offsets:
-            output = self._between_pixels(reference, cells, raw[..., :-_POINTS], mask, rows)
+            output = self._between_pixels(reference, flow, raw[..., :-_POINTS], mask, rows)
         else:
-            output = self._at_pixels(reference, cells, mask, rows)
+            output = self._at_pixels(reference, flow, mask, rows)
         return self._rounded("output", output)
 
     def _rounded(self, name, x):
@@ -124,12 +124,12 @@ class PhoneAggregation(DynamicAggregation):
         """Makes the deformable convolution's kernel a constant: the converter does not quantize kernels that are computed."""
         self.constant_kernel = self._in_order_of_columns(ops.convert_to_tensor(self.deform_conv.kernel)).numpy()
 
-    def _at_pixels(self, reference, cells, mask, rows):
+    def _at_pixels(self, reference, flow, mask, rows):
         """Each tap samples one pixel, the same for all groups."""
         batch, height, width = ops.shape(mask)[:3]
         channels = self.channels
         table, pitch = _table(reference)
-        y, x = self._cell_positions(cells)
+        y, x = self._cell_positions(flow)
         image = ops.arange(batch, dtype="float32")[:, None, None, None] * float((reference.shape[1] + 2) * pitch)
         index = self._all_pixels(ops.cast(y * float(pitch) + x + image, "int32"), pitch, 1)
         kernel = self._columns_kernel()
@@ -137,20 +137,20 @@ class PhoneAggregation(DynamicAggregation):
         mask = ops.reshape(mask, (1, batch * height, width, _POINTS))
 
         def strip(rows, previous):
-            sampled = tf.gather(table, after(index[rows], previous))
+            sampled = tf.gather(table, ops.reshape(after(index[rows], previous), (-1,)))
             sampled = ops.reshape(sampled, (1, -1, width, TAPS * channels))
             return self._product(sampled, self._spread(mask[:, rows], ones), kernel)
 
         return ops.reshape(_by_strips(strip, batch * height, rows), (batch, height, width, channels))
 
-    def _between_pixels(self, reference, cells, offsets, mask, rows):
+    def _between_pixels(self, reference, flow, offsets, mask, rows):
         """Each tap of each group samples between four pixels."""
         batch, height, width = ops.shape(mask)[:3]
         channels = self.channels
         size = channels // DEFORMABLE_GROUPS
         table, pitch = _corner_table(reference)
         last_y, last_x = (float(side) for side in reference.shape[1:3])
-        first_y, first_x = self._cell_positions(cells)
+        first_y, first_x = self._cell_positions(flow)
         y0, x0 = self._all_pixels(first_y, 1, 0), self._all_pixels(first_x, 0, 1)
         kernel = self._columns_kernel()
         ones = np.repeat(np.eye(4, dtype=np.float32), size, axis=1)[None, None]  # [1,1,4,4*size]
@@ -177,25 +177,29 @@ class PhoneAggregation(DynamicAggregation):
             weights = self._rounded("weights", ops.stack(corners, axis=-1))  # [rows,width,72,4]
             weights = self._spread(ops.reshape(weights, (1, -1, width * _POINTS, 4)), ones)
             shape = (1, -1, width, _POINTS * 4 * size)
-            return self._product(ops.reshape(tf.gather(table, index), shape), ops.reshape(weights, shape), kernel)
+            sampled = tf.gather(table, ops.reshape(index, (-1,)))
+            return self._product(ops.reshape(sampled, shape), ops.reshape(weights, shape), kernel)
 
         return ops.reshape(_by_strips(strip, batch * height, rows), (batch, height, width, channels))
 
-    def _cell_positions(self, cells):
+    def _cell_positions(self, flow):
         """Position (y, x), in the bordered reference, of each tap of the first pixel of each cell: float32 [B,h,w,9] each."""
-        height, width = ops.shape(cells)[1:3]
+        height, width = (size - (PATCH - 1) for size in ops.shape(flow)[1:3])
+        # As of `matching.pre_offsets`, without a tensor of five axes.
+        parts = [flow[:, i : i + height, j : j + width] for i in range(PATCH)[::-1] for j in range(PATCH)[::-1]]
+        y, x = (ops.stack([part[..., axis] for part in parts], axis=-1) for axis in (0, 1))
         tap = np.arange(TAPS, dtype=np.float32)
-        y = (cells[..., 0] + ops.arange(height, dtype="float32")[:, None, None]) * self.scale + tap // 3
-        x = (cells[..., 1] + ops.arange(width, dtype="float32")[:, None]) * self.scale + tap % 3
+        y = (y + ops.arange(height, dtype="float32")[:, None, None]) * self.scale + tap // PATCH
+        x = (x + ops.arange(width, dtype="float32")[:, None]) * self.scale + tap % PATCH
         return y, x
 
     def _all_pixels(self, first, down, right):
         """Values [B,h,w,9] of the first pixel of each cell, for all pixels: [B*height,width,9], more by `down` and `right`."""
         batch, height, width = ops.shape(first)[:3]
-        within = np.arange(self.scale, dtype=first.dtype.as_numpy_dtype)
-        rows = first[:, :, None] + (down * within)[:, None, None]  # [B,h,scale,w,9]
-        rows = ops.reshape(rows, (batch * height * self.scale, width, 1, TAPS))
-        return ops.reshape(rows + (right * within)[:, None], (batch * height * self.scale, width * self.scale, TAPS))
+        within = np.arange(self.scale, dtype=first.dtype.as_numpy_dtype)[:, None]
+        rows = ops.reshape(first, (batch * height, 1, width * TAPS)) + down * within
+        rows = ops.reshape(rows, (batch * height * self.scale, width, 1, TAPS)) + right * within
+        return ops.reshape(rows, (batch * height * self.scale, width * self.scale, TAPS))
 
     def _mask_to_channels(self):
         """Ones [1,1,72,9*C] that copy the mask of group g and tap k to all channels of that group and tap."""

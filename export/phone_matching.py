@@ -158,7 +158,9 @@ def _best(scores, pitch, rows):
     in_rows = tf.nn.max_pool2d(scores, (pitch, 1), (pitch, 1), "VALID")[0, 1 : rows - 1, 0]
     in_rows = tf.transpose(in_rows)
     row = tf.argmax(in_rows, axis=1, output_type=tf.int32)
-    index = ((row[:, None] + 1) * pitch + np.arange(pitch, dtype=np.int32)) * pixels + np.arange(pixels, dtype=np.int32)[:, None]
+    index = ((row[:, None] + 1) * pitch + np.arange(pitch, dtype=np.int32)) * pixels + np.arange(pixels, dtype=np.int32)[
+        :, None
+    ]
     that_row = tf.gather(tf.reshape(scores, (-1,)), tf.reshape(index, (-1,)))
     column = tf.argmax(tf.reshape(that_row, (pixels, pitch)), axis=1, output_type=tf.int32)
     return tf.cast(row * pitch + column - 1, tf.float32), tf.reduce_max(in_rows, axis=1)

@@ -70,7 +70,7 @@ def _bicubic_pass(pixels, axis):
     total = 1 << (_PRECISION_BITS - 1)
     for tap in range(2 * _REACH + 1):
         total = total + _phases(_shifted(padded, tap, length, axis), weights[:, :, tap], axis)
-    return _interleave(ops.clip(ops.right_shift(total, _PRECISION_BITS), 0, 255), axis)
+    return _interleave(ops.clip(ops.right_shift(total, _PRECISION_BITS), 0, 255), ops.shape(pixels), axis)
 
 
 def bilinear_upsample(lr: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def bilinear_upsample(lr: Tensor) -> Tensor:
         weights = np.array([[0.375, 0.625, 0.0], [0.125, 0.875, 0.0], [0.0, 0.875, 0.125], [0.0, 0.625, 0.375]])
         weights = ops.convert_to_tensor(weights, lr.dtype)[None]
         total = sum(_phases(_shifted(padded, tap, length, axis), weights[:, :, tap], axis) for tap in range(3))
-        lr = _interleave(total, axis)
+        lr = _interleave(total, ops.shape(lr), axis)
     return lr
 
 
@@ -103,15 +103,19 @@ def _shifted(padded, start, length, axis):
 
 
 def _phases(values, weights, axis):
-    """Values [B,h,w,C] times weights [length or 1, phase] -> the phase axis follows `axis`."""
-    shape = [1, 1, 1, 1, 1]
-    shape[axis], shape[axis + 1] = weights.shape[0] or -1, SCALE
-    return ops.expand_dims(values, axis + 1) * ops.reshape(weights, shape)
+    """Values [B,h,w,C] times weights [length or 1, phase] -> [what is before `axis`, length, phase, what is after it].
 
-
-def _interleave(values, axis):
+    Four axes are as many as delegates for GPUs take.
+    """
     shape = ops.shape(values)
-    merged = [*shape[:axis], shape[axis] * SCALE, *shape[axis + 2 :]]
+    rest = (shape[0], shape[1], 1, shape[2] * shape[3]) if axis == 1 else (shape[0] * shape[1], shape[2], 1, shape[3])
+    return ops.reshape(values, rest) * ops.reshape(weights, (1, -1, SCALE, 1))
+
+
+def _interleave(values, shape, axis):
+    """The result of `_phases` for [B,h,w,C], the phases merged into `axis`."""
+    merged = list(shape)
+    merged[axis] = shape[axis] * SCALE
     return ops.reshape(values, merged)
 
 
