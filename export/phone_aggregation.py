@@ -139,7 +139,9 @@ class PhoneAggregation(DynamicAggregation):
         def strip(rows, previous):
             sampled = tf.gather(table, ops.reshape(after(index[rows], previous), (-1,)))
             sampled = ops.reshape(sampled, (1, -1, width, TAPS * channels))
-            return self._product(sampled, self._spread(mask[:, rows], ones), kernel)
+            # The mask waits too, in places to gather: in int8, `after` would change its scale.
+            places = after(tf.range(rows.start, rows.stop), previous)
+            return self._product(sampled, self._spread(tf.gather(mask, places, axis=1), ones), kernel)
 
         return ops.reshape(_by_strips(strip, batch * height, rows), (batch, height, width, channels))
 

@@ -4,8 +4,8 @@ The same scores, block by block: some rows of the LR photo against some rows of 
 matrix product [reference cells q, LR pixels p], from which without a copy
 
     along x   a step to (q+1, p+1) leads straight down in rows of one number more: average pooling over three rows
-    along y   a step to (q + one row of the reference, p + one row of the LR photo) leads straight down in rows as long as one of
-              the LR photo: a depthwise convolution, dilated
+    along y   a step to (q + one row of the reference, p + one row of the LR photo) leads straight down in rows as long as one
+              of the LR photo: a depthwise convolution, dilated
     best      the highest score of each row of the reference by pooling, the best of these, then the place in that row
 
 All of these have many channels: XNNPACK keeps three addresses for each pixel that a pooling or convolution computes, as long as
@@ -29,7 +29,7 @@ _BORDER = PATCH - 1
 
 
 class Block(NamedTuple):
-    """Rows of the LR photo and of the reference, and the reference's cells: a multiple of LR pixels + 1, for the view along x."""
+    """Rows of the LR photo, rows of the reference, and its cells: a multiple of LR pixels + 1, for the view along x."""
 
     lr_rows: int
     rows: int

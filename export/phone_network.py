@@ -1,4 +1,4 @@
-"""C2Matching as it goes into a TFLite file: `PhoneAggregation` for `DynamicAggregation`, and rounding for int8."""
+"""C2Matching as it goes into a TFLite file: matching and aggregation in another form, and rounding for int8."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +15,7 @@ from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample
 
 from .fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
+from .order import after
 from .phone_aggregation import PhoneAggregation
 from .phone_matching import match, match_coarsely
 
@@ -77,11 +78,14 @@ class PhoneNetwork(C2Matching):
         """
         return match_coarsely(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
 
-    def find_flow(self, lr: Tensor, reference: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        if lr.shape[0] != 1:
-            return super().find_flow(lr, reference)  # a batch, in training
-        matches, score = match(self.extractor_lr(bicubic_upsample(lr)), reference["matching"])
-        return flow_from_matches(matches), score
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
+        if "ref" not in inputs or inputs["lr"].shape[0] != 1:
+            return super().call(inputs, training=training)  # without a reference, or a batch, in training
+        lr, ref = inputs["lr"], inputs["ref"]
+        matches, _ = match(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
+        flow = flow_from_matches(matches)
+        # What restoration needs of the reference is not kept while patches are matched.
+        return self.restore(lr, flow, self.reference_encoder(after(ref, flow)), training=training)
 
     def _all_layers(self):
         """Layers of the parts, and those within aggregations."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from c2m_tf.export import phone_matching
-from c2m_tf.export.fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
+from c2m_tf.export.fake_quantization import ActivationRange, QuantizedConv2D, is_divided, kernel_limit
 from c2m_tf.export.order import after
 from c2m_tf.export.phone_aggregation import PhoneAggregation
 from c2m_tf.export.phone_network import PhoneNetwork
@@ -70,6 +70,15 @@ def patch_score(lr, ref, at, place):
     return (unit[0][y : y + 3, x : x + 3] * unit[1][row : row + 3, column : column + 3]).sum() / 9
 
 
+def test_coarse_matches_find_what_was_moved_by_whole_averages(rng):
+    lr, ref = rng.normal(size=(1, 12, 15, 8)).astype(np.float32), rng.normal(size=(1, 25, 30, 8)).astype(np.float32)
+    ref[:, 6:18, 4:19] = lr
+    matches, score = phone_matching.match_coarsely(lr, ref)
+    expected = np.stack(np.mgrid[6:16, 4:17], axis=-1)
+    np.testing.assert_array_equal(matches[0], expected)
+    np.testing.assert_allclose(score, np.ones((1, 10, 13)), atol=1e-5)
+
+
 @pytest.mark.parametrize("residual_offsets", [True, False])
 def test_aggregation_for_phones_equals_aggregation(rng, residual_offsets):
     layer = DynamicAggregation(16, 2, residual_offsets, name="medium")
@@ -129,3 +138,13 @@ def test_kernels_are_rounded_to_the_steps_of_each_filter(rng):
     steps = rounded / (kernel_limit(kernel) / 127)
     np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
     assert (np.abs(rounded - kernel[0, 0]) <= kernel_limit(kernel) / 127 * 0.501).all()
+
+
+def test_convolutions_of_large_photos_in_strips_are_the_same(rng):
+    layer = QuantizedConv2D(4, 3, padding="same", activation="relu")
+    photos = rng.normal(size=(2, 132, 128, 3)).astype(np.float32)
+    layer.build(photos.shape)
+    layer.limit.assign(kernel_limit(layer.kernel.numpy()))
+    assert is_divided(photos[:1].shape)
+    assert not is_divided(photos.shape)
+    np.testing.assert_allclose(layer(photos[:1]), layer(photos)[:1], atol=1e-5)
