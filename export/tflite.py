@@ -51,7 +51,7 @@ def export_tflite(
     """
     path = Path(path)
     check_arguments(path, precision, tile, window)
-    content = _converted(network, precision, tile, window)
+    content = _without_names(convert(network, precision, tile, window))
     described = {
         "file": path.name,
         "variant": network.variant,
@@ -83,7 +83,8 @@ def weights_sha256(model: C2Matching) -> str:
     return digest.hexdigest()
 
 
-def _converted(network, precision, tile, window):
+def convert(network: PhoneNetwork, precision: str, tile: int, window: int) -> bytes:
+    """The content of a .tflite file whose tensors have the names of their layers; arguments as of `export_tflite`."""
     network.hold_kernels()
 
     def upscale(lr_tile, ref_window):
@@ -111,7 +112,7 @@ def _converted(network, precision, tile, window):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        return _without_names(converter.convert())
+        return converter.convert()
 
 
 def _without_names(content):
