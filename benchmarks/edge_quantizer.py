@@ -80,7 +80,7 @@ def _positions(content: bytes) -> Iterator[str]:
         for operation in graph.operators:
             tensor = graph.tensors[operation.outputs[0]]
             name = tensor.name.decode()
-            if re.search(_AGGREGATION, name) and tuple(tensor.shape[-1:]) in ((2,), (9,)):
+            if re.search(_AGGREGATION, name) and (len(tensor.shape) == 3 or tuple(tensor.shape[-1:]) in ((2,), (9,))):
                 yield name
 
 
@@ -112,9 +112,7 @@ def without_names(content: bytes) -> bytes:
 def main() -> None:
     """Writes the file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--data", required=True, nargs="+", metavar="FOLDER", help="of training photos"
-    )
+    parser.add_argument("--data", required=True, nargs="+", metavar="FOLDER", help="of training photos")
     parser.add_argument("--photos", type=int, default=24, help="of the calibration (default: 24)")
     parser.add_argument("-o", "--output", required=True, metavar="FILE.tflite")
     options = parser.parse_args()

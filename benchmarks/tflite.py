@@ -6,10 +6,12 @@
     python benchmarks/tflite.py --pairs FOLDER float32.tflite post.tflite int8.tflite
 
 PSNR and SSIM are those of `c2m-tf evaluate --model FILE.tflite`. Times are medians of calls asked for in turn, each signature
-of each file in a process of its own in which nothing but the runtime is loaded; memory is the larger peak of the two.
+of each file in a process of its own in which nothing but the runtime is loaded; memory is the larger peak of the two. On a
+machine that does other work compare processor seconds with `--threads 1`: threads that wait for each other use a processor too.
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,19 @@ from timing import Worker, machine, peak_mebibytes, run_in_turn, seconds, serve
 
 
 def work(path: str, signature: str, threads: int) -> None:
-    """Answers with seconds for a call of a signature, and the peak memory so far."""
+    """Answers with seconds for a call of a signature, by the clock and of the processor, and the peak memory so far."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(path, num_threads=threads).get_signature_runner(signature)
     random = np.random.default_rng(0)
     inputs = {name: random.random(details["shape"], np.float32) for name, details in runner.get_input_details().items()}
-    serve(lambda: {"seconds": seconds(lambda: runner(**inputs)), "mebibytes": peak_mebibytes()})
+
+    def measured() -> dict[str, float]:
+        started = time.process_time()
+        elapsed = seconds(lambda: runner(**inputs))
+        return {"seconds": elapsed, "processor": time.process_time() - started, "mebibytes": peak_mebibytes()}
+
+    serve(measured)
 
 
 def quality(path: str, pairs: str) -> dict[str, float]:
@@ -61,14 +69,15 @@ def main() -> None:
     for worker in everyone:
         worker.stop()
     first = workers[options.files[0]]["upscale"].median("seconds")
-    print(f"{'file':<40}{'PSNR':>8}{'SSIM':>8}{'MB':>7}{'tile s':>8}{'ratio':>7}{'locate s':>10}{'peak MiB':>10}")
+    print(f"{'file':<40}{'PSNR':>8}{'SSIM':>8}{'MB':>7}{'tile s':>8}{'ratio':>7}{'cpu s':>8}{'locate s':>10}{'peak MiB':>10}")
     for file, pair in workers.items():
         figures = quality(file, options.pairs) if options.pairs else {"psnr_y": np.nan, "ssim_y": np.nan}
         tile, locate = pair["upscale"].median("seconds"), pair["locate"].median("seconds")
+        processor = pair["upscale"].median("processor")
         memory = max(worker.median("mebibytes") for worker in pair.values())
         print(
             f"{Path(file).name:<40}{figures['psnr_y']:>8.3f}{figures['ssim_y']:>8.4f}{Path(file).stat().st_size / 1e6:>7.2f}"
-            f"{tile:>8.3f}{first / tile:>7.2f}{locate:>10.3f}{memory:>10.0f}",
+            f"{tile:>8.3f}{first / tile:>7.2f}{processor:>8.3f}{locate:>10.3f}{memory:>10.0f}",
             flush=True,
         )
     print(f"ratio: speed-up over the first file; median of {options.rounds} rounds; {machine()}")
