@@ -12,15 +12,22 @@ if TYPE_CHECKING:
     from c2m_tf.upscaling.choice import ChosenUpscalers
 
 
-def add_model_options(command: argparse.ArgumentParser, several: bool = False) -> None:
-    """Adds the options that `open_upscaler` reads; `several` makes --model a list, None if it is not given."""
+def add_model_options(command: argparse.ArgumentParser, several: bool = False, automatic: bool = False) -> None:
+    """Adds the options that `open_upscaler` reads.
+
+    Args:
+        several: makes --model a list, None if it is not given.
+        automatic: makes auto the default of --model, for commands that read `open_upscalers`.
+    """
+    default = "auto" if automatic else "light-integer"
+    chooses = "auto, which takes light-integer or light-photo by the photo's quality; " if automatic else ""
     command.add_argument(
         "--model",
         action="append" if several else "store",
-        default=None if several else "light-integer",
+        default=None if several else default,
         metavar="MODEL",
-        help="preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: "
-        + ("light); may be given several times" if several else "light-integer)"),
+        help=f"{chooses}preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: "
+        + ("light); may be given several times" if several else f"{default})"),
     )
     command.add_argument(
         "--dtype",

@@ -40,7 +40,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
     command.add_argument(
         "--matches", metavar="MAP.png", help="also draw where the reference shows each part of the photo (one photo only)"
     )
-    add_model_options(command)
+    add_model_options(command, automatic=True)
     many_photos.add_options(command)
 
 

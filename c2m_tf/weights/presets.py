@@ -47,6 +47,12 @@ PRESETS = {
         5_799_507,
         "The weights of `light` without residual offsets, which are zero there: the same results, faster.",
     ),
+    "light-photo": Preset(
+        "light-integer",
+        5_799_507,
+        "Light network without residual offsets, trained on LR photos and references that were degraded at random: for photos "
+        "with JPEG artefacts, noise or blur.",
+    ),
 }
 
 

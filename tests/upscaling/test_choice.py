@@ -111,3 +111,11 @@ def test_other_commands_need_a_model(folder, capsys, command):
     images.write(folder / "lr/a_0.png", np.zeros((40, 40, 3)))
     assert main([*command.format(folder / "lr").split(), "--model", "auto"]) == 2
     assert "--model auto is for c2m-tf upscale; give a model here, such as" in capsys.readouterr().err
+
+
+def test_upscale_chooses_unless_told_otherwise(folder, capsys):
+    assert main(["upscale", "-i", f"{folder}/lr/b.jpg", "-o", f"{folder}/sr.png"]) == 0
+    assert f"takes {DEGRADED}: JPEG of quality 60" in capsys.readouterr().err
+    assert main(["upscale", "-i", f"{folder}/lr/b.jpg", "-o", f"{folder}/named.png", "--model", DEGRADED]) == 0
+    assert capsys.readouterr().err == ""
+    assert (folder / "named.png").read_bytes() == (folder / "sr.png").read_bytes()
