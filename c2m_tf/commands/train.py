@@ -20,7 +20,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Adds a command for each stage, plot and preset."""
+    """Adds a command for each stage, and for what is made of runs."""
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for stage, meaning in STAGES.items():
         command = commands.add_parser(stage, help=meaning)
@@ -60,6 +60,13 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     plot.set_defaults(run=_plot)
     plot.add_argument("run_folder", metavar="RUN_DIR")
     plot.add_argument("-o", "--output", metavar="FILE.png", help="default: RUN_DIR/curves.png")
+
+    average = commands.add_parser("average", help="average the weights of two networks, one trained on from the other")
+    average.set_defaults(run=_average)
+    average.add_argument("model", metavar="MODEL", help="preset or .keras file")
+    average.add_argument("other", metavar="OTHER", help="another of the same variant")
+    average.add_argument("--share", type=float, default=0.5, help="of the other's weights, in [0, 1] (default: 0.5)")
+    average.add_argument("-o", "--output", required=True, metavar="FILE.keras")
 
     preset = commands.add_parser("preset", help="make a half-precision .npz, as presets ship, of a .keras file")
     preset.set_defaults(run=_preset)
@@ -140,6 +147,23 @@ def _plot(options):
         raise ImportError(f"{one_line(error)}; curves need: pip install 'c2m-tf[train]'") from error
 
     print(f"wrote {plot(options.run_folder, options.output)}")
+    return 0
+
+
+def _average(options):
+    from c2m_tf.photos.images import check_not_input, check_writable
+
+    check_not_input(options.output, [options.model, options.other])
+    check_writable(options.output)
+    if not options.output.endswith(".keras"):
+        raise ValueError(f"{options.output}: a network is a .keras file; name it so")
+    start_keras()
+    from c2m_tf.training.averaging import average
+    from c2m_tf.weights.importer import save_atomically
+    from c2m_tf.weights.presets import load_model
+
+    save_atomically(average(load_model(options.model), load_model(options.other), options.share), options.output)
+    print(f"wrote {options.output}")
     return 0
 
 

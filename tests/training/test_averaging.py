@@ -1,0 +1,41 @@
+"""Averages of networks, in Python and on the command line."""
+
+import numpy as np
+import pytest
+from c2m_tf.training.__main__ import main as training
+from c2m_tf.training.averaging import average
+
+from c2m_tf import C2Matching
+from c2m_tf.weights.presets import load_model
+
+
+def test_every_weight_lies_between_those_of_the_two_networks(light):
+    other = C2Matching("light")
+    averaged = average(light, other, 0.25)
+    for mean, first, second in zip(averaged.get_weights(), light.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(mean, 0.75 * first + 0.25 * second, rtol=1e-6, atol=1e-7)
+
+
+def test_the_command_writes_a_network(light, tmp_path):
+    light.save(tmp_path / "one.keras")
+    assert training(["average", f"{tmp_path}/one.keras", "light", "--share", "0", "-o", f"{tmp_path}/average.keras"]) == 0
+    averaged = load_model(tmp_path / "average.keras")
+    assert all(np.array_equal(*pair) for pair in zip(averaged.get_weights(), light.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["light", "light-integer", "-o", "average.keras"], "have no average"),
+        (["light", "light", "--share", "1.5", "-o", "average.keras"], "share is 1.5"),
+        (["light", "nowhere.keras", "-o", "average.keras"], "nowhere.keras does not exist"),
+        (["light", "light", "-o", "average.npz"], "name it so"),
+    ],
+)
+def test_what_has_no_average_is_refused(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert training(["average", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
