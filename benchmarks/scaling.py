@@ -28,13 +28,14 @@ def photo(width: int, height: int) -> np.ndarray:
     return np.tile(tile, (rows, columns, 1))[:height, :width]
 
 
-def work(size: str, model: str) -> None:
+def work(size: str, model: str, dtype: str) -> None:
     """Upscales a photo of that size and prints one JSON object."""
+    from c2m_tf.machine import DTYPES
     from c2m_tf.upscaling.keras_upscaler import Upscaler
     from c2m_tf.weights.presets import load_model
 
     width, height = (int(side) for side in size.split("x"))
-    upscaler = Upscaler(load_model(model))
+    upscaler = Upscaler(load_model(model, DTYPES[dtype]))
     lr, ref = photo(width, height), photo(4 * width, 4 * height)
     plan = upscaler.plan(lr.shape, [ref.shape])
     # Tracing is done once per process: a small photo pays for it.
@@ -78,17 +79,18 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="light")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the convolutions")
     parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="WIDTHxHEIGHT", help="of the LR photo")
     parser.add_argument("--plot", metavar="FILE.png")
     parser.add_argument("--worker", metavar="SIZE", help="argument of each worker process")
     options = parser.parse_args()
     if options.worker:
-        work(options.worker, options.model)
+        work(options.worker, options.model, options.dtype)
         return
     print(f"{'LR':<12}{'search':<8}{'tiles':>6}{'seconds':>9}{'s/megapixel':>13}{'peak MiB':>10}{'estimate':>10}", flush=True)
     rows = []
     for size in options.sizes:
-        command = [sys.executable, str(Path(__file__)), "--worker", size, "--model", options.model]
+        command = [sys.executable, str(Path(__file__)), "--worker", size, "--model", options.model, "--dtype", options.dtype]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         row = json.loads(done.stdout.splitlines()[-1])
         rows.append((size, row))
@@ -100,7 +102,7 @@ def main() -> None:
         )
         if options.plot:
             draw(rows, options.plot)
-    print(f"model {options.model}, float32, reference 4 times as large as the LR photo; {machine()}")
+    print(f"model {options.model}, {options.dtype}, reference 4 times as large as the LR photo; {machine()}")
 
 
 if __name__ == "__main__":
