@@ -14,7 +14,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.photos.quality import PhotoQuality, quality_of
-from c2m_tf.upscaling.choice import DEGRADED, choose
+from c2m_tf.upscaling.choice import DEGRADED, MAX_AVERAGED, MAX_BLURRED, choose
 
 DEGRADATIONS = (
     *("bicubic", "area", "lanczos", "bilinear", "two-step", "blur", "phone", "messenger"),
@@ -37,16 +37,19 @@ def main() -> None:
 def table(photos: Sequence[Path], degradations: Iterable[str]) -> list[str]:
     """The table's lines of Markdown."""
     lines = [
-        f"| | {DEGRADED} | JPEG found | quality | noise, lowest to highest | detail, lowest to highest |",
-        "|---|---|---|---|---|---|",
+        f"| | {DEGRADED} | JPEG found | quality | noise, lowest to highest | blur found | averaging found |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in degradations:
         found = [_quality(path, name) for path in photos]
         chosen = np.mean([choose(quality).preset == DEGRADED for quality in found])
         qualities = [quality.jpeg for quality in found if quality.jpeg is not None]
         span = f"{min(qualities)} to {max(qualities)}" if qualities else ""
-        noises, details = _span([quality.noise for quality in found]), _span([quality.detail for quality in found])
-        lines.append(f"| `{name}` | {chosen:.1%} | {len(qualities) / len(found):.1%} | {span} | {noises} | {details} |")
+        noises = _span([quality.noise for quality in found])
+        blurred = _share([quality.blurred for quality in found], MAX_BLURRED)
+        averaged = _share([quality.averaged for quality in found], MAX_AVERAGED)
+        jpegs = f"{len(qualities) / len(found):.1%}"
+        lines.append(f"| `{name}` | {chosen:.1%} | {jpegs} | {span} | {noises} | {blurred} | {averaged} |")
     return lines
 
 
@@ -66,6 +69,10 @@ def _quality(path, name) -> PhotoQuality:
 def _span(values):
     known = [value for value in values if value is not None]
     return f"{min(known):.2f} to {max(known):.2f}" if known else ""
+
+
+def _share(values, threshold):
+    return f"{np.mean([value is not None and value > threshold for value in values]):.1%}"
 
 
 if __name__ == "__main__":

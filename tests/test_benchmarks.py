@@ -67,3 +67,15 @@ def test_the_table_of_estimates_has_a_line_per_degradation(tmp_path, rng):
     lines = photo_quality.table([tmp_path / "a.png"], ("bicubic", "jpeg50"))
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["`bicubic`", "`jpeg50`"]
     assert lines[3].split("|")[2:5] == [" 100.0% ", " 100.0% ", " 50 to 50 "]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_the_fit_of_spectra_finds_the_direction_that_tells_two_kinds(rng):
+    import spectrum
+
+    sharp, other = rng.normal(0, 0.3, (200, 16)), rng.normal(0, 0.3, (100, 16))
+    other[:, 3] += 2
+    weights, bias = spectrum.fit(sharp, other)
+    assert np.abs(weights).argmax() == 3
+    lines = spectrum.table({"bicubic": sharp, "blur": other}, weights, bias)
+    assert [line.split("|")[3] for line in lines[2:]] == [" 0.0% ", " 100.0% "]

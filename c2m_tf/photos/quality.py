@@ -1,4 +1,4 @@
-"""What has become of a photo on its way: JPEG compression, noise and lost detail, estimated from its file and its pixels.
+"""What has become of a photo on its way: JPEG, noise, blur and averaging, estimated from its file and its pixels.
 
 JPEG. The quantization tables in a JPEG file say its quality. A photo that was a JPEG once still says so in another format: the
 coefficients of its 8x8 blocks lie at multiples of the steps of one table, as long as it was not resized.
@@ -7,7 +7,7 @@ Noise. What hides noise best, texture, is nearly the same in red, green and blue
 not. So noise is measured in differences of channels, in the smoothest blocks. Gray photos have none; there, noise and texture
 cannot be told apart this way.
 
-Detail. Amplitudes of photos fall with the frequency in much the same way, and those of blurred ones faster at the highest.
+Blur and averaging. The shape of the spectrum tells them: `spectrum.py`.
 """
 
 import math
@@ -19,6 +19,7 @@ from scipy import fft, ndimage
 
 from c2m_tf.photos.headers import decoding, name_of, opened
 from c2m_tf.photos.photo import Photo
+from c2m_tf.photos.spectrum import averaged, blurred, shape_of
 
 _SIDE = 512  # of the middle part of a photo that is measured
 _BLOCK = 8
@@ -51,8 +52,7 @@ _MIN_FIT = 0.4
 # Standard deviation of white noise of 1 in the tenth of the blocks where it seems weakest.
 _WEAKEST_TENTH = 0.79
 _CROSS_DIFFERENCE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6  # keeps the deviation of white noise
-_MIDDLE, _HIGH = (0.15, 0.25), (0.40, 0.50)  # cycles per pixel
-_MIN_SIDE = 32  # of photos whose noise and detail are measured
+_MIN_SIDE = 32  # of photos whose noise is measured
 
 
 class PhotoQuality(NamedTuple):
@@ -61,14 +61,18 @@ class PhotoQuality(NamedTuple):
     Attributes:
         jpeg: quality from 1 to 100 as libjpeg counts it, of other tables that of the most similar; None if nothing
             speaks of JPEG.
-        noise: standard deviation in grey levels of 255, of noise that is independent per channel; None of gray photos.
-        detail: amplitudes at 0.40 to 0.50 cycles per pixel, as a share of those at 0.15 to 0.25; None without any detail.
-            The last two are None of photos with a side below 32 pixels.
+        noise: standard deviation in grey levels of 255, of noise that is independent per channel; None of gray photos
+            and of those with a side below 32 pixels.
+        blurred: more than 0 if the spectrum is more like that of a photo blurred before downsampling, about 1 for a Gaussian
+            blur of 1.5 pixels before downsampling to a quarter, than like that of one downsampled by bicubic or Lanczos.
+        averaged: more than 0 if the spectrum is more like that of a photo downsampled by the mean of areas. The last two are
+            None of photos with a side below 64 pixels and of those of one colour; JPEG and noise disturb them.
     """
 
     jpeg: int | None
     noise: float | None
-    detail: float | None
+    blurred: float | None
+    averaged: float | None
 
 
 def tables_of(source: str | os.PathLike | BinaryIO) -> dict[int, list[int]] | None:
@@ -94,16 +98,18 @@ def quality_of(photo: Photo, tables: dict[int, list[int]] | None = None) -> Phot
     Returns:
         PhotoQuality.
     """
-    rgb = _middle(photo.rgb, _SIDE) * np.float32(255)
-    luma = rgb @ _LUMA
+    rgb = _middle(photo.rgb, _SIDE)
+    luma = luma_of(rgb)
     jpeg = jpeg_quality(tables) if tables else jpeg_quality_of_pixels(luma)
-    if min(luma.shape) < _MIN_SIDE:
-        return PhotoQuality(jpeg, None, None)
-    red, green, blue = np.moveaxis(rgb, -1, 0)
-    if (red == green).all() and (blue == green).all():
-        return PhotoQuality(jpeg, None, _detail(luma))
-    root = math.sqrt(2)  # a difference of two channels has so much more noise than one
-    return PhotoQuality(jpeg, (_noise((red - green) / root) + _noise((blue - green) / root)) / 2, _detail(luma))
+    shape = shape_of(luma)
+    if shape is None:
+        return PhotoQuality(jpeg, _noise(rgb), None, None)
+    return PhotoQuality(jpeg, _noise(rgb), blurred(shape), averaged(shape))
+
+
+def luma_of(rgb: np.ndarray) -> np.ndarray:
+    """The luma of JPEG, float32 [H,W] in [0, 255], of float32 [H,W,3] in [0, 1]."""
+    return rgb @ (_LUMA * 255)
 
 
 def jpeg_quality(tables: dict[int, list[int]]) -> int:
@@ -152,19 +158,19 @@ def _blocks(plane):
     return cut.swapaxes(1, 2).reshape(-1, _BLOCK, _BLOCK)
 
 
-def _noise(plane):
+def _noise(rgb):
+    """Standard deviation of noise per channel in grey levels of 255; None if it cannot be measured."""
+    red, green, blue = np.moveaxis(rgb * np.float32(255), -1, 0)
+    if min(red.shape) < _MIN_SIDE or ((red == green).all() and (blue == green).all()):
+        return None
+    root = math.sqrt(2)  # a difference of two channels has so much more noise than one
+    return (_noise_of_plane((red - green) / root) + _noise_of_plane((blue - green) / root)) / 2
+
+
+def _noise_of_plane(plane):
     """Standard deviation of noise in the smoothest blocks of [H,W]."""
     differences = ndimage.convolve(plane, _CROSS_DIFFERENCE)[1:-1, 1:-1]
     return float(np.percentile(_blocks(differences).std(axis=(1, 2)), 10) / _WEAKEST_TENTH)
-
-
-def _detail(luma):
-    height, width = luma.shape
-    window = np.hanning(height)[:, None] * np.hanning(width)
-    power = np.abs(fft.rfft2((luma - luma.mean()) * window)) ** 2
-    frequency = np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width))
-    middle, high = (power[(frequency >= low) & (frequency < end)].mean() for low, end in (_MIDDLE, _HIGH))
-    return math.sqrt(high / middle) if middle > 1e-6 * power.size else None
 
 
 def _middle(photo, side):

@@ -8,8 +8,9 @@ from PIL import Image
 from skimage import data
 
 from c2m_tf.photos import images
-from c2m_tf.photos.degradations import Blur, Jpeg, degradation_named
-from c2m_tf.photos.quality import quality_of, tables_of
+from c2m_tf.photos.degradations import Jpeg, degradation_named
+from c2m_tf.photos.quality import luma_of, quality_of, tables_of
+from c2m_tf.photos.spectrum import averaged, blurred, shape_of
 
 PHOTOS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee, "rocket": data.rocket}
 
@@ -31,7 +32,8 @@ def test_a_clean_photo_has_no_traces(hr):
     lr = quality(images.downsample(hr))
     assert lr.jpeg is None
     assert lr.noise < 1.2
-    assert lr.detail > 0.16
+    assert lr.blurred < 0
+    assert lr.averaged < 0
 
 
 @pytest.mark.parametrize("number", [30, 50, 75, 90, 95])
@@ -58,11 +60,13 @@ def test_the_deviation_of_noise_alone_is_exact(rng):
     assert quality_of(images.Photo(noise)).noise == pytest.approx(6, rel=0.05)
 
 
-def test_detail_falls_with_blur(hr):
-    lr = images.downsample(hr)
-    details = [quality(photo).detail for photo in (lr, Blur(0.4, 0.4)(lr), Blur(0.6, 0.6)(lr), Blur(1.0, 1.0)(lr))]
-    assert details == sorted(details, reverse=True)
-    assert details[-1] < details[0] / 3
+def test_the_spectrum_of_the_middle_is_scored(hr):
+    lr = degraded(hr, "area")
+    shape = shape_of(luma_of(images.as_float(lr)))
+    assert (quality(lr).blurred, quality(lr).averaged) == (blurred(shape), averaged(shape))
+    around = np.pad(lr, [(600, 600), (600, 600), (0, 0)], mode="reflect")
+    middle = [slice((length - 512) // 2, (length - 512) // 2 + 512) for length in around.shape[:2]]
+    assert quality(around)[2:] == quality(around[tuple(middle)])[2:]
 
 
 @pytest.mark.parametrize("number", [1, 10, 49, 50, 75, 99, 100])
@@ -85,11 +89,11 @@ def test_other_formats_have_no_tables(tmp_path, rng):
     assert tables_of(tmp_path / "a.png") is None
 
 
-@pytest.mark.parametrize("shape", [(3, 3), (8, 40), (24, 24), (31, 200), (40, 40), (700, 33)])
+@pytest.mark.parametrize("shape", [(3, 3), (8, 40), (24, 24), (31, 200), (40, 40), (700, 33), (64, 80)])
 @pytest.mark.parametrize("content", ["one colour", "noise"])
 def test_photos_of_any_size_and_content(rng, shape, content):
     photo = np.full((*shape, 3), 0.5, np.float32) if content == "one colour" else rng.random((*shape, 3), np.float32)
     found = quality_of(images.Photo(photo))
     assert found.jpeg is None
     assert (found.noise is None) == (content == "one colour" or min(shape) < 32)
-    assert (found.detail is None) == (content == "one colour" or min(shape) < 32)
+    assert (found.blurred is None) == (found.averaged is None) == (content == "one colour" or min(shape) < 64)

@@ -10,7 +10,7 @@ from skimage import data
 from c2m_tf.cli import main
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
-from c2m_tf.photos.quality import PhotoQuality
+from c2m_tf.photos.quality import PhotoQuality, quality_of
 from c2m_tf.upscaling import opening
 from c2m_tf.upscaling.choice import CLEAN, DEGRADED, choose
 from c2m_tf.upscaling.keras_upscaler import Upscaler
@@ -19,15 +19,33 @@ from c2m_tf.upscaling.keras_upscaler import Upscaler
 @pytest.mark.parametrize(
     ("quality", "preset", "reason"),
     [
-        (PhotoQuality(None, None, None), CLEAN, "the photo looks clean"),
-        (PhotoQuality(95, 1.6, 0.16), CLEAN, "the photo looks clean"),
-        (PhotoQuality(94, 1.0, 0.3), DEGRADED, "JPEG of quality 94"),
-        (PhotoQuality(None, 1.7, 0.3), DEGRADED, "noise of 1.7 grey levels"),
-        (PhotoQuality(30, 2.0, 0.1), DEGRADED, "JPEG of quality 30, noise of 2.0 grey levels, little fine detail"),
+        (PhotoQuality(None, None, None, None), CLEAN, "the photo looks clean"),
+        (PhotoQuality(95, 1.6, 0.1, 0.2), CLEAN, "the photo looks clean"),
+        (PhotoQuality(94, 1.0, -0.5, -0.5), DEGRADED, "JPEG of quality 94"),
+        (PhotoQuality(None, 1.7, -0.5, -0.5), DEGRADED, "noise of 1.7 grey levels"),
+        (PhotoQuality(None, None, 0.2, -0.5), DEGRADED, "blur"),
+        (PhotoQuality(None, None, -0.5, 0.3), DEGRADED, "downsampling by averaging"),
+        (PhotoQuality(30, 2.0, 0.2, 0.3), DEGRADED, "JPEG of quality 30, noise of 2.0 grey levels"),
     ],
 )
 def test_each_fault_chooses_the_preset_for_degraded_photos(quality, preset, reason):
     assert choose(quality) == (preset, reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("bicubic", "the photo looks clean"),
+        ("lanczos", "the photo looks clean"),
+        ("area", "downsampling by averaging"),
+        ("blur", "blur"),
+    ],
+)
+@pytest.mark.parametrize("photo", ["astronaut", "chelsea", "coffee", "rocket"])
+def test_the_way_of_downsampling_is_told(photo, name, reason):
+    hr = images.crop_to_multiple(getattr(data, photo)())
+    lr = degradation_named(name)(hr, np.random.RandomState(0))
+    assert choose(quality_of(images.Photo(images.as_float(lr)))).reason == reason
 
 
 @pytest.fixture
