@@ -20,9 +20,9 @@ from c2m_tf.upscaling.keras_upscaler import Upscaler
     ("quality", "preset", "reason"),
     [
         (PhotoQuality(None, None, None, None), CLEAN, "the photo looks clean"),
-        (PhotoQuality(95, 1.6, 0.1, 0.2), CLEAN, "the photo looks clean"),
+        (PhotoQuality(95, 2.2, 0.1, 0.2), CLEAN, "the photo looks clean"),
         (PhotoQuality(94, 1.0, -0.5, -0.5), DEGRADED, "JPEG of quality 94"),
-        (PhotoQuality(None, 1.7, -0.5, -0.5), DEGRADED, "noise of 1.7 grey levels"),
+        (PhotoQuality(None, 2.3, -0.5, -0.5), DEGRADED, "noise of 2.3 grey levels"),
         (PhotoQuality(None, None, 0.2, -0.5), DEGRADED, "blur"),
         (PhotoQuality(None, None, -0.5, 0.3), DEGRADED, "downsampling by averaging"),
         (PhotoQuality(30, 2.0, 0.2, 0.3), DEGRADED, "JPEG of quality 30, noise of 2.0 grey levels"),
