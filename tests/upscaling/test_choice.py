@@ -25,7 +25,7 @@ from c2m_tf.upscaling.keras_upscaler import Upscaler
         (PhotoQuality(None, 2.3, -0.5, -0.5), DEGRADED, "noise of 2.3 grey levels"),
         (PhotoQuality(None, None, 0.2, -0.5), DEGRADED, "blur"),
         (PhotoQuality(None, None, -0.5, 0.3), DEGRADED, "downsampling by averaging"),
-        (PhotoQuality(30, 2.0, 0.2, 0.3), DEGRADED, "JPEG of quality 30, noise of 2.0 grey levels"),
+        (PhotoQuality(30, 2.5, 0.2, 0.3), DEGRADED, "JPEG of quality 30, noise of 2.5 grey levels"),
     ],
 )
 def test_each_fault_chooses_the_preset_for_degraded_photos(quality, preset, reason):
