@@ -88,8 +88,8 @@ def as_yaml(config: Any) -> str:
 
 
 def without_distribution(config: Any) -> Any:
-    """The config without the settings of its processes, which may be others when a run resumes."""
-    return dataclasses.replace(config, distributed=None)
+    """The config without the settings of its processes, which may be others when a run resumes; runs of some kinds have none."""
+    return dataclasses.replace(config, distributed=None) if hasattr(config, "distributed") else config
 
 
 def rooted(config: Any, path: str) -> Path:

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from c2m_tf.export.__main__ import main
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.quantization import (
@@ -17,6 +18,7 @@ from c2m_tf.export.quantization import (
 )
 from c2m_tf.export.tflite import export_tflite
 from c2m_tf.training import sources
+from c2m_tf.training.runs import Run
 from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 from training_data import make
@@ -126,6 +128,11 @@ def test_the_int8_file_upscales_as_the_rounded_network_does(exported, quantized,
     sr = runner(lr_tile=lr[None], ref_window=ref[None])["sr"]
     expected = quantized[1]({"lr": lr[None], "ref": ref[None]}).numpy().clip(0, 1)
     assert np.abs(sr - expected).mean() < 0.01
+
+
+def test_the_run_folder_holds_the_settings(tmp_path):
+    Run(tmp_path / "run", "quantization", QuantizationConfig("light", ("photos",)))
+    assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["model"] == "light"
 
 
 @pytest.mark.slow
