@@ -88,7 +88,7 @@ def as_yaml(config: Any) -> str:
 
 
 def without_distribution(config: Any) -> Any:
-    """The config without the settings of its processes, which may be others when a run resumes; runs of some kinds have none."""
+    """The config without the settings of its processes, which may be others when a run resumes; some runs have none."""
     return dataclasses.replace(config, distributed=None) if hasattr(config, "distributed") else config
 
 
