@@ -25,7 +25,7 @@ from training_data import make
 
 from c2m_tf.photos import images
 from c2m_tf.upscaling.keras_upscaler import Upscaler
-from c2m_tf.weights.presets import load_preset
+from c2m_tf.weights.presets import PRESETS, load_preset
 
 TILE, WINDOW = 20, 80
 
@@ -163,9 +163,9 @@ def test_an_interrupted_run_ends_in_the_same_weights(root, tmp_path, monkeypatch
         quantize(dataclasses.replace(config, iterations=3), tmp_path / "parts")
 
 
-@pytest.mark.parametrize("name", ["light", "light-integer"])
+@pytest.mark.parametrize("name", ["light", "light-integer", "light-photo"])
 def test_int8_weights_that_ship_load(name):
-    assert load_quantized(quantized_preset(name)).variant == name
+    assert load_quantized(quantized_preset(name)).variant == PRESETS[name].variant
 
 
 @pytest.mark.slow
