@@ -3,8 +3,9 @@
     python benchmarks/degraded_photos.py --pairs data/val_pairs --groups 000 011 024 025
     python benchmarks/degraded_photos.py --pairs data/val_pairs --groups 025 027 --degradations jpeg75 phone --sheet sheet.jpg
 
-Plain protocol, first reference. Each row of the sheet is one group in one degradation, cut where the first two models differ
-most. Groups 024, 025 and 027 of the validation photos are from Image-Stitching by Daeyun Shin (BSD-2-Clause).
+Plain protocol, first reference. The column auto takes, of each photo, the preset that `c2m-tf upscale --model auto` takes. Each
+row of the sheet is one group in one degradation, cut where the first two models differ most. Groups 024, 025 and 027 of the
+validation photos are from Image-Stitching by Daeyun Shin (BSD-2-Clause).
 """
 
 import argparse
@@ -20,7 +21,9 @@ from c2m_tf.evaluation.groups import find_groups  # noqa: E402
 from c2m_tf.evaluation.protocols import Result, evaluate_group  # noqa: E402
 from c2m_tf.photos import images  # noqa: E402
 from c2m_tf.photos.degradations import degradation_named  # noqa: E402
+from c2m_tf.photos.quality import quality_of  # noqa: E402
 from c2m_tf.photos.sheets import Panel, crop_panels, most_changed_box, sheet  # noqa: E402
+from c2m_tf.upscaling.choice import CLEAN, DEGRADED, choose  # noqa: E402
 from c2m_tf.upscaling.opening import open_upscaler  # noqa: E402
 
 DEGRADATIONS = ("bicubic", "jpeg90", "jpeg75", "jpeg50", "area", "noise8", "blur", "messenger", "phone")
@@ -36,8 +39,10 @@ def main() -> None:
     if not groups:
         raise SystemExit(f"{options.pairs} has none of the groups {', '.join(options.groups)}")
     upscalers = {model: open_upscaler(model) for model in options.model}
-    print(f"| | bicubic |{''.join(f' {model} |' for model in options.model)}")
-    print(f"|---|---|{'---|' * len(options.model)}")
+    chosen = {CLEAN, DEGRADED} <= set(options.model)
+    columns = [*options.model, *(["auto"] if chosen else [])]
+    print(f"| | bicubic |{''.join(f' {column} |' for column in columns)}")
+    print(f"|---|---|{'---|' * len(columns)}")
     rows = []
     for name in options.degradations:
         degradation = degradation_named(name)
@@ -46,8 +51,11 @@ def main() -> None:
             for model, upscaler in upscalers.items()
         }
         bicubic = mean(result.bicubic_figures["psnr_y"] for result in results[options.model[0]])
-        gains = [mean(_gain(result) for result in results[model]) for model in options.model]
-        print(f"| {name} | {bicubic:.2f} dB |{''.join(f' {gain:+.2f} |' for gain in gains)}", flush=True)
+        gains = {model: [_gain(result) for result in results[model]] for model in options.model}
+        if chosen:
+            gains["auto"] = [gains[_choice(result)][number] for number, result in enumerate(results[CLEAN])]
+        cells = "".join(f" {mean(gains[column]):+.2f} |" for column in columns)
+        print(f"| {name} | {bicubic:.2f} dB |{cells}", flush=True)
         rows += [_row(name, dict(zip(results, group, strict=True))) for group in zip(*results.values(), strict=True)]
     names = ", ".join(group.name for group in groups)
     print(f"\nMean PSNR-Y over the groups {names}, gain over bicubic in dB; {machine()}")
@@ -58,6 +66,10 @@ def main() -> None:
 
 def _gain(result: Result) -> float:
     return result.figures["psnr_y"] - result.bicubic_figures["psnr_y"]
+
+
+def _choice(result: Result) -> str:
+    return choose(quality_of(images.Photo(images.as_float(result.lr)))).preset
 
 
 def _row(name: str, results: dict[str, Result]) -> list[Panel]:
