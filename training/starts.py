@@ -33,10 +33,15 @@ def student_extractors(config: Any) -> Extractors:
     """The extractors that a student run starts from: those of the config's key start, or VGG's."""
     if config.start is None:
         return vgg_extractors(config)
-    network, extractors = load_model(config.start), Extractors(config.dtype_policy)
-    extractors.extractor_lr.set_weights(network.extractor_lr.get_weights())
-    extractors.extractor_ref.set_weights(network.extractor_ref.get_weights())
+    extractors = Extractors(config.dtype_policy)
+    _copy_extractors(load_model(config.start), extractors)
     return extractors
+
+
+def _copy_extractors(source, target):
+    """Of a C2Matching model or of `Extractors`, to either."""
+    target.extractor_lr.set_weights(source.extractor_lr.get_weights())
+    target.extractor_ref.set_weights(source.extractor_ref.get_weights())
 
 
 def network_of(config: Any) -> C2Matching:
@@ -60,8 +65,7 @@ def _exchange_extractors(network, config):
     else:
         extractors = Extractors()
         load_weights(extractors, config.extractors, "extractors")
-    network.extractor_lr.set_weights(extractors.extractor_lr.get_weights())
-    network.extractor_ref.set_weights(extractors.extractor_ref.get_weights())
+    _copy_extractors(extractors, network)
 
 
 def _started(config):

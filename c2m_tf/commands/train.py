@@ -119,16 +119,12 @@ def _run_errors():
 
 
 def _trunk_weights(options):
-    from c2m_tf.photos.outputs import check_not_input, check_writable
-    from c2m_tf.photos.writing import write_atomically
-
-    check_not_input(options.output, [options.liif, options.basicvsr, options.photos])
-    check_writable(options.output)
-    if not options.output.endswith(".npz"):
-        raise ValueError(f"{options.output}: the weights of a trunk are an .npz file; name it so")
+    inputs = [options.liif, options.basicvsr, options.photos]
+    _check_output(options.output, inputs, ".npz", "the weights of a trunk are an .npz file")
     start_keras()
     import numpy as np
 
+    from c2m_tf.photos.writing import write_atomically
     from c2m_tf.training.patches import PhotoPatches
     from c2m_tf.training.trunk_weights import BASICVSR, LIIF, join, read_wheel
 
@@ -151,12 +147,7 @@ def _plot(options):
 
 
 def _average(options):
-    from c2m_tf.photos.images import check_not_input, check_writable
-
-    check_not_input(options.output, [options.model, options.other])
-    check_writable(options.output)
-    if not options.output.endswith(".keras"):
-        raise ValueError(f"{options.output}: a network is a .keras file; name it so")
+    _check_output(options.output, [options.model, options.other], ".keras", "a network is a .keras file")
     start_keras()
     from c2m_tf.training.averaging import average
     from c2m_tf.weights.importer import save_atomically
@@ -168,15 +159,20 @@ def _average(options):
 
 
 def _preset(options):
-    from c2m_tf.photos.images import check_not_input, check_writable
-
-    check_not_input(options.output, [options.model])
-    check_writable(options.output)
-    if not options.output.endswith(".npz"):
-        raise ValueError(f"{options.output}: a preset is an .npz file; name it so")
+    _check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
     start_keras()
     from c2m_tf.weights.presets import load_model, save_preset
 
     save_preset(load_model(options.model), options.output)
     print(f"wrote {options.output}")
     return 0
+
+
+def _check_output(path, inputs, suffix, what):
+    """Raises ValueError if the file cannot be written, is an input, or has another suffix; `what` says which it should have."""
+    from c2m_tf.photos.outputs import check_not_input, check_writable
+
+    check_not_input(path, inputs)
+    check_writable(path)
+    if not path.endswith(suffix):
+        raise ValueError(f"{path}: {what}; name it so")
