@@ -24,5 +24,6 @@ def after(values: Any, previous: Any | None) -> Any:
     """
     if previous is None:
         return values
-    low = tf.clip_by_value(tf.reshape(previous, (-1,))[0], -_BELOW, _BELOW) - 2 * _BELOW
+    # One element in a tensor of one axis: GPUs take no tensors without axes.
+    low = tf.clip_by_value(tf.reshape(previous, (-1,))[:1], -_BELOW, _BELOW) - 2 * _BELOW
     return tf.maximum(values, tf.cast(low, values.dtype))

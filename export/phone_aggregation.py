@@ -189,7 +189,7 @@ class PhoneAggregation(DynamicAggregation):
         height, width = (size - (PATCH - 1) for size in ops.shape(flow)[1:3])
         # As of `matching.pre_offsets`, without a tensor of five axes.
         parts = [flow[:, i : i + height, j : j + width] for i in range(PATCH)[::-1] for j in range(PATCH)[::-1]]
-        y, x = (ops.stack([part[..., axis] for part in parts], axis=-1) for axis in (0, 1))
+        y, x = (ops.concatenate([part[..., axis : axis + 1] for part in parts], axis=-1) for axis in (0, 1))
         tap = np.arange(TAPS, dtype=np.float32)
         y = (y + ops.arange(height, dtype="float32")[:, None, None]) * self.scale + tap // PATCH
         x = (x + ops.arange(width, dtype="float32")[:, None]) * self.scale + tap % PATCH
@@ -198,9 +198,10 @@ class PhoneAggregation(DynamicAggregation):
     def _all_pixels(self, first, down, right):
         """Values [B,h,w,9] of the first pixel of each cell, for all pixels: [B*height,width,9], more by `down` and `right`."""
         batch, height, width = ops.shape(first)[:3]
-        within = np.arange(self.scale, dtype=first.dtype.as_numpy_dtype)[:, None]
-        rows = ops.reshape(first, (batch * height, 1, width * TAPS)) + down * within
-        rows = ops.reshape(rows, (batch * height * self.scale, width, 1, TAPS)) + right * within
+        # Four axes and a batch of one: GPU delegates take the first of fewer axes for the batch, and fail to broadcast over it.
+        within = np.arange(self.scale, dtype=first.dtype.as_numpy_dtype)[None, None, :, None]
+        rows = ops.reshape(first, (1, batch * height, 1, width * TAPS)) + down * within
+        rows = ops.reshape(rows, (1, batch * height * self.scale * width, 1, TAPS)) + right * within
         return ops.reshape(rows, (batch * height * self.scale, width * self.scale, TAPS))
 
     def _mask_to_channels(self):

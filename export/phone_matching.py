@@ -64,10 +64,9 @@ def match(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inside = slice(1, 1 + following - first)
         places.append(tf.reshape(place, (block.lr_rows, width))[inside, 1:-1])
         scores.append(tf.reshape(score, (block.lr_rows, width))[inside, 1:-1])
-    place = tf.concat(places, axis=0)
+    place = tf.concat(places, axis=0)[None, :, :, None]
     row = tf.floor((place + 0.5) / pitch)
-    matches = tf.cast(tf.stack([row, place - row * pitch], axis=-1), tf.int32)
-    return matches[None], tf.concat(scores, axis=0)[None]
+    return tf.cast(tf.concat([row, place - row * pitch], axis=-1), tf.int32), tf.concat(scores, axis=0)[None]
 
 
 def match_coarsely(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -84,14 +83,13 @@ def match_coarsely(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.T
         score: float32 [1,h-2,w-2], mean cosine over the nine averages.
     """
     matches, score = match(*(tf.nn.avg_pool2d(features, 2, 2, "VALID") for features in (lr_features, ref_features)))
-    matches, score = 2 * matches[0], score[0]
     steps = []
-    for axis in (0, 1):
-        position = np.arange(lr_features.shape[1 + axis] - _BORDER, dtype=np.int32)
+    for axis in (1, 2):
+        position = np.arange(lr_features.shape[axis] - _BORDER, dtype=np.int32)
         nearest = np.clip((position - 1) // 2, 0, score.shape[axis] - 1)
         matches, score = (tf.gather(values, nearest, axis=axis) for values in (matches, score))
         steps.append(position - 2 * nearest)
-    return (matches + np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1))[None], score[None]
+    return 2 * matches + np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)[None], score
 
 
 def block_for(height: int, width: int, rows: int, pitch: int) -> Block:
@@ -155,8 +153,8 @@ def _patch_scores(correlation, width, pitch):
 def _best(scores, pitch, rows):
     """Place and value, float32 [pixels] each, of the highest of [1,cells,1,pixels] for each pixel, the first of equals."""
     pixels = scores.shape[-1]
-    in_rows = tf.nn.max_pool2d(scores, (pitch, 1), (pitch, 1), "VALID")[0, 1 : rows - 1, 0]
-    in_rows = tf.transpose(in_rows)
+    in_rows = tf.nn.max_pool2d(scores, (pitch, 1), (pitch, 1), "VALID")[:, 1 : rows - 1]
+    in_rows = tf.transpose(tf.reshape(in_rows, (rows - 2, pixels)))
     row = tf.argmax(in_rows, axis=1, output_type=tf.int32)
     index = ((row[:, None] + 1) * pitch + np.arange(pitch, dtype=np.int32)) * pixels + np.arange(pixels, dtype=np.int32)[
         :, None

@@ -114,9 +114,9 @@ def flow_from_matches(matches: Tensor) -> Tensor:
     """
     rows, columns = ops.shape(matches)[1:3]
     y, x = ops.meshgrid(ops.arange(rows), ops.arange(columns), indexing="ij")
-    displacement = matches - ops.cast(ops.stack([y, x], axis=-1), matches.dtype)
+    displacement = matches - ops.cast(ops.stack([y, x], axis=-1), matches.dtype)[None]
     border = [0, PATCH - 1]
-    return ops.cast(ops.pad(displacement, [[0, 0], border, border, [0, 0]]), "float32")
+    return ops.pad(ops.cast(displacement, "float32"), [[0, 0], border, border, [0, 0]])
 
 
 def bordered(flow: Tensor) -> Tensor:

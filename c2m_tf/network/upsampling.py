@@ -51,13 +51,14 @@ def bicubic_upsample(lr: Tensor) -> Tensor:
     Returns:
         float32 [B,4h,4w,3]: multiples of 1/255 in [0, 1]. No gradient flows (the pixels are integers on the way).
     """
-    pixels = ops.cast(ops.floor(ops.clip(ops.cast(lr, "float32"), 0.0, 1.0) * 255.0 + 0.5), "int32")
+    pixels = ops.floor(ops.clip(ops.cast(lr, "float32"), 0.0, 1.0) * 255.0 + 0.5)
     pixels = _bicubic_pass(pixels, axis=2)
     pixels = _bicubic_pass(pixels, axis=1)
-    return ops.cast(pixels, "float32") / 255.0
+    return pixels / 255.0
 
 
 def _bicubic_pass(pixels, axis):
+    """Whole numbers in float32 in and out, computed in integers; padded as floats, because GPU delegates fail to pad integers."""
     length = ops.shape(pixels)[axis]
     position = ops.arange(length)
     missing_left = ops.maximum(_REACH - position, 0)
@@ -66,11 +67,12 @@ def _bicubic_pass(pixels, axis):
     weights = ops.take(table, missing_left * 3 + missing_right, axis=0)  # [length, phase, tap]
     padding = [[0, 0]] * 4
     padding[axis] = [_REACH, _REACH]
-    padded = ops.pad(pixels, padding)
+    padded = ops.cast(ops.pad(pixels, padding), "int32")
     total = 1 << (_PRECISION_BITS - 1)
     for tap in range(2 * _REACH + 1):
         total = total + _phases(_shifted(padded, tap, length, axis), weights[:, :, tap], axis)
-    return _interleave(ops.clip(ops.right_shift(total, _PRECISION_BITS), 0, 255), ops.shape(pixels), axis)
+    whole = ops.clip(ops.right_shift(total, _PRECISION_BITS), 0, 255)
+    return _interleave(ops.cast(whole, "float32"), ops.shape(pixels), axis)
 
 
 def bilinear_upsample(lr: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""What LiteRT's GPU delegate (ML Drift) would refuse in a float16 file: nothing."""
+"""What LiteRT's GPU delegate (ML Drift) would refuse in a float16 file: nothing.
+
+The rules are what the delegate of ai-edge-litert 2.3.0 said of files of this package, on a Vulkan device (docs/export.md).
+"""
 
 import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
@@ -35,6 +38,13 @@ def refusals(path):
                 places = graph.tensors[inputs[1]]
                 if len(shapes[inputs[1]]) != 1 or places.type != schema.TensorType.INT32:
                     found.append(f"{here} with places of {shapes[inputs[1]]}, type {places.type}")
+            if name == "STRIDED_SLICE" and operator.builtinOptions.shrinkAxisMask:
+                found.append(f"{here} that drops an axis")
+            if name == "PAD" and graph.tensors[inputs[0]].type != schema.TensorType.FLOAT32:
+                found.append(f"{here} of integers, which compiles to a faulty shader")
+            # A constant without axes is a parameter of its operator; DEQUANTIZE gives those that are stored in half precision.
+            if name != "DEQUANTIZE" and any(shapes[index] == () for index in operator.outputs):
+                found.append(f"{here} that gives a tensor without axes")
     return found
 
 
