@@ -19,7 +19,6 @@ from .order import after
 from .phone_aggregation import PhoneAggregation
 from .phone_matching import match, match_coarsely
 
-PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
 _PIXELS = (0.0, 1.0)
 
 
@@ -43,8 +42,8 @@ class PhoneNetwork(C2Matching):
             raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
         if network.variant == "light-warp":
             raise ValueError("a light-warp model is for comparisons alone; export one of light or light-integer")
-        parts = {name: _clone(getattr(network, name), quantized) for name in PARTS}
-        super().__init__(network.variant, name=name, parts=parts)
+        parts = {name: _clone(part, quantized) for name, part in network.parts.items()}
+        super().__init__(network.variant, network.own_trunk, name=name, parts=parts)
         self.quantized = quantized
 
     def ranges(self) -> Iterator[ActivationRange]:
@@ -89,18 +88,19 @@ class PhoneNetwork(C2Matching):
 
     def _all_layers(self):
         """Layers of the parts, and those within aggregations."""
-        for part in PARTS:
-            for layer in getattr(self, part).layers:
+        for part in self.parts.values():
+            for layer in part.layers:
                 yield layer
                 if isinstance(layer, PhoneAggregation):
                     yield from layer.inner_layers
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "variant": self.variant, "quantized": self.quantized}
+        return {"name": self.name, "variant": self.variant, "own_trunk": self.own_trunk, "quantized": self.quantized}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneNetwork":
-        return cls(C2Matching(config["variant"]), config["quantized"], config["name"])
+        network = C2Matching(config["variant"], config.get("own_trunk", False))
+        return cls(network, config["quantized"], config["name"])
 
 
 def _clone(part, quantized):

@@ -31,7 +31,7 @@ from c2m_tf.photos.images import write_atomically
 from c2m_tf.weights.npz import read_npz
 from c2m_tf.weights.presets import load_model
 
-from .phone_network import PARTS, PhoneNetwork
+from .phone_network import PhoneNetwork
 
 INT8_STEPS = 127
 _CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels per side
@@ -93,7 +93,7 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
         calibrate(network, photos, config.calibration_patches, config.seed)
         save_quantized(network, weights)
     if config.iterations:
-        trainer = RestorationTrainer(network, learns_encoder=True)
+        trainer = RestorationTrainer(network, learns_encoder=True, alone_weight=0.0)
         schedule = Schedule(config.learning_rate, config.iterations, cosine_from=0.0)
         trainer.compile(optimizer=GroupedAdam(schedule, use_ema=True, ema_momentum=config.average), jit_compile=False)
         trainer.optimizer.build(trainer.trainable_variables)
@@ -144,7 +144,8 @@ def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
     """
     try:
         arrays = read_npz(path)
-        network = PhoneNetwork(C2Matching(str(arrays["variant"])), quantized=True)
+        own_trunk = any(name.startswith("trunk/") for name in arrays)
+        network = PhoneNetwork(C2Matching(str(arrays["variant"]), own_trunk), quantized=True)
         for name, variable in _named_variables(network):
             value = arrays[name]
             variable.assign(value * (arrays[_limit_of(name, arrays)] / INT8_STEPS) if value.dtype == np.int8 else value)
@@ -187,9 +188,9 @@ def _batches(config, photos, first_iteration):
 
 
 def _named_variables(network):
-    for part in PARTS:
-        for variable in getattr(network, part).variables:
-            yield f"{part}/{variable.path.removeprefix(part + '/')}", variable
+    for name, part in network.parts.items():
+        for variable in part.variables:
+            yield f"{name}/{variable.path.removeprefix(name + '/')}", variable
 
 
 def _limit_of(kernel, names):

@@ -42,7 +42,7 @@ class AdversarialTrainer(RestorationTrainer):
         seed: int = 0,
         **others: Any,
     ) -> None:
-        super().__init__(network, **others)
+        super().__init__(network, alone_weight=0.0, **others)
         self.critic = critic
         self.perceptual = perceptual
         self.perceptual.trainable = False

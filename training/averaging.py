@@ -23,9 +23,11 @@ def average(model: C2Matching, other: C2Matching, share: float = 0.5) -> C2Match
     """
     if model.variant != other.variant:
         raise ValueError(f"a {model.variant} network and a {other.variant} one have no average; give two of one variant")
+    if model.own_trunk != other.own_trunk:
+        raise ValueError("a network with a trunk of its own and one without have no average; give two of one kind")
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"share is {share:g}; expected is a number from 0 (the first network) to 1 (the second)")
-    averaged = C2Matching(model.variant)
+    averaged = model.like()
     pairs = zip(model.get_weights(), other.get_weights(), strict=True)
     averaged.set_weights([(1 - share) * first + share * second for first, second in pairs])
     return averaged

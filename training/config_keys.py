@@ -156,16 +156,18 @@ class StudentConfig(TeacherConfig):
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TrunkConfig(_RunConfig):
-    """Trunk: the restoration network without a reference.
+    """Trunk: the network without a reference.
 
     `start` is a preset or .keras file, whose matching and reference encoder are kept; `trunk` gives it the weights of an .npz
-    file of `c2m-tf train trunk-weights`.
+    file of `c2m-tf train trunk-weights`. With `own_trunk` the model gets a trunk of its own, if it has none, from the layers of
+    its restoration network, which then stays as it is.
     """
 
     data: PatchesConfig
     start: str
     variant: Literal["light", "light-integer", "full"] = "light"
     trunk: str | None = None
+    own_trunk: bool = False
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
     validation: ValidationConfig | None = None  # without references
 

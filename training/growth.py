@@ -40,11 +40,11 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
     if variant not in _LARGER.get(model.variant, ()):
         possible = " or ".join(f"{small} into {large}" for small, names in _LARGER.items() for large in names)
         raise ValueError(f"a {model.variant} network cannot be grown into {variant}; only {possible}")
-    grown = C2Matching(variant)
-    known = {part: _by_name(getattr(model, part)) for part in _PARTS}
+    grown = model.like(variant)
+    known = {name: _by_name(part) for name, part in model.parts.items()}
     known["reference_encoder"] = _by_name(model.extractor_ref) | known["reference_encoder"]
-    for part in _PARTS:
-        for name, variable in _by_name(getattr(grown, part)).items():
+    for part, network in grown.parts.items():
+        for name, variable in _by_name(network).items():
             layer, kind = name.split("/")
             if name in known[part]:
                 widen = _with_offsets if layer.endswith("_conv_offset_mask") else _widened
@@ -52,6 +52,46 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
             elif layer.startswith("body_") and layer.endswith("_conv2") and kind == "kernel":
                 variable.assign(np.zeros(variable.shape))
     return grown
+
+
+def with_own_trunk(model: C2Matching) -> C2Matching:
+    """The same model with a trunk of its own, which starts from the layers that it shares with the restoration network.
+
+    Without a reference it does not compute what the restoration network computes at strength 0: the bodies are left out.
+
+    Args:
+        model: C2Matching without a trunk of its own.
+
+    Returns:
+        C2Matching of the same variant and dtype policy.
+    """
+    extended = C2Matching(model.variant, own_trunk=True, dtype=model.dtype_policy)
+    for name, part in model.parts.items():
+        extended.parts[name].set_weights(part.get_weights())
+    shared = _by_name(model.restoration)
+    for name, variable in _by_name(extended.trunk).items():
+        variable.assign(shared[name])
+    return extended
+
+
+def load_own_trunk(model: C2Matching, path: str | os.PathLike) -> None:
+    """Gives a model's own trunk the weights of a trunk.
+
+    Args:
+        model: C2Matching with a trunk of its own; the rest of it stays as it is.
+        path: .npz as of `load_trunk`; heads and bodies in it are left out.
+
+    Raises:
+        ConfigError: no such file, or names or shapes that are not those of a trunk.
+    """
+    arrays = _read_trunk(path)
+    variables = _by_name(model.trunk)
+    missing = sorted(variables.keys() - arrays.keys())
+    if missing:
+        raise ConfigError(f"trunk {path} has no {missing[0]} ({len(missing)} arrays are missing); give the .npz of a trunk")
+    for name, variable in variables.items():
+        _check_shape(path, name, arrays[name], tuple(variable.shape))
+        variable.assign(arrays[name].astype(np.float32))
 
 
 def load_trunk(model: C2Matching, path: str | os.PathLike) -> None:
@@ -65,11 +105,7 @@ def load_trunk(model: C2Matching, path: str | os.PathLike) -> None:
     Raises:
         ConfigError: no such file, or names or shapes that are not those of the restoration network.
     """
-    path = Path(path)
-    try:
-        arrays = read_npz(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise ConfigError(f"trunk {error}") from error
+    arrays = _read_trunk(path)
     variables = _by_name(model.restoration)
     unknown = sorted(arrays.keys() - variables.keys())
     if unknown:
@@ -81,15 +117,24 @@ def load_trunk(model: C2Matching, path: str | os.PathLike) -> None:
     for name, value in arrays.items():
         shape = tuple(variables[name].shape)
         widened = name == "head_small_0/kernel" and value.shape[:2] == shape[:2] and value.shape[2] <= shape[2]
-        if value.shape != shape and not widened:
-            raise ConfigError(f"trunk {path}: {name} has shape {value.shape}; expected is {shape}")
+        if not widened:
+            _check_shape(path, name, value, shape)
         variables[name].assign(_widened(value.astype(np.float32), shape))
     for name in heads:
         if name not in arrays:
             variables[name].assign(np.zeros(variables[name].shape))
 
 
-_PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
+def _read_trunk(path):
+    try:
+        return read_npz(Path(path))
+    except (FileNotFoundError, ValueError) as error:
+        raise ConfigError(f"trunk {error}") from error
+
+
+def _check_shape(path, name, value, shape):
+    if value.shape != shape:
+        raise ConfigError(f"trunk {path}: {name} has shape {value.shape}; expected is {shape}")
 
 
 def _is_of_trunk(name):

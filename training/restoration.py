@@ -43,6 +43,8 @@ class RestorationTrainer(keras.Model):
         self.alone_weight = alone_weight
         self.pixel_loss = losses.PIXEL_LOSSES[pixel_loss]
         network.reference_encoder.trainable = learns_encoder
+        if network.own_trunk:
+            network.trunk.trainable = alone_weight > 0
         for layer in network.restoration.layers:
             if isinstance(layer, DynamicAggregation):
                 layer.learns_offsets = learns_offsets

@@ -183,14 +183,14 @@ def _student(config):
 
 def _trunk(config):
     network = network_of(config)
-    return Parts(_compiled(TrunkTrainer(network, config.pixel_loss), config), network, C2Matching(config.variant))
+    return Parts(_compiled(TrunkTrainer(network, config.pixel_loss), config), network, network.like())
 
 
 def _restoration(config):
     network = network_of(config)
     alone_weight = 0.0 if config.alone is None else config.alone.weight
     trainer = RestorationTrainer(network, config.learns_offsets, config.learns_encoder, alone_weight, config.pixel_loss)
-    return Parts(_compiled(trainer, config), network, C2Matching(config.variant))
+    return Parts(_compiled(trainer, config), network, network.like())
 
 
 def _adversarial(config):
@@ -222,7 +222,7 @@ def _adversarial(config):
     def callbacks(first_iteration):
         return [PixelOnlyStart(config.pixel_only, first_iteration)]
 
-    return Parts(trainer, network, C2Matching(config.variant), callbacks)
+    return Parts(trainer, network, network.like(), callbacks)
 
 
 _BUILDERS = {

@@ -9,7 +9,8 @@ from c2m_tf.weights.presets import load_model, without_residual_offsets
 from c2m_tf.weights.vgg import read_vgg
 
 from .config import ConfigError, rooted
-from .growth import grow, load_trunk
+from .config_keys import TrunkConfig
+from .growth import grow, load_own_trunk, load_trunk, with_own_trunk
 from .matching import Extractors
 
 
@@ -53,8 +54,11 @@ def network_of(config: Any) -> C2Matching:
     network = _started(config) if config.start is not None else _new(config)
     if getattr(config, "extractors", None) is not None:
         _exchange_extractors(network, config)
+    if getattr(config, "own_trunk", False) and not network.own_trunk:
+        network = with_own_trunk(network)
     if config.trunk is not None:
-        load_trunk(network, config.trunk)
+        load = load_own_trunk if network.own_trunk and isinstance(config, TrunkConfig) else load_trunk
+        load(network, config.trunk)
     return network
 
 
@@ -81,7 +85,7 @@ def _started(config):
         raise ConfigError(f"start {config.start}, variant {config.variant}: {error}") from error
     if config.dtype_policy == "float32":
         return grown
-    converted = C2Matching(config.variant, dtype=config.dtype_policy)
+    converted = grown.like(dtype=config.dtype_policy)
     converted.set_weights(grown.get_weights())
     return converted
 

@@ -1,4 +1,4 @@
-"""Trainer of the trunk: the restoration network at strength 0, a single-image network.
+"""Trainer of the trunk: the restoration network at strength 0, a single-image network; or a trunk of the model's own.
 
 What can be learnt without a reference is learnt here, many times as cheaply as with one.
 """
@@ -18,7 +18,8 @@ class TrunkTrainer(keras.Model):
     """Trains the trunk of a C2Matching model by a pixel loss. Batches are those of `c2m_tf.training.datasets.PatchBatches`.
 
     Args:
-        network: C2Matching; its extractors, reference encoder and aggregations stay as they are.
+        network: C2Matching; its extractors, reference encoder and aggregations stay as they are, and with a trunk of its own
+            the whole restoration network.
         pixel_loss: a key of `losses.PIXEL_LOSSES`.
     """
 
@@ -27,7 +28,7 @@ class TrunkTrainer(keras.Model):
         self.pixel_loss = losses.PIXEL_LOSSES[pixel_loss]
         network.reference_encoder.trainable = False
         for layer in network.restoration.layers:
-            layer.trainable = not isinstance(layer, DynamicAggregation)
+            layer.trainable = not (network.own_trunk or isinstance(layer, DynamicAggregation))
         self.network = network
         self.built = True
 

@@ -5,7 +5,7 @@
     ref -------------> extractor_ref  /                    restoration -> sr
     ref -------------> reference_encoder -----------------/
 
-    lr -> trunk -> sr        without a reference: the restoration network at strength 0
+    lr -> trunk -> sr        without a reference: the restoration network at strength 0, or a smaller network of its own
 
 Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Several references
 are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
@@ -21,7 +21,7 @@ from keras import ops
 from c2m_tf.network.features import contrastive_extractor, reference_encoder
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.matching import bordered, flow_from_matches, match
-from c2m_tf.network.restoration import restoration_network, trunk_network, variant_named
+from c2m_tf.network.restoration import own_trunk_network, restoration_network, trunk_network, variant_named
 from c2m_tf.network.sizes import larger, round_up
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample
@@ -39,7 +39,9 @@ class C2Matching(keras.Model):
     Args:
         variant: "full" (8,865,547 parameters in the restoration network), "light" (4,825,395), or "light-integer" (4,576,275),
             which is not published: light without residual offsets.
-        parts: the four networks by name, if they are made elsewhere; None for new ones.
+        own_trunk: whether photos without a reference go through a network of their own (1,498,243 parameters more, a fifth of
+            the arithmetic of light's restoration network at strength 0) instead of the restoration network at strength 0.
+        parts: the networks by name, as `parts` has them, if they are made elsewhere; None for new ones.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
     Raises:
@@ -47,7 +49,8 @@ class C2Matching(keras.Model):
 
     Call arguments:
         inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B] in
-            [0, 1], how much of the reference is used per sample (1 by default). Without "ref", the trunk's result.
+            [0, 1], how much of the reference is used per sample (1 by default; 0 is the restoration network at strength 0).
+            Without "ref", the trunk's result.
 
     Returns:
         float32 [B,4h,4w,3], not clamped to [0, 1].
@@ -58,7 +61,12 @@ class C2Matching(keras.Model):
     """
 
     def __init__(
-        self, variant: str = "full", name: str = "c2_matching", parts: dict[str, keras.Model] | None = None, **kwargs: Any
+        self,
+        variant: str = "full",
+        own_trunk: bool = False,
+        name: str = "c2_matching",
+        parts: dict[str, keras.Model] | None = None,
+        **kwargs: Any,
     ) -> None:
         if keras.config.floatx() != "float32":
             raise ValueError(
@@ -67,6 +75,7 @@ class C2Matching(keras.Model):
             )
         super().__init__(name=name, autocast=False, **kwargs)
         self.variant = variant
+        self.own_trunk = own_trunk
         aggregates_small = variant_named(variant).aggregates_small
         self.levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
         parts = self._new_parts() if parts is None else parts
@@ -74,18 +83,30 @@ class C2Matching(keras.Model):
         # The best match is a hard choice and passes no gradient on; extractors learn by their own losses.
         self.extractor_lr.trainable = self.extractor_ref.trainable = False
         self.reference_encoder, self.restoration = parts["reference_encoder"], parts["restoration"]
-        # Shares the layers of `restoration`.
-        self.trunk = trunk_network(self.restoration)
+        # Not its own, it shares the layers of `restoration`.
+        self.trunk = parts["trunk"] if own_trunk else trunk_network(self.restoration)
         self.built = True
 
     def _new_parts(self):
         dtype = self.dtype_policy
+        own = {"trunk": own_trunk_network("trunk", dtype)} if self.own_trunk else {}
         return {
             "extractor_lr": contrastive_extractor("extractor_lr", dtype),
             "extractor_ref": contrastive_extractor("extractor_ref", dtype),
             "reference_encoder": reference_encoder(self.levels, "reference_encoder", dtype),
             "restoration": restoration_network(self.variant, "restoration", dtype),
+            **own,
         }
+
+    @property
+    def parts(self) -> dict[str, keras.Model]:
+        """The networks that hold weights, by name."""
+        names = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration", *(("trunk",) if self.own_trunk else ()))
+        return {name: getattr(self, name) for name in names}
+
+    def like(self, variant: str | None = None, dtype: Any = None) -> "C2Matching":
+        """A new model of the same kind, with new numbers; of another variant or dtype policy (float32 by default) if given."""
+        return C2Matching(variant or self.variant, self.own_trunk, dtype=dtype)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
@@ -180,7 +201,7 @@ class C2Matching(keras.Model):
         return keras.KerasTensor(self.compute_output_shape({"lr": inputs["lr"].shape}), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "variant": self.variant}
+        return {**super().get_config(), "variant": self.variant, "own_trunk": self.own_trunk}
 
     @classmethod
     def from_preset(cls, preset: str | os.PathLike, dtype: str | None = None) -> "C2Matching":

@@ -7,7 +7,8 @@
     output          + bilinear 4x of the LR photo (not clamped)
 
 A strength in [0, 1] per sample multiplies the masks of every aggregation: 1 is the published network. At 0 nothing of a
-reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it from the same layers.
+reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it from the same layers, and
+`own_trunk_network` without the bodies, from layers of its own.
 
 The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
 not published, also leaves out residual offsets: its taps sample whole pixels, which saves a phone most of the gathering.
@@ -29,6 +30,7 @@ from c2m_tf.network.upsampling import BilinearUpsample
 from c2m_tf.network.warping import FlowWarping
 
 WIDTH = 64
+OWN_TRUNK_BLOCKS = 16
 # Channels of the reference's features at each level.
 REFERENCE_CHANNELS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
 
@@ -107,10 +109,34 @@ def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
     return keras.Model({"lr": rewired.input["lr"]}, rewired.output, name=name)
 
 
+def own_trunk_network(name: str = "trunk", dtype: Any = None) -> keras.Model:
+    """A trunk with weights of its own: content extractor and upsampling of the restoration network, without bodies.
+
+    What serves photos without a reference best costs the use of a reference when both share weights, and without a reference
+    the bodies gain little for most of the time (docs/model-card.md). The result is EDSR-baseline (Lim et al., CVPRW 2017) in
+    all but its long skip and its tail.
+
+    Args:
+        name: name of the model.
+        dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
+
+    Returns:
+        keras.Model with 1,498,243 parameters: {"lr": [B,h,w,3] in [0, 1]} -> SR photo, float32 [B,4h,4w,3], not clamped. Layers
+        are named as in the restoration network.
+    """
+    lr = keras.Input((None, None, 3), name="lr")
+    with keras.name_scope(name):
+        builder = _Builder(dtype)
+        features = builder.content(lr, OWN_TRUNK_BLOCKS)
+        for level in ("small", "medium"):
+            features = builder.twice_as_large(features, level)
+        sr = builder.photo(features, lr)
+    return keras.Model({"lr": lr}, sr, name=name)
+
+
 def _sr(builder, inputs, sizes):
     """The network from its inputs to the SR photo."""
-    content = builder.convolution(inputs["lr"], WIDTH, "content_extractor_conv_first", leaky=True)
-    content = builder.residual_blocks(content, sizes.content_blocks, "content_extractor_body")
+    content = builder.content(inputs["lr"], sizes.content_blocks)
     levels = (
         ("small", "relu3_1", 1, sizes.small_blocks),
         ("medium", "relu2_1", 2, sizes.medium_blocks),
@@ -129,13 +155,8 @@ def _sr(builder, inputs, sizes):
         features = builder.residual_blocks(features, blocks, f"body_{level}")
         features = builder.layer(layers.Add, f"skip_{level}")([features, skip])
         if level != "large":
-            features = builder.convolution(features, 4 * WIDTH, f"tail_{level}_0")
-            features = builder.layer(PixelShuffle, f"pixel_shuffle_{level}")(features)
-            features = builder.layer(layers.LeakyReLU, f"tail_{level}_leaky", LEAKY_SLOPE)(features)
-    features = builder.convolution(features, WIDTH // 2, "tail_large_0", leaky=True)
-    residual = builder.convolution(features, 3, "tail_large_2")
-    skip = BilinearUpsample(name="bilinear_skip")(inputs["lr"])
-    return layers.Add(name="sr", dtype="float32")([residual, skip])
+            features = builder.twice_as_large(features, level)
+    return builder.photo(features, inputs["lr"])
 
 
 def variant_named(variant: str) -> Variant:
@@ -146,7 +167,7 @@ def variant_named(variant: str) -> Variant:
 
 
 class _Builder:
-    """New layers under one dtype policy, and the two pieces that the network repeats."""
+    """New layers under one dtype policy, and the pieces that networks are made of."""
 
     def __init__(self, dtype):
         self._dtype = dtype
@@ -167,6 +188,24 @@ class _Builder:
             residual = self.convolution(residual, WIDTH, f"{name}_{block}_conv2")
             features = self.layer(layers.Add, f"{name}_{block}_add")([features, residual])
         return features
+
+    def content(self, lr, blocks):
+        """The content extractor: LR photo -> features [B,h,w,64]."""
+        features = self.convolution(lr, WIDTH, "content_extractor_conv_first", leaky=True)
+        return self.residual_blocks(features, blocks, "content_extractor_body")
+
+    def twice_as_large(self, features, level):
+        """Features of one level -> those of the next, of twice its height and width."""
+        features = self.convolution(features, 4 * WIDTH, f"tail_{level}_0")
+        features = self.layer(PixelShuffle, f"pixel_shuffle_{level}")(features)
+        return self.layer(layers.LeakyReLU, f"tail_{level}_leaky", LEAKY_SLOPE)(features)
+
+    def photo(self, features, lr):
+        """Features of the largest level and the LR photo -> SR photo."""
+        features = self.convolution(features, WIDTH // 2, "tail_large_0", leaky=True)
+        residual = self.convolution(features, 3, "tail_large_2")
+        skip = BilinearUpsample(name="bilinear_skip")(lr)
+        return layers.Add(name="sr", dtype="float32")([residual, skip])
 
 
 @keras.saving.register_keras_serializable("c2m_tf")

@@ -58,7 +58,7 @@ def bicubic_upsample(lr: Tensor) -> Tensor:
 
 
 def _bicubic_pass(pixels, axis):
-    """Whole numbers in float32 in and out, computed in integers; padded as floats, because GPU delegates fail to pad integers."""
+    """Whole numbers in float32 in and out, computed in integers; padded as floats: GPU delegates fail to pad integers."""
     length = ops.shape(pixels)[axis]
     position = ops.arange(length)
     missing_left = ops.maximum(_REACH - position, 0)

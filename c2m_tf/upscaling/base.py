@@ -25,6 +25,8 @@ from c2m_tf.upscaling.windows import CoarseReferences
 # Mean cosine of a matched patch from which on the reference explains the patch. On the eight validation groups a true reference
 # explains 10 to 71 % of the patches by this measure, an unrelated one 6 % at most (2 % in the mean).
 MATCHED_SCORE = 0.6
+# Share of explained patches below which a tile is better off without the reference, where that has a network of its own.
+MIN_EXPLAINED = 0.08
 
 
 class Reference:

@@ -11,6 +11,8 @@ Small photos are searched exactly: every patch of the LR photo is compared with 
 each tile of the LR photo is searched in a window of the references, which matches of small versions of the photos choose
 (`windows`). Restoration goes tile by tile either way (`tiles`). So time and memory grow with the area, and memory is
 estimated beforehand: what would not fit is refused before the system runs out of memory.
+
+A model with a trunk of its own restores those tiles with it that the references do not show (`base.MIN_EXPLAINED`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +25,16 @@ from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
 from c2m_tf.photos.images import as_float
 from c2m_tf.upscaling import plans
-from c2m_tf.upscaling.base import MIN_LR_SIDE, MIN_REF_SIDE, PhotoLike, Reference, TiledUpscaler, Work
+from c2m_tf.upscaling.base import (
+    MATCHED_SCORE,
+    MIN_EXPLAINED,
+    MIN_LR_SIDE,
+    MIN_REF_SIDE,
+    PhotoLike,
+    Reference,
+    TiledUpscaler,
+    Work,
+)
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
@@ -97,7 +108,14 @@ class Upscaler(TiledUpscaler):
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         for tile in tiles:
-            yield self.model.trunk.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
+            yield self._alone(lr, tile)
+
+    def _alone(self, lr, tile):
+        return self.model.trunk.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
+
+    def _is_explained(self, scores):
+        """Whether a tile with patches of those scores [h,w] is restored with the references."""
+        return not self.model.own_trunk or (scores >= MATCHED_SCORE).mean() >= MIN_EXPLAINED
 
     def _restore_exactly(self, work, tiles):
         """Restores tiles with the flow of the whole photo and the whole references."""
@@ -107,7 +125,11 @@ class Upscaler(TiledUpscaler):
         border = PATCH - 1
         flow = np.pad(flow, ((border, 0), (border, 0), (0, 0)))
         features = {level: reference.encoded[level] for level in self.model.levels}
+        score = np.pad(score, PATCH // 2, mode="edge")  # of the patch around each pixel
         for tile in tiles:
+            if not self._is_explained(score[tile.rows, tile.columns]):
+                yield self._alone(lr, tile)
+                continue
             rows, columns = slice(tile.y, tile.y + tile.height + border), slice(tile.x, tile.x + tile.width + border)
             inputs = {
                 "lr": as_float(lr[tile.rows, tile.columns])[None],
@@ -129,6 +151,9 @@ class Upscaler(TiledUpscaler):
         work.matched(coarse.score)
         strength = np.array([work.strength], np.float32)
         for tile in tiles:
+            if not self._is_explained(coarse.scores(tile)):
+                yield self._alone(lr, tile)
+                continue
             window = coarse.window(tile, work.plan.window).of(reference.photos)
             inputs = {"lr": as_float(lr[tile.rows, tile.columns])[None], "ref": as_float(window)[None], "strength": strength}
             yield self.model.predict_on_batch(inputs)[0]

@@ -86,6 +86,18 @@ class CoarseMatches:
         self.flow = self._found - np.stack([self._y, self._x], axis=-1)
         self.score = score
 
+    def scores(self, tile: Tile) -> np.ndarray:
+        """Scores, float [N], of the patches in and around a tile of the LR photo."""
+        return self.score[self._inside(tile)]
+
+    def _inside(self, tile):
+        return (
+            (self._y >= tile.y - self._reach)
+            & (self._y <= tile.y + tile.height + self._reach)
+            & (self._x >= tile.x - self._reach)
+            & (self._x <= tile.x + tile.width + self._reach)
+        )
+
     def window(self, tile: Tile, size: int) -> Window:
         """The window that most matches of a tile fall into.
 
@@ -93,12 +105,7 @@ class CoarseMatches:
             tile: of the LR photo.
             size: side of the window in pixels; a reference that is smaller along an axis is taken whole along it.
         """
-        inside = (
-            (self._y >= tile.y - self._reach)
-            & (self._y <= tile.y + tile.height + self._reach)
-            & (self._x >= tile.x - self._reach)
-            & (self._x <= tile.x + tile.width + self._reach)
-        )
+        inside = self._inside(tile)
         best: tuple[float, int, Any] = (-1.0, 0, None)
         for reference in np.unique(self._reference[inside]):
             chosen = inside & (self._reference == reference)

@@ -18,15 +18,16 @@ from c2m_tf.photos.images import write_atomically
 from c2m_tf.startup import first_line
 
 _FOLDER = Path(__file__).parent
-_PARTS = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration")
 
 
 class Preset(NamedTuple):
-    """Weights that ship: which variant they are for, all parameters of the model, and how they were made."""
+    """Weights that ship: which variant they are for, all parameters of the model, how they were made, and whether there is a
+    trunk of its own among them."""
 
     variant: str
     parameters: int
     description: str
+    own_trunk: bool = False
 
 
 PRESETS = {
@@ -70,7 +71,7 @@ def load_preset(name: str, dtype: str = "float32") -> C2Matching:
         raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
     if name == "light-integer":
         return without_residual_offsets(load_preset("light", dtype))
-    model = C2Matching(PRESETS[name].variant, dtype=dtype)
+    model = C2Matching(PRESETS[name].variant, PRESETS[name].own_trunk, dtype=dtype)
     with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:
         for key, variable in _named_variables(model):
             variable.assign(arrays[key].astype(np.float32))
@@ -86,7 +87,7 @@ def without_residual_offsets(model: C2Matching) -> C2Matching:
     Returns:
         C2Matching of variant "light-integer", of the same dtype policy.
     """
-    integer = C2Matching("light-integer", dtype=model.dtype_policy)
+    integer = model.like("light-integer", model.dtype_policy)
     weights = []
     for variable, value in zip(integer.variables, model.get_weights(), strict=True):
         # Masks are the last channels of the convolution that gives offsets and masks.
@@ -111,7 +112,7 @@ def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matchin
     if not isinstance(model, C2Matching):
         raise ValueError(f"{source} holds a {type(model).__name__} model; a C2Matching model is expected")
     if dtype is not None and model.dtype_policy.name != dtype:
-        converted = C2Matching(model.variant, dtype=dtype)
+        converted = model.like(dtype=dtype)
         converted.set_weights(model.get_weights())
         return converted
     return model
@@ -129,7 +130,7 @@ def save_preset(model: C2Matching, path: str | os.PathLike) -> None:
 
 
 def _named_variables(model):
-    for part in _PARTS:
-        for variable in getattr(model, part).variables:
+    for name, part in model.parts.items():
+        for variable in part.variables:
             *_, layer, kind = variable.path.split("/")
-            yield f"{part}/{layer}/{kind}", variable
+            yield f"{name}/{layer}/{kind}", variable

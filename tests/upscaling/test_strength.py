@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from c2m_tf.training.growth import with_own_trunk
 
-from c2m_tf import Upscaler
+from c2m_tf import C2Matching, Upscaler
 from c2m_tf.photos.images import TooLargeError
 from c2m_tf.upscaling.base import MATCHED_SCORE
 
@@ -35,6 +36,17 @@ def test_at_strength_0_references_are_not_even_read(light, photos, tmp_path):
     np.testing.assert_array_equal(
         Upscaler(light).upscale(lr, tmp_path / "missing.png", strength=0), Upscaler(light).upscale(lr)
     )
+
+
+@pytest.mark.parametrize("search", ["exact", "window"])
+def test_tiles_that_the_reference_does_not_show_go_through_a_trunk_of_the_models_own(scene, rng, search):
+    lr, ref = scene
+    own = with_own_trunk(C2Matching.from_preset("light-photo"))
+    upscaler = Upscaler(own, search=search)
+    unrelated = rng.random((200, 200, 3), np.float32)
+    np.testing.assert_array_equal(upscaler.upscale(lr, unrelated), upscaler.upscale(lr))
+    without = Upscaler(C2Matching.from_preset("light-photo"), search=search)
+    np.testing.assert_array_equal(upscaler.upscale(lr, ref), without.upscale(lr, ref))
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan"), float("inf")])
