@@ -200,18 +200,20 @@ def command(*arguments):
 
 def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, light):
     light.save(tmp_path / "light.keras")
-    process = subprocess.Popen(command("--model", f"{tmp_path}/light.keras", "--port", "0"), stdout=subprocess.PIPE, text=True)
-    try:
-        address = re.search(r"http://\S+", process.stdout.readline())[0]
-        with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(httpx.post, f"{address}/v1/upscale", files=files(*photos()), timeout=60)
-            wait_for(lambda: "c2m_pending_requests 1.0" in httpx.get(f"{address}/metrics").text)
-            process.send_signal(signal.SIGTERM)
-            assert answer.result().status_code == 200
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.stdout.close()
+    arguments = command("--model", f"{tmp_path}/light.keras", "--port", "0")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address = re.search(r"http://\S+", process.stdout.readline())[0]
+            # The warm-up counts as pending too.
+            wait_for(lambda: httpx.get(f"{address}/v2/health/ready").status_code == 200)
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(httpx.post, f"{address}/v1/upscale", files=files(*photos()), timeout=60)
+                wait_for(lambda: "c2m_pending_requests 1.0" in httpx.get(f"{address}/metrics").text)
+                process.send_signal(signal.SIGTERM)
+                assert answer.result().status_code == 200
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ def test_every_weight_lies_between_those_of_the_two_networks(light):
 
 def test_the_command_writes_a_network(light, tmp_path):
     light.save(tmp_path / "one.keras")
-    assert training(["average", f"{tmp_path}/one.keras", "light", "--share", "0", "-o", f"{tmp_path}/average.keras"]) == 0
-    averaged = load_model(tmp_path / "average.keras")
+    C2Matching("light").save(tmp_path / "other.keras")
+    paths = [f"{tmp_path}/{name}.keras" for name in ("one", "other", "average")]
+    assert training(["average", *paths[:2], "--share", "0", "-o", paths[2]]) == 0
+    averaged = load_model(paths[2])
     assert all(np.array_equal(*pair) for pair in zip(averaged.get_weights(), light.get_weights(), strict=True))
 
 
