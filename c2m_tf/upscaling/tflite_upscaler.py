@@ -14,6 +14,7 @@ used: peak memory is that of the larger one.
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,11 +28,18 @@ from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
 
 _SIGNATURES = {"locate": ("lr_thumb", "ref_thumb"), "upscale": ("lr_tile", "ref_window")}
 
-# Peak bytes, an upper fit to measurements: a constant, and per SR pixel of a tile and per pixel of a window, with
-# all their features.
-_FIXED_BYTES = 300 * 2**20
-_BYTES_PER_TILE_PIXEL = 6000
-_BYTES_PER_WINDOW_PIXEL = 3000
+
+
+class _PeakBytes(NamedTuple):
+    """An upper fit to measurements: a constant, and per SR pixel of a tile and pixel of a window, with all their features."""
+
+    fixed: int
+    per_tile_pixel: int
+    per_window_pixel: int
+
+
+_FLOAT_BYTES = _PeakBytes(300 * 2**20, 6000, 3000)
+_INT8_BYTES = _PeakBytes(150 * 2**20, 2000, 1000)
 
 
 class TFLiteUpscaler(TiledUpscaler):
@@ -59,16 +67,18 @@ class TFLiteUpscaler(TiledUpscaler):
                 raise ValueError(f"{path} has no signature {signature}({', '.join(inputs)}); make one by c2m-tf export tflite")
             details = _runner(self.path, interpreter, signature).get_input_details()
             sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
+        is_int8 = any(tensor["dtype"] == np.int8 for tensor in interpreter.get_tensor_details())
+        self._peak = _INT8_BYTES if is_int8 else _FLOAT_BYTES
         self._works_alone = "upscale_alone" in known  # files exported before the trunk lack it
         self.tile, self.window = sizes["upscale"]
         self._lr_thumb, self._ref_thumb = sizes["locate"]
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
         memory = (
-            _FIXED_BYTES
+            self._peak.fixed
             + self.path.stat().st_size
-            + (SCALE * self.tile) ** 2 * _BYTES_PER_TILE_PIXEL
-            + self.window**2 * _BYTES_PER_WINDOW_PIXEL
+            + (SCALE * self.tile) ** 2 * self._peak.per_tile_pixel
+            + self.window**2 * self._peak.per_window_pixel
             + photo_bytes(lr_shape, list(ref_shapes))
         )
         return Plan("window", self.tile, self.window, memory)

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +133,25 @@ def test_the_int8_file_upscales_as_the_rounded_network_does(exported, quantized,
     sr = runner(lr_tile=lr[None], ref_window=ref[None])["sr"]
     expected = quantized[1]({"lr": lr[None], "ref": ref[None]}).numpy().clip(0, 1)
     assert np.abs(sr - expected).mean() < 0.01
+
+
+PEAK = """
+import re, sys
+import numpy as np
+from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
+upscaler = TFLiteUpscaler(sys.argv[1])
+lr, ref = np.zeros((24, 24, 3), np.float32), np.zeros((96, 96, 3), np.float32)
+upscaler.upscale(lr, ref)
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+print(peak / upscaler.plan(lr.shape, [ref.shape]).memory)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_the_estimate_of_memory_is_a_little_above_what_is_used(exported):
+    done = subprocess.run([sys.executable, "-c", PEAK, exported], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert 0.6 < float(done.stdout) < 1
 
 
 def test_the_run_folder_holds_the_settings(tmp_path):

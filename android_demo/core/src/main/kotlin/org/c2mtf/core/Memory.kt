@@ -4,11 +4,11 @@ package org.c2mtf.core
 private const val PIXEL_BYTES = 4L
 private const val FLOAT_BYTES = 4L
 
-/** What the runtime needs beside the photos for one signature of an int8 model with tiles of 64, a little above what was measured. */
-private const val RUNTIME_BYTES = 750L * 1024 * 1024
+/** What the runtime needs beside the photos for an int8 model with tiles of 64, all signatures in use, a little above what was measured. */
+private const val RUNTIME_BYTES = 400L * 1024 * 1024
 
 /** What a float model needs more. */
-private const val FLOAT_RUNTIME_BYTES = 200L * 1024 * 1024
+private const val FLOAT_RUNTIME_BYTES = 600L * 1024 * 1024
 
 /**
  * Bytes that upscaling needs at its peak: the photos, the result, one band of it as numbers, and the runtime. [spec] says how large
