@@ -24,6 +24,7 @@ class AdversarialTrainer(RestorationTrainer):
         critic: model of `c2m_tf.network.discriminator`.
         perceptual: model of `c2m_tf.network.features.perceptual_stem`, with weights.
         pixel_weight, perceptual_weight, adversarial_weight: of the three losses; by default the published ones.
+        grid_weight: of `losses.grid_loss`; by default 0, as published.
         seed: of the points between real and made photos at which the critic's gradient is penalized.
         others: as of `RestorationTrainer`.
 
@@ -39,6 +40,7 @@ class AdversarialTrainer(RestorationTrainer):
         pixel_weight: float = 1.0,
         perceptual_weight: float = losses.PERCEPTUAL_WEIGHT,
         adversarial_weight: float = losses.ADVERSARIAL_WEIGHT,
+        grid_weight: float = 0.0,
         seed: int = 0,
         **others: Any,
     ) -> None:
@@ -50,9 +52,10 @@ class AdversarialTrainer(RestorationTrainer):
         # The loss functions hold the published weights already.
         self.perceptual_factor = perceptual_weight / losses.PERCEPTUAL_WEIGHT
         self.adversarial_factor = adversarial_weight / losses.ADVERSARIAL_WEIGHT
+        self.grid_weight = grid_weight
         self.pixel_only = False
         self.random = keras.random.SeedGenerator(seed)
-        names = ("l1", "perceptual", "adversarial", "critic_loss", "gradient_penalty")
+        names = ("l1", "grid", "perceptual", "adversarial", "critic_loss", "gradient_penalty")
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
@@ -70,7 +73,7 @@ class AdversarialTrainer(RestorationTrainer):
         inputs, hr, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             sr = self(inputs, training=True)
-            terms = {"l1": self.pixel_weight * losses.l1_loss(hr, sr)}
+            terms = {"l1": self.pixel_weight * losses.l1_loss(hr, sr), "grid": self.grid_weight * losses.grid_loss(hr, sr)}
             of_critic = {}
             if not self.pixel_only:
                 with tape.stop_recording():

@@ -210,6 +210,8 @@ class AdversarialConfig(_ReferenceConfig):
     pixel_weight: Annotated[float, Field(ge=0.0)] = 1.0
     perceptual_weight: Annotated[float, Field(ge=0.0)] = 1e-4
     adversarial_weight: Annotated[float, Field(ge=0.0)] = 1e-6
+    grid_weight: Annotated[float, Field(ge=0.0)] = 0.0  # of the loss that keeps a grid of period 2 and 4 away; not published
+    keeps_own_trunk: bool = True  # False: without a reference the result is that of the trained network at strength 0
     critic_learning_rate: Rate = 1e-4
     critic_milestones: tuple[Positive, ...] = ()  # iterations after which the critic's rate falls to a tenth
     published_critic: bool = False  # with BatchNormalization and sigmoid, as the released code has it

@@ -74,6 +74,21 @@ def with_own_trunk(model: C2Matching) -> C2Matching:
     return extended
 
 
+def without_own_trunk(model: C2Matching) -> C2Matching:
+    """The same model without its own trunk: alone it then computes what the restoration network computes at strength 0.
+
+    Args:
+        model: C2Matching with a trunk of its own.
+
+    Returns:
+        C2Matching of the same variant and dtype policy.
+    """
+    reduced = C2Matching(model.variant, dtype=model.dtype_policy)
+    for name, part in reduced.parts.items():
+        part.set_weights(model.parts[name].get_weights())
+    return reduced
+
+
 def load_own_trunk(model: C2Matching, path: str | os.PathLike) -> None:
     """Gives a model's own trunk the weights of a trunk.
 

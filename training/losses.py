@@ -3,7 +3,7 @@
     teacher       triplet
     student       triplet + 15 * correlation distillation
     restoration   L1
-    adversarial   L1 + 1e-4 * perceptual + 1e-6 * adversarial; the critic: WGAN with 10 * gradient penalty
+    adversarial   L1 + 1e-4 * perceptual + 1e-6 * adversarial, on request + grid; the critic: WGAN with 10 * gradient penalty
 
 Everything is written in `keras.ops` and differentiable on any backend. Source: C2-Matching (CVPR 2021), sections 3.2 to 3.4;
 constants and details are those of the released code, checked by golden values.
@@ -16,6 +16,7 @@ from keras import ops
 
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.upsampling import SCALE
 
 TRIPLET_MARGIN = 1.0
 SAFE_RADIUS = 4  # cells; a negative nearer than this to the true match is no negative
@@ -167,6 +168,26 @@ def perceptual_loss(hr_features: Tensor, sr_features: Tensor) -> Tensor:
     difference = ops.cast(hr_features, "float32") - ops.cast(sr_features, "float32")
     # The smallest normal number keeps the gradient finite where both are equal.
     return PERCEPTUAL_WEIGHT * ops.sqrt(ops.sum(ops.square(difference)) + 1e-30)
+
+
+def grid_loss(hr: Tensor, sr: Tensor) -> Tensor:
+    """How far the mean error depends on the place within the blocks of 4x4 pixels that one LR pixel becomes.
+
+    Not part of the published training. The pixels of a block come from different channels, and full-resolution features differ
+    from place to place in a block until the last convolutions even that out. Adversarial training finds in these differences
+    its easiest fine contrast, and flat areas get a grid; neither critic nor VGG holds against it in a short run.
+
+    Args:
+        hr, sr: float [B,4h,4w,3].
+
+    Returns:
+        float32 scalar, 0 where no place is preferred; of a pattern of period 2 or 4 about its mean amplitude.
+    """
+    error = ops.cast(sr, "float32") - ops.cast(hr, "float32")
+    _, height, width, channels = ops.shape(error)
+    blocks = ops.reshape(error, (-1, height // SCALE, SCALE, width // SCALE, SCALE, channels))
+    places = ops.mean(blocks, axis=(1, 3))
+    return ops.mean(ops.abs(places - ops.mean(places, axis=(1, 2), keepdims=True)))
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:

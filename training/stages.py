@@ -210,6 +210,7 @@ def _adversarial(config):
         config.pixel_weight,
         config.perceptual_weight,
         config.adversarial_weight,
+        config.grid_weight,
         config.seed,
         learns_offsets=config.learns_offsets,
         learns_encoder=config.learns_encoder,

@@ -10,7 +10,7 @@ from c2m_tf.weights.vgg import read_vgg
 
 from .config import ConfigError, rooted
 from .config_keys import TrunkConfig
-from .growth import grow, load_own_trunk, load_trunk, with_own_trunk
+from .growth import grow, load_own_trunk, load_trunk, with_own_trunk, without_own_trunk
 from .matching import Extractors
 
 
@@ -56,6 +56,8 @@ def network_of(config: Any) -> C2Matching:
         _exchange_extractors(network, config)
     if getattr(config, "own_trunk", False) and not network.own_trunk:
         network = with_own_trunk(network)
+    if network.own_trunk and not getattr(config, "keeps_own_trunk", True):
+        network = without_own_trunk(network)
     if config.trunk is not None:
         load = load_own_trunk if network.own_trunk and isinstance(config, TrunkConfig) else load_trunk
         load(network, config.trunk)

@@ -29,7 +29,6 @@ from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
 _SIGNATURES = {"locate": ("lr_thumb", "ref_thumb"), "upscale": ("lr_tile", "ref_window")}
 
 
-
 class _PeakBytes(NamedTuple):
     """An upper fit to measurements: a constant, and per SR pixel of a tile and pixel of a window, with all their features."""
 

@@ -7,7 +7,7 @@ from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.quantization import load_quantized, save_quantized
 from c2m_tf.training.averaging import average
 from c2m_tf.training.config import ConfigError
-from c2m_tf.training.growth import grow, load_own_trunk, with_own_trunk
+from c2m_tf.training.growth import grow, load_own_trunk, with_own_trunk, without_own_trunk
 from c2m_tf.training.restoration import RestorationTrainer
 from c2m_tf.training.trunk import TrunkTrainer
 from golden_models import golden_model
@@ -37,6 +37,13 @@ def test_with_a_reference_nothing_changes(own, light, rng):
     inputs["strength"] = np.zeros(1, np.float32)
     alone = light.predict_on_batch({"lr": inputs["lr"]})
     np.testing.assert_allclose(own.predict_on_batch(inputs), alone, atol=1e-5)
+
+
+def test_without_it_the_restoration_network_works_alone(own, light, rng):
+    lr = rng.random((1, 6, 5, 3), np.float32)
+    reduced = without_own_trunk(own)
+    assert not reduced.own_trunk
+    np.testing.assert_allclose(reduced.predict_on_batch({"lr": lr}), light.predict_on_batch({"lr": lr}), atol=1e-6)
 
 
 def test_files_keep_it(own, tmp_path, rng):

@@ -67,6 +67,17 @@ def test_l1_and_perceptual_loss_and_gradient():
     close(losses.l1_loss(arrays["hr"], arrays["sr"]), arrays["l1"])
 
 
+def test_grid_loss_is_the_amplitude_of_a_pattern_and_nothing_else(rng):
+    hr = rng.random((2, 32, 40, 3), np.float32)
+    columns = np.arange(40)
+    assert float(losses.grid_loss(hr, hr + 0.1)) < 1e-6
+    for period in (2, 4):
+        pattern = np.where(columns % period < period // 2, 0.02, -0.02)[:, None]
+        np.testing.assert_allclose(float(losses.grid_loss(hr, hr + np.float32(pattern))), 0.02, atol=1e-5)
+    # Of a period that the blocks do not have.
+    assert float(losses.grid_loss(hr, hr + np.float32(0.02 * np.sin(columns * 2 * np.pi / 5))[:, None])) < 1e-5
+
+
 def test_perceptual_loss_of_equal_photos_has_a_finite_gradient():
     features = tf.Variable(np.ones((1, 2, 2, 3), np.float32))
     with tf.GradientTape() as tape:

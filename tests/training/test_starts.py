@@ -35,3 +35,11 @@ def test_extractors_of_a_student_run_replace_those_of_the_start_and_nothing_else
     assert all(equal(getattr(network, name), getattr(student, name)) for name in EXTRACTORS)
     assert not any(equal(getattr(network, name), getattr(light, name)) for name in EXTRACTORS)
     assert all(equal(getattr(network, name), getattr(light, name)) for name in ("reference_encoder", "restoration"))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_adversarial_run_keeps_the_trunk_of_its_start_or_works_without(light, keeps):
+    settings = ["start=light", f"keeps_own_trunk={str(keeps).lower()}"]
+    network = network_of(read_config("adversarial", SMOKE / "adversarial.yaml", settings))
+    assert network.own_trunk is keeps
+    assert all(equal(part, light.parts[name]) for name, part in network.parts.items())
