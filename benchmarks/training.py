@@ -1,4 +1,4 @@
-"""Training throughput: patches per second by stage and precision, and where the time of a step goes.
+"""Training throughput: patches per second by stage and precision, its arithmetic, and where the time of a step goes.
 
     python benchmarks/training.py --stage restoration --photos DIR
     python benchmarks/training.py --stage teacher --photos DIR --precision mixed_bfloat16
@@ -6,6 +6,10 @@
 Parts are timed alone, compiled, each with its own gradient where training takes one; "rest" is what the whole step takes beyond
 them (residual blocks, loss, optimizer). Data is the time that one thread needs for a batch; training prepares batches
 in threads of its own while the network works, so data costs nothing as long as it is below the step divided by their number.
+
+Arithmetic is that of the convolutions and matrix products of the whole step with its gradients, as TensorFlow counts them in
+the step's graph (a multiply-add is two operations), and stands beside what a convolution alone reaches on the same machine:
+what is missing goes into everything else.
 """
 
 import argparse
@@ -20,13 +24,37 @@ from timing import machine, seconds
 # The package `training` of the checkout, not this script of the same name.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-STAGES = ("teacher", "student", "restoration", "restoration-start", "adversarial")
+STAGES = ("teacher", "student", "trunk", "restoration", "restoration-start", "adversarial")
 
 
 def median(function: Callable[[], object], rounds: int) -> float:
     """Median seconds of a call, after one that is not counted."""
     function()
     return statistics.median(seconds(function) for _ in range(rounds))
+
+
+def operations(trainer: object, *batch: object) -> int:
+    """Floating-point operations of a training step, of its convolutions and matrix products."""
+    import tensorflow as tf
+
+    batch = tf.nest.map_structure(tf.constant, batch)
+    graph = tf.function(lambda: trainer.train_step(batch)).get_concrete_function().graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    profiler = tf.compat.v1.profiler.Profiler(graph)
+    return profiler.profile_operations(options).total_float_ops
+
+
+def convolution_rate(precision: str, side: int, batch: int, rounds: int) -> float:
+    """Floating-point operations per second of the network's usual convolution, 3x3 of 64 channels, at the result's size."""
+    import keras
+    import tensorflow as tf
+
+    dtype = keras.dtype_policies.get(precision).compute_dtype
+    x = tf.random.normal((batch, side, side, 64), dtype=dtype)
+    kernel = tf.random.normal((3, 3, 64, 64), dtype=dtype)
+    convolve = tf.function(lambda: tf.nn.conv2d(x, kernel, 1, "SAME"))
+    return 2 * batch * side**2 * 9 * 64**2 / median(convolve, 5 * rounds)
 
 
 def gradient_step(function: Callable, inputs: list, variables: list) -> Callable[[], object]:
@@ -67,6 +95,25 @@ def matching_parts(stage: str, precision: str, data: object, rounds: int) -> dic
         "features": median(learning, rounds),
         "matching loss": median(triplet, rounds),
         "step": median(lambda: trainer.train_on_batch(batch), rounds),
+        "operations": operations(trainer, batch),
+    }
+
+
+def trunk_parts(precision: str, data: object, rounds: int) -> dict[str, float]:
+    """Seconds of a step of the trunk that preset light has of its own."""
+    from c2m_tf.training.optimizers import GroupedAdam
+    from c2m_tf.training.trunk import TrunkTrainer
+
+    from c2m_tf import C2Matching
+
+    trainer = TrunkTrainer(C2Matching.from_preset("light", precision))
+    trainer.compile(optimizer=GroupedAdam(1e-4))
+    inputs, hr = data[0]
+    inputs = {"lr": inputs["lr"]}
+    return {
+        "data": median(lambda: data[1], rounds),
+        "step": median(lambda: trainer.train_on_batch(inputs, hr), rounds),
+        "operations": operations(trainer, inputs, hr),
     }
 
 
@@ -89,7 +136,7 @@ def restoration_parts(stage: str, precision: str, data: object, rounds: int) -> 
         trainer = AdversarialTrainer(network, discriminator(), perceptual_stem("relu3_4"), learns_encoder=True)
         trainer.compile(GroupedAdam(1e-4), keras.optimizers.Adam(1e-4))
     else:
-        trainer = RestorationTrainer(network, learns_offsets=stage == "restoration", learns_encoder=True)
+        trainer = RestorationTrainer(network, learns_offsets=stage == "restoration", learns_encoder=True, alone_weight=0.0)
         trainer.compile(optimizer=GroupedAdam(1e-4))
     inputs, hr = data[0]
     encoder = network.reference_encoder
@@ -118,6 +165,7 @@ def restoration_parts(stage: str, precision: str, data: object, rounds: int) -> 
         "matching": median(search, rounds),
         "aggregation": sum(median(aggregate(layer), rounds) for layer in aggregations),
         "step": median(lambda: trainer.train_on_batch(inputs, hr), rounds),
+        "operations": operations(trainer, inputs, hr),
     }
 
 
@@ -136,20 +184,29 @@ def main() -> None:
     from c2m_tf.training.sources import SinglePhotos
 
     photos = [SinglePhotos(options.photos)]
-    print(f"{'stage':<20}{'precision':<16}{'patches/s':>10}  milliseconds per patch by part")
+    rates = {
+        precision: convolution_rate(precision, 4 * options.lr_size, options.batch, options.rounds)
+        for precision in options.precision
+    }
+    for precision, rate in rates.items():
+        print(f"a convolution alone, {precision}: {rate / 1e9:.0f} GFLOP/s")
+    print(f"{'stage':<20}{'precision':<16}{'patches/s':>10}{'GFLOP':>8}{'GFLOP/s':>9}  milliseconds per patch by part")
     for stage in options.stage:
         matching = stage in ("teacher", "student")
-        measure = matching_parts if matching else restoration_parts
         if matching:
             data = HomographyPairs(photos, [1.0], options.batch, 2)
         else:
             data = ReferencePairs(photos, [1.0], options.batch, 2, lr_size=options.lr_size, ref_size=5 * options.lr_size)
         for precision in options.precision:
-            parts = measure(stage, precision, data, options.rounds)
-            step = parts.pop("step")
+            if stage == "trunk":
+                parts = trunk_parts(precision, data, options.rounds)
+            else:
+                parts = (matching_parts if matching else restoration_parts)(stage, precision, data, options.rounds)
+            step, arithmetic = parts.pop("step"), parts.pop("operations") / 1e9
             parts["rest"] = step - sum(value for name, value in parts.items() if name != "data")
             parts_text = "  ".join(f"{name} {1000 * value / options.batch:.0f}" for name, value in parts.items())
-            print(f"{stage:<20}{precision:<16}{options.batch / step:>10.2f}  {parts_text}", flush=True)
+            figures = f"{options.batch / step:>10.2f}{arithmetic / options.batch:>8.1f}{arithmetic / step:>9.0f}"
+            print(f"{stage:<20}{precision:<16}{figures}  {parts_text}", flush=True)
     print(
         f"light network, batch {options.batch}, LR {options.lr_size}x{options.lr_size} (matching: 160x160 photos); {machine()}"
     )
