@@ -35,6 +35,18 @@ def test_networks_to_compare_with_have_the_published_sizes():
             assert network(torch.zeros(1, 3, 8, 9)).shape == (1, 3, 32, 36)
 
 
+def test_a_grid_is_seen_at_its_period(rng):
+    from grid import line_at, power_of
+
+    photo = rng.normal(0, 10, (400, 500))
+    assert all(abs(line_at(power_of(photo), period)) < 1 for period in (2, 4))
+    columns = np.arange(500)
+    for period, other in ((2, 4), (4, 2)):
+        power = power_of(photo + 10 * np.cos(2 * np.pi * columns / period))
+        assert line_at(power, period) > 3
+        assert abs(line_at(power, other)) < 1
+
+
 def test_published_formulation_of_matching_finds_the_same(monkeypatch, rng):
     import matching
 
