@@ -39,10 +39,10 @@ PRESETS = {
         own_trunk=True,
     ),
     "light-gan": Preset(
-        "light",
-        6_048_627,
-        "Light network, trained on from an earlier `light` by perceptual and adversarial loss: sharper to look at, 0.5 dB less "
-        "PSNR.",
+        "light-integer",
+        5_799_507,
+        "Light network without residual offsets, trained on from `light-integer` by perceptual and adversarial loss: sharper to "
+        "look at, 0.4 dB less PSNR.",
     ),
     "light-integer": Preset(
         "light-integer",
