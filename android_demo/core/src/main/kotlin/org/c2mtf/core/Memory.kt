@@ -4,7 +4,7 @@ package org.c2mtf.core
 private const val PIXEL_BYTES = 4L
 private const val FLOAT_BYTES = 4L
 
-/** What the runtime needs beside the photos for an int8 model with tiles of 64, all signatures in use, a little above what was measured. */
+/** What the runtime needs beside the photos for all signatures of an int8 model with tiles of 64, a little above what was measured. */
 private const val RUNTIME_BYTES = 400L * 1024 * 1024
 
 /** What a float model needs more. */
