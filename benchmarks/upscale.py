@@ -75,7 +75,7 @@ def work(row: str) -> None:
     restore = tf.function(model.restoration)
     lr_features, ref_features = features(lr, ref)
     flow = flow_from_matches(find(lr_features, ref_features)[0])
-    inputs = {"lr": tf.constant(lr), "flow": bordered(flow)}
+    inputs = {"lr": tf.constant(lr), "flow": bordered(flow), "strength": tf.ones(1)}
     for level in model.levels:  # photos of equal size: the context is the whole reference
         inputs[level] = inputs[f"context_{level}"] = encode(ref)[level]
 

@@ -35,6 +35,18 @@ def test_networks_to_compare_with_have_the_published_sizes():
             assert network(torch.zeros(1, 3, 8, 9)).shape == (1, 3, 32, 36)
 
 
+@pytest.mark.parametrize("row", ["light float32", "light-integer float32"])
+def test_all_parts_of_an_upscaling_are_timed(monkeypatch, row):
+    import upscale
+
+    served = []
+    monkeypatch.setattr(upscale, "LR_SIZE", (12, 16))
+    monkeypatch.setattr(upscale, "serve", lambda once: served.append(once()))
+    upscale.work(row)
+    assert set(served[0]) == set(upscale.PARTS)
+    assert all(seconds > 0 for seconds in served[0].values())
+
+
 def test_a_grid_is_seen_at_its_period(rng):
     from grid import line_at, power_of
 
