@@ -41,8 +41,8 @@ PRESETS = {
     "light-gan": Preset(
         "light-integer",
         5_799_507,
-        "Light network without residual offsets, trained on from `light-integer` by perceptual and adversarial loss: sharper to "
-        "look at, 0.4 dB less PSNR.",
+        "Light network without residual offsets, trained on from `light-integer` by perceptual and adversarial loss: sharper "
+        "to look at, 0.4 dB less PSNR.",
     ),
     "light-integer": Preset(
         "light-integer",
