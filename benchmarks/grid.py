@@ -23,7 +23,11 @@ def main() -> None:
     parser.add_argument("--pairs", required=True, metavar="FOLDER")
     parser.add_argument("--model", action="append", metavar="MODEL", help="preset or file (default: light and light-gan)")
     options = parser.parse_args()
-    print(*table(options.pairs, options.model or ["light", "light-gan"]), sep="\n")
+    try:
+        lines = table(options.pairs, options.model or ["light", "light-gan"])
+    except ValueError as error:
+        parser.error(str(error))
+    print(*lines, sep="\n")
 
 
 def table(pairs: str, models: list[str]) -> list[str]:

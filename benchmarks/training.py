@@ -184,11 +184,8 @@ def main() -> None:
     from c2m_tf.training.sources import SinglePhotos
 
     photos = [SinglePhotos(options.photos)]
-    rates = {
-        precision: convolution_rate(precision, 4 * options.lr_size, options.batch, options.rounds)
-        for precision in options.precision
-    }
-    for precision, rate in rates.items():
+    for precision in options.precision:
+        rate = convolution_rate(precision, 4 * options.lr_size, options.batch, options.rounds)
         print(f"a convolution alone, {precision}: {rate / 1e9:.0f} GFLOP/s")
     print(f"{'stage':<20}{'precision':<16}{'patches/s':>10}{'GFLOP':>8}{'GFLOP/s':>9}  milliseconds per patch by part")
     for stage in options.stage:

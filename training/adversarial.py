@@ -73,7 +73,9 @@ class AdversarialTrainer(RestorationTrainer):
         inputs, hr, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             sr = self(inputs, training=True)
-            terms = {"l1": self.pixel_weight * losses.l1_loss(hr, sr), "grid": self.grid_weight * losses.grid_loss(hr, sr)}
+            terms = {"l1": self.pixel_weight * losses.l1_loss(hr, sr)}
+            if self.grid_weight > 0:
+                terms["grid"] = self.grid_weight * losses.grid_loss(hr, sr)
             of_critic = {}
             if not self.pixel_only:
                 with tape.stop_recording():
