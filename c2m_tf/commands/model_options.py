@@ -47,6 +47,13 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False, a
         metavar="GIB",
         help="memory that one photo may need (default: 75 %% of the machine's or container's)",
     )
+    command.add_argument(
+        "--ensemble",
+        type=int,
+        default=1,
+        metavar="N",
+        help="mean of the results of N orientations of each photo, 1, 2, 4 or 8: better, and so many times slower (default: 1)",
+    )
 
 
 def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "TiledUpscaler":
@@ -90,6 +97,7 @@ def _settings(options) -> dict[str, Any]:
         "search": options.search,
         "tile": options.tile,
         "window": options.window,
+        "ensemble": options.ensemble,
     }
 
 

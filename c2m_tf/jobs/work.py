@@ -57,6 +57,7 @@ class WorkerSettings(NamedTuple):
     window: int | None = None
     strength: float = 1.0
     overwrite: bool = False
+    ensemble: int = 1
 
     def open_worker(self, on_one_machine: int = 1, cores: int | None = None) -> "Worker":
         """Loads the model.
@@ -75,6 +76,7 @@ class WorkerSettings(NamedTuple):
             "tile": self.tile,
             "window": self.window,
             "threads": cores,
+            "ensemble": self.ensemble,
         }
         chosen = ChosenUpscalers(**settings) if self.model == AUTO else None
         # One is opened now in any case, so that what would fail then fails before any work.

@@ -16,6 +16,7 @@ from ray import serve
 from c2m_tf.machine import DTYPES, usable_cores
 from c2m_tf.server.app import create_app
 from c2m_tf.server.limits import Limits
+from c2m_tf.upscaling.ensemble import check_ensemble
 from c2m_tf.upscaling.memory import default_max_memory
 from c2m_tf.upscaling.opening import open_upscaler
 
@@ -29,6 +30,7 @@ class Replicas(NamedTuple):
         cores: of each replica.
         gpus: of each replica, or the part of one.
         max_memory: GiB that one photo may need; 0 for 75 % of the replica's share of its machine, by cores.
+        ensemble: orientations of each photo whose results are averaged, 1, 2, 4 or 8.
         min_replicas, max_replicas: bounds of their number.
     """
 
@@ -37,6 +39,7 @@ class Replicas(NamedTuple):
     cores: int = 2
     gpus: float = 0.0
     max_memory: float = 0.0
+    ensemble: int = 1
     min_replicas: int = 1
     max_replicas: int = 4
 
@@ -44,6 +47,7 @@ class Replicas(NamedTuple):
         """Raises ValueError if one of them cannot be."""
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype} is unknown; choose one of {' '.join(DTYPES)}")
+        check_ensemble(self.ensemble)
         if not (self.cores >= 1 and self.gpus >= 0 and self.max_memory >= 0):
             raise ValueError(
                 f"cores={self.cores} gpus={self.gpus:g} max_memory={self.max_memory:g}: expected is at least one core, and no "
@@ -120,5 +124,6 @@ def _make_app(replicas, limits):
         dtype=DTYPES[replicas.dtype],
         max_memory=int(replicas.max_memory * 2**30) or int(default_max_memory() * share),
         threads=replicas.cores,
+        ensemble=replicas.ensemble,
     )
     return create_app(upscaler, replicas.model, limits, warms_up=True)

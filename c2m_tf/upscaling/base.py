@@ -16,6 +16,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.photos.images import SCALE
 from c2m_tf.upscaling import inputs
+from c2m_tf.upscaling.ensemble import check_ensemble, ensemble_bytes, turned, turned_back
 from c2m_tf.upscaling.inputs import MIN_LR_SIDE, MIN_REF_SIDE, PhotoLike
 from c2m_tf.upscaling.memory import default_max_memory
 from c2m_tf.upscaling.plans import Plan
@@ -91,9 +92,11 @@ class TiledUpscaler(ABC):
 
     Args:
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
+        ensemble: orientations of each photo whose results are averaged: 1, 2, 4 or 8 (`ensemble`). It takes that many times as
+            long.
 
     Raises:
-        ValueError: `max_memory` is not a positive number of bytes.
+        ValueError: `max_memory` is not a positive number of bytes, or `ensemble` another number.
     """
 
     max_references: int | None = None  # for one photo; None for any number
@@ -101,12 +104,14 @@ class TiledUpscaler(ABC):
     fits_tiles = False  # whether tiles may be smaller than the plan's, as those of exported files may not
     any_strength = False  # whether strengths between 0 and 1 are supported
 
-    def __init__(self, *, max_memory: int | None = None) -> None:
+    def __init__(self, *, max_memory: int | None = None, ensemble: int = 1) -> None:
+        check_ensemble(ensemble)
         if max_memory is None:
             max_memory = default_max_memory()
         if not 0 < max_memory < float("inf"):
             raise ValueError(f"max_memory {max_memory} is not a positive number of bytes; leave it out for 75 % of the memory")
         self.max_memory = int(max_memory)
+        self.ensemble = ensemble
         self._turn = threading.Lock()
 
     @abstractmethod
@@ -157,7 +162,8 @@ class TiledUpscaler(ABC):
             # Later changes of the caller's arrays must not reach the copies.
             kept = [photo.copy() if photo is source else photo for photo, source in zip(photos, sources, strict=True)]
             reference = Reference(self, kept)
-            self._encode(reference)
+            if self.ensemble == 1:  # else each orientation has features of its own, which are not kept
+                self._encode(reference)
         return reference
 
     def upscale(
@@ -175,10 +181,11 @@ class TiledUpscaler(ABC):
             lr: [h,w,3] RGB, uint8 or float in [0, 1]; h, w >= 3; or a file, as path or open.
             refs: one reference [H,W,3] or a list of them, H, W >= 12, of any sizes; uint8 or float in [0, 1]; or files; or
                 the result of `encode_reference`; or None for no reference.
-            progress: called with (tiles done, tiles in all) after each tile. An exception that it raises stops the work.
+            progress: called with (tiles done, tiles in all orientations) after each tile. An exception that it raises stops
+                the work.
             strength: in [0, 1], how much of the references is used; 1 is the published network, at 0 they are not read.
             explained: called with the share of the photo's patches, in [0, 1], that a reference shows (`MATCHED_SCORE`), where
-                the model reports its matches.
+                the model reports its matches; of several orientations, their mean.
 
         Returns:
             float32 [4h,4w,3] in [0, 1].
@@ -190,28 +197,46 @@ class TiledUpscaler(ABC):
         """
         self.check_strength(strength)
         lr, refs, plan = self._planned(lr, None if strength == 0 else refs)
+        shares: list[float] = []
 
         def matched(score: np.ndarray) -> None:
-            if explained is not None:
-                explained(float((score >= MATCHED_SCORE).mean()))
+            shares.append(float((score >= MATCHED_SCORE).mean()))
 
         with self._turn:
             pixels, reference = self._decoded(lr, refs)
-            height, width = pixels.shape[:2]
-            canvas = Canvas(height, width, plan.tile, SCALE, self.fits_tiles)
-            if reference is None:
-                restored = self._restore_alone(pixels, canvas)
-            else:
-                restored = self._restore_tiles(Work(pixels, reference, plan, strength, matched), canvas)
-            for done, (tile, result) in enumerate(zip(canvas, restored, strict=True), 1):
-                canvas.add(tile, result)
-                if progress is not None:
-                    progress(done, len(canvas))
-            return canvas.photo()
+
+            def restored(lr: np.ndarray, reference: Reference | None, before: int = 0) -> np.ndarray:
+                """The SR photo of one orientation, after so many others."""
+                canvas = Canvas(lr.shape[0], lr.shape[1], plan.tile, SCALE, self.fits_tiles)
+                if reference is None:
+                    results = self._restore_alone(lr, canvas)
+                else:
+                    results = self._restore_tiles(Work(lr, reference, plan, strength, matched), canvas)
+                for done, (tile, result) in enumerate(zip(canvas, results, strict=True), before * len(canvas) + 1):
+                    canvas.add(tile, result)
+                    if progress is not None:
+                        progress(done, self.ensemble * len(canvas))
+                return canvas.photo()
+
+            photo = restored(pixels, reference) if self.ensemble == 1 else self._mean(restored, pixels, reference)
+        if explained is not None and shares:
+            explained(float(np.mean(shares)))
+        return photo
+
+    def _mean(self, restored, lr, reference):
+        """The mean of the SR photos of all orientations of the ensemble, turned back."""
+        total = np.zeros((SCALE * lr.shape[0], SCALE * lr.shape[1], 3), np.float32)
+        for orientation in range(self.ensemble):
+            photos = () if reference is None else reference.photos
+            seen = Reference(self, [turned(photo, orientation) for photo in photos]) if photos else None
+            total += turned_back(restored(turned(lr, orientation), seen, orientation), orientation)
+        total /= self.ensemble
+        return total
 
     def estimated_memory(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> int:
         """Bytes that upscaling needs at its peak, from the shapes of the LR photo and of the references."""
-        return self.plan(lr_shape, ref_shapes).memory
+        ref_shapes = list(ref_shapes)
+        return self.plan(lr_shape, ref_shapes).memory + ensemble_bytes(self.ensemble, lr_shape, ref_shapes)
 
     def check_strength(self, strength: float) -> None:
         """Raises ValueError if the strength lies outside [0, 1] or the model does not support it."""
@@ -239,7 +264,7 @@ class TiledUpscaler(ABC):
             raise ValueError(
                 f"{len(ref_shapes)} references are given, this model takes {self.max_references} per photo; give the best"
             )
-        plan = self.plan(lr_shape, ref_shapes)
+        plan = self.plan(lr_shape, ref_shapes)._replace(memory=self.estimated_memory(lr_shape, ref_shapes))
         check_memory(plan, lr_shape, ref_shapes, self.max_memory)
         return plan
 

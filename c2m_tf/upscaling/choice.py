@@ -7,6 +7,7 @@ from c2m_tf.photos import images
 from c2m_tf.photos.quality import PhotoQuality, quality_of
 from c2m_tf.upscaling import opening, plans
 from c2m_tf.upscaling.base import TiledUpscaler, check_memory, check_sides
+from c2m_tf.upscaling.ensemble import check_ensemble, ensemble_bytes
 from c2m_tf.upscaling.memory import default_max_memory
 
 AUTO = "auto"  # in place of a model's name
@@ -54,13 +55,15 @@ class ChosenUpscalers:
         settings: of `opening.open_upscaler`, besides the model.
 
     Raises:
-        ValueError: sizes that do not fit together.
+        ValueError: sizes that do not fit together, or no such ensemble.
     """
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
         self._search, self._tile = settings.get("search", "auto"), settings.get("tile")
         plans.check_sizes(self._search, self._tile, settings.get("window"))
+        self._ensemble = settings.get("ensemble", 1)
+        check_ensemble(self._ensemble)
         self._window = settings.get("window") or plans.default_window(self._tile)
         self._max_memory = settings.get("max_memory") or default_max_memory()
         self._opened: dict[str, TiledUpscaler] = {}
@@ -69,7 +72,8 @@ class ChosenUpscalers:
         """As `TiledUpscaler.checked_plan`: the same for both presets, and known before one is opened."""
         check_sides(lr_shape, ref_shapes)
         plan = plans.make_plan(lr_shape, ref_shapes, self._search, self._tile, self._window)
-        plan = plan._replace(memory=plan.memory + _SECOND_MODEL_BYTES)
+        more = _SECOND_MODEL_BYTES + ensemble_bytes(self._ensemble, lr_shape, ref_shapes)
+        plan = plan._replace(memory=plan.memory + more)
         check_memory(plan, lr_shape, ref_shapes, self._max_memory)
         return plan
 

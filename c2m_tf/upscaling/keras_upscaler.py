@@ -51,9 +51,10 @@ class Upscaler(TiledUpscaler):
         tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile,
             and others are cut into tiles of at most 96.
         window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
+        ensemble: orientations of each photo whose results are averaged, 1, 2, 4 or 8; see `ensemble`.
 
     Raises:
-        ValueError: unknown search, or sizes that do not fit together.
+        ValueError: unknown search, sizes that do not fit together, or no such ensemble.
     """
 
     any_strength = True
@@ -67,9 +68,10 @@ class Upscaler(TiledUpscaler):
         search: str = "auto",
         tile: int | None = None,
         window: int | None = None,
+        ensemble: int = 1,
     ) -> None:
         plans.check_sizes(search, tile, window)
-        super().__init__(max_memory=max_memory)
+        super().__init__(max_memory=max_memory, ensemble=ensemble)
         self.model = model
         self._search = search
         self._tile = tile

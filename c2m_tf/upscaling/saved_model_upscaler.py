@@ -23,18 +23,19 @@ class SavedModelUpscaler(TiledUpscaler):
     Args:
         folder: a folder of versions, of which the newest is used, or a version itself.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
+        ensemble: orientations of each photo whose results are averaged, 1, 2, 4 or 8; see `ensemble`.
 
     Raises:
-        ValueError: not a SavedModel of this package.
+        ValueError: not a SavedModel of this package, or no such ensemble.
     """
 
     max_references = 1
     reports_matches = False
 
-    def __init__(self, folder: str | os.PathLike, *, max_memory: int | None = None) -> None:
+    def __init__(self, folder: str | os.PathLike, *, max_memory: int | None = None, ensemble: int = 1) -> None:
         import tensorflow as tf
 
-        super().__init__(max_memory=max_memory)
+        super().__init__(max_memory=max_memory, ensemble=ensemble)
         version = _newest(Path(folder))
         try:
             self._loaded = tf.saved_model.load(str(version))

@@ -48,14 +48,17 @@ class TFLiteUpscaler(TiledUpscaler):
         path: .tflite file.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         threads: number of threads of the runtime; by default the cores that the process may use.
+        ensemble: orientations of each photo whose results are averaged, 1, 2, 4 or 8; see `ensemble`.
 
     Raises:
-        ValueError: no such file, or a file of another kind.
+        ValueError: no such file, a file of another kind, or no such ensemble.
         ImportError: the runtime, ai-edge-litert, is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike, *, max_memory: int | None = None, threads: int | None = None) -> None:
-        super().__init__(max_memory=max_memory)
+    def __init__(
+        self, path: str | os.PathLike, *, max_memory: int | None = None, threads: int | None = None, ensemble: int = 1
+    ) -> None:
+        super().__init__(max_memory=max_memory, ensemble=ensemble)
         self.path = Path(path)
         self._threads = usable_cores() if threads is None else threads
         interpreter = _interpreter(self.path, self._threads)

@@ -135,6 +135,7 @@ def test_a_client_that_leaves_frees_its_replica(address, expected):
         ({"cores": "0"}, "expected is at least one core"),
         ({"gpus": "nan"}, "no negative number"),
         ({"dtype": "half"}, "dtype=half is unknown; choose one of auto float32 bfloat16"),
+        ({"ensemble": "3"}, "ensemble 3 is no number of orientations; choose one of 1, 2, 4, 8"),
         ({"min_replicas": "3", "max_replicas": "2"}, "min_replicas=3 max_replicas=2"),
         ({"timeout": "-1"}, "-1.0 is not a positive number"),
     ],

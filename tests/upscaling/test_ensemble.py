@@ -1,0 +1,110 @@
+"""Geometric self-ensemble: the mean of the results of several orientations."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+from c2m_tf import Upscaler
+from c2m_tf.cli import main
+from c2m_tf.evaluation.metrics import luma, psnr
+from c2m_tf.jobs.work import WorkerSettings
+from c2m_tf.photos import images
+from c2m_tf.photos.images import TooLargeError
+from c2m_tf.upscaling.ensemble import SIZES, turned, turned_back
+
+
+@pytest.fixture
+def photos(rng):
+    return rng.random((20, 24, 3), np.float32), rng.random((60, 52, 3), np.float32)
+
+
+def test_there_are_eight_orientations_and_each_is_turned_back(rng):
+    photo = rng.random((5, 7, 3))
+    every = [turned(photo, orientation) for orientation in range(8)]
+    assert len({(one.shape, one.tobytes()) for one in every}) == 8
+    for orientation, one in enumerate(every):
+        np.testing.assert_array_equal(turned_back(one, orientation), photo)
+
+
+@pytest.mark.parametrize("search", ["exact", "window"])
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_the_result_is_the_mean_of_the_orientations(light, photos, search, with_reference):
+    lr, ref = photos
+    alone = Upscaler(light, search=search)
+    results = [
+        turned_back(alone.upscale(turned(lr, number), turned(ref, number) if with_reference else None), number)
+        for number in range(4)
+    ]
+    mean = Upscaler(light, search=search, ensemble=4).upscale(lr, ref if with_reference else None)
+    np.testing.assert_allclose(mean, np.mean(results, axis=0), atol=1e-6)
+
+
+def test_of_all_eight_a_turned_photo_gives_the_turned_result(light, photos):
+    upscaler = Upscaler(light, ensemble=8)
+    lr, ref = photos
+    sr = upscaler.upscale(lr, ref)
+    for orientation in (1, 6):
+        again = upscaler.upscale(turned(lr, orientation), turned(ref, orientation))
+        np.testing.assert_allclose(again, turned(sr, orientation), atol=1e-5)
+
+
+def test_a_trained_network_gains(preset):
+    photo = data.astronaut()
+    hr, ref = photo[60:260, 60:300], photo[20:260, 100:364]
+    lr = images.downsample(hr)
+    results = [Upscaler(preset, ensemble=number).upscale(lr, ref) for number in (1, 4)]
+    one, four = (psnr(luma(images.as_uint8(result)), luma(hr)) for result in results)
+    assert four > one + 0.05
+
+
+def test_an_encoded_reference_serves_all_orientations_and_keeps_no_features(light, photos):
+    lr, ref = photos
+    upscaler = Upscaler(light, ensemble=2)
+    reference = upscaler.encode_reference(ref)
+    np.testing.assert_array_equal(upscaler.upscale(lr, reference), upscaler.upscale(lr, ref))
+    assert reference.encoded is None
+
+
+def test_progress_counts_the_tiles_of_all_orientations_and_shares_are_averaged(light, photos):
+    lr, ref = np.tile(photos[0], (3, 1, 1)), photos[1]
+    seen, shares, single = [], [], []
+    Upscaler(light, ensemble=2, tile=40).upscale(lr, ref, lambda *counts: seen.append(counts), explained=shares.append)
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    for orientation in range(2):
+        Upscaler(light, tile=40).upscale(turned(lr, orientation), turned(ref, orientation), explained=single.append)
+    assert shares == [pytest.approx(np.mean(single))]
+
+
+def test_memory_counts_the_copies(light):
+    shapes = (100, 100, 3), [(400, 400, 3)]
+    one, two = (Upscaler(light, ensemble=number).estimated_memory(*shapes) for number in (1, 2))
+    assert two > one
+    with pytest.raises(TooLargeError):
+        Upscaler(light, ensemble=2, max_memory=one).checked_plan(*shapes)
+
+
+@pytest.mark.parametrize("ensemble", [0, 3, 16])
+def test_other_numbers_are_refused(light, ensemble, tmp_path, capsys):
+    words = f"ensemble {ensemble} is no number of orientations; choose one of 1, 2, 4, 8"
+    with pytest.raises(ValueError, match=words):
+        Upscaler(light, ensemble=ensemble)
+    for model in ("auto", "light"):
+        with pytest.raises(ValueError, match=words):
+            WorkerSettings(model, ensemble=ensemble).open_worker()
+    images.write(tmp_path / "lr.png", np.zeros((20, 24, 3)))
+    arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-o", f"{tmp_path}/sr.png", "--ensemble", str(ensemble)]
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "sr.png").exists()
+
+
+def test_the_command_line_takes_it(tmp_path, photos):
+    for name, photo in zip(("lr", "ref"), photos, strict=True):
+        images.write(tmp_path / f"{name}.png", photo)
+    results = {}
+    for number in SIZES[:2]:
+        output = tmp_path / f"{number}.png"
+        arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", str(output)]
+        assert main([*arguments, "--model", "light-integer", "--ensemble", str(number)]) == 0
+        results[number] = images.read(output).rgb.astype(int)
+    assert 0 < np.abs(results[2] - results[1]).mean() < 20
