@@ -12,6 +12,7 @@ import argparse
 from statistics import mean
 
 from timing import machine
+from wrong_input import in_one_line
 
 from c2m_tf.startup import start_keras
 
@@ -30,6 +31,7 @@ DEGRADATIONS = ("bicubic", "jpeg90", "jpeg75", "jpeg50", "area", "noise8", "blur
 SIDE, ENLARGEMENT = 112, 2
 
 
+@in_one_line
 def main() -> None:
     """Evaluates, prints the table and draws the sheet."""
     options = _options()

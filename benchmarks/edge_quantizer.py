@@ -28,6 +28,7 @@ from c2m_tf.export.phone_sizes import LR_THUMB, PHONE_TILE, PHONE_WINDOW, REF_TH
 from c2m_tf.export.tflite import convert
 from c2m_tf.training.homography import draw_homography, warp
 from c2m_tf.training.sources import source_of
+from wrong_input import in_one_line
 
 from c2m_tf.photos import images
 from c2m_tf.weights.presets import load_model
@@ -109,6 +110,7 @@ def without_names(content: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
+@in_one_line
 def main() -> None:
     """Writes the file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -116,6 +118,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=24, help="of the calibration (default: 24)")
     parser.add_argument("-o", "--output", required=True, metavar="FILE.tflite")
     options = parser.parse_args()
+    photos = samples(options.data, options.photos)
     network = PhoneNetwork(load_model("light-integer", "float32"))
     content = convert(network, "float32", PHONE_TILE, PHONE_WINDOW)
     chosen = recipe(content)
@@ -125,7 +128,7 @@ def main() -> None:
         mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
         qsv_update_func=qsv_utils.min_max_update,  # as ours; by default it averages over photos
     )
-    observer.calibrate(samples(options.data, options.photos), chosen)
+    observer.calibrate(photos, chosen)
     result = quantizer.Quantizer(content, chosen.get_quantization_recipe()).quantize(of_layers(observer.get_model_qsvs()))
     Path(options.output).write_bytes(without_names(bytes(result.quantized_model)))
 

@@ -11,6 +11,8 @@ The default crops are of groups 025 and 027 of the validation photos, which are 
 import argparse
 from typing import NamedTuple
 
+from wrong_input import in_one_line
+
 from c2m_tf.startup import start_keras
 
 start_keras()
@@ -36,6 +38,7 @@ CROPS = (Crop("025", 119, 239), Crop("027", 192, 329))
 SIDE = 96
 
 
+@in_one_line
 def main() -> None:
     """Upscales the groups of the crops and writes the picture."""
     options = _options()

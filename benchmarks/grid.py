@@ -10,6 +10,7 @@ import argparse
 
 import numpy as np
 from timing import machine
+from wrong_input import in_one_line
 
 PERIODS = (2, 4)
 BLOCK = 64  # pixels; blocks overlap by half
@@ -17,17 +18,14 @@ BORDER = 8
 BESIDE = (-5, -4, -3, -2, 2, 3, 4, 5)  # steps of 1/64 per pixel; the window function spreads a line over the nearest ones
 
 
+@in_one_line
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", required=True, metavar="FOLDER")
     parser.add_argument("--model", action="append", metavar="MODEL", help="preset or file (default: light and light-gan)")
     options = parser.parse_args()
-    try:
-        lines = table(options.pairs, options.model or ["light", "light-gan"])
-    except ValueError as error:
-        parser.error(str(error))
-    print(*lines, sep="\n")
+    print(*table(options.pairs, options.model or ["light", "light-gan"]), sep="\n")
 
 
 def table(pairs: str, models: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from wrong_input import in_one_line
 
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
@@ -22,6 +23,7 @@ DEGRADATIONS = (
 )
 
 
+@in_one_line
 def main() -> None:
     """Measures the photos and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -30,6 +32,8 @@ def main() -> None:
     parser.add_argument("--degradation", action="append", metavar="NAME", help="default: a selection")
     options = parser.parse_args()
     photos = [path for folder in options.folders for path in _photos(folder)[:: options.every]]
+    if not photos:
+        raise ValueError(f"{' '.join(options.folders)}: no photos; give folders of photos")
     print(f"{len(photos)} photos\n")
     print("\n".join(table(photos, options.degradation or DEGRADATIONS)))
 

@@ -10,6 +10,7 @@ networks hold for the eight groups named below with LR photos by bicubic, and ar
 import argparse
 
 from timing import machine
+from wrong_input import in_one_line
 
 # 4x networks trained on DIV2K or DF2K, mean PSNR on Y over the eight groups by the plain protocol.
 GROUPS = ("000", "002", "003", "004", "011", "024", "025", "027")
@@ -23,6 +24,7 @@ PUBLISHED = {
 }
 
 
+@in_one_line
 def main() -> None:
     """Evaluates the models and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -47,11 +49,12 @@ def table(options: argparse.Namespace) -> list[str]:
     from c2m_tf.upscaling.opening import open_upscaler
     from c2m_tf.weights.presets import PRESETS
 
+    groups = find_groups(options.pairs)
     models = options.model or list(PRESETS)
     systems = [ModelSystem(name, open_upscaler(model)) for name, model in zip(model_names(models), models, strict=True)]
     measures = load_measures(["flip"] if options.flip else [])
     evaluator = Evaluator(systems, PROTOCOLS["plain"], degradation_named(options.degradation), measures)
-    results = [evaluator.evaluate(group).without_photos() for group in find_groups(options.pairs)]
+    results = [evaluator.evaluate(group).without_photos() for group in groups]
     report = make_report(evaluator, results, "1")
 
     extra = list(measures)

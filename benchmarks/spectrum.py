@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from wrong_input import in_one_line
 
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
@@ -27,12 +28,15 @@ RIDGE = 1.0
 DECIMALS = 3
 
 
+@in_one_line
 def main() -> None:
     """Prints both scores' weights, and the shares of photos above some thresholds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="HR photos")
     options = parser.parse_args()
     folders = [images.list_photos(Path(folder)) for folder in options.folders]
+    if not any(folders):
+        raise ValueError(f"{' '.join(options.folders)}: no photos; give folders of photos")
     held_out = [path for paths in folders for path in paths[::HELD_OUT]]
     fitted = [path for paths in folders for place, path in enumerate(paths) if place % HELD_OUT]
     names = (*SHARP, *SCORES.values(), *OTHERS)

@@ -13,9 +13,14 @@ machine that does other work compare processor seconds with `--threads 1`: threa
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from timing import Worker, machine, peak_mebibytes, run_in_turn, seconds, serve
+from wrong_input import in_one_line
+
+if TYPE_CHECKING:
+    from c2m_tf.evaluation.groups import Group
 
 
 def work(path: str, signature: str, threads: int) -> None:
@@ -34,17 +39,17 @@ def work(path: str, signature: str, threads: int) -> None:
     serve(measured)
 
 
-def quality(path: str, pairs: str) -> dict[str, float]:
-    """Mean PSNR and SSIM on Y over the groups of a folder."""
-    from c2m_tf.evaluation.groups import find_groups
+def quality(path: str, groups: list["Group"]) -> dict[str, float]:
+    """Mean PSNR and SSIM on Y over groups of photos."""
     from c2m_tf.evaluation.protocols import evaluate_group
     from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
     upscaler = TFLiteUpscaler(path)
-    figures = [evaluate_group(upscaler, group).figures for group in find_groups(pairs)]
+    figures = [evaluate_group(upscaler, group).figures for group in groups]
     return {name: float(np.mean([row[name] for row in figures])) for name in ("psnr_y", "ssim_y")}
 
 
+@in_one_line
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -59,6 +64,12 @@ def main() -> None:
         return
     if not options.files:
         parser.error("give at least one .tflite file")
+    from c2m_tf.evaluation.groups import find_groups  # not in the workers
+    from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
+
+    groups = find_groups(options.pairs) if options.pairs else []
+    for file in options.files:
+        TFLiteUpscaler(file)  # a file that cannot be used is named now, not by a worker that ends
     command = [__file__, "--threads", str(options.threads), "--worker"]
     workers = {
         file: {name: Worker(f"{file} {name}", [*command, file, name]) for name in ("upscale", "locate")}
@@ -71,7 +82,7 @@ def main() -> None:
     first = workers[options.files[0]]["upscale"].median("seconds")
     print(f"{'file':<40}{'PSNR':>8}{'SSIM':>8}{'MB':>7}{'tile s':>8}{'ratio':>7}{'cpu s':>8}{'locate s':>10}{'peak MiB':>10}")
     for file, pair in workers.items():
-        figures = quality(file, options.pairs) if options.pairs else {"psnr_y": np.nan, "ssim_y": np.nan}
+        figures = quality(file, groups) if groups else {"psnr_y": np.nan, "ssim_y": np.nan}
         tile, locate = pair["upscale"].median("seconds"), pair["locate"].median("seconds")
         processor = pair["upscale"].median("processor")
         memory = max(worker.median("mebibytes") for worker in pair.values())

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from timing import machine, seconds
+from wrong_input import in_one_line
 
 # The package `training` of the checkout, not this script of the same name.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -169,6 +170,7 @@ def restoration_parts(stage: str, precision: str, data: object, rounds: int) -> 
     }
 
 
+@in_one_line
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

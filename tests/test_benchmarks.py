@@ -1,5 +1,6 @@
 """Baselines of the benchmarks give the same results."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -103,3 +104,35 @@ def test_the_fit_of_spectra_finds_the_direction_that_tells_two_kinds(rng):
     assert np.abs(weights).argmax() == 3
     lines = spectrum.table({"bicubic": sharp, "blur": other}, weights, bias)
     assert [line.split("|")[3] for line in lines[2:]] == [" 0.0% ", " 100.0% "]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("degraded_photos", "--pairs", "{missing}"),
+        ("front_page", "--pairs", "{missing}", "-o", "{folder}/out.jpg"),
+        ("grid", "--pairs", "{missing}"),
+        ("photo_quality", "{missing}"),
+        ("presets_table", "--pairs", "{missing}"),
+        ("spectrum", "{missing}"),
+        ("tflite", "{missing}/a.tflite"),
+        ("training", "--photos", "{missing}"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_wrong_input_is_one_line(arguments, tmp_path, capsys, monkeypatch):
+    name, *options = [word.format(missing=tmp_path / "missing", folder=tmp_path) for word in arguments]
+    if name == "tflite":
+        pytest.importorskip("ai_edge_litert")
+    file = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
+    specification = importlib.util.spec_from_file_location(f"benchmark_{name}", file)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *options])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 2
+    written = capsys.readouterr()
+    assert "missing" in written.err.splitlines()[-1]
+    assert written.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
