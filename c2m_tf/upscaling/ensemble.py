@@ -11,7 +11,8 @@ import numpy as np
 
 from c2m_tf.photos.images import SCALE
 
-# Orientations that are averaged: the photo; with its mirror image; with both upside down; with all four transposed.
+# Orientations that are averaged: the photo; and turned by 180 degrees, which moves it on the matching's grid along both axes;
+# with the mirror images of both; with all four transposed.
 SIZES = (1, 2, 4, 8)
 
 _BYTES_PER_TURNED_PIXEL = 12  # float32 RGB
@@ -21,9 +22,9 @@ _BYTES_PER_MEAN_PIXEL = 12
 def turned(photo: np.ndarray, orientation: int) -> np.ndarray:
     """A photo [h,w,3] in one of eight orientations, numbered from 0 (as it is); a copy if it is another one."""
     if orientation & 1:
-        photo = photo[:, ::-1]
+        photo = photo[::-1, ::-1]
     if orientation & 2:
-        photo = photo[::-1]
+        photo = photo[:, ::-1]
     return np.ascontiguousarray(photo.swapaxes(0, 1) if orientation & 4 else photo)
 
 
@@ -31,8 +32,8 @@ def turned_back(photo: np.ndarray, orientation: int) -> np.ndarray:
     """The inverse of `turned`; a view."""
     photo = photo.swapaxes(0, 1) if orientation & 4 else photo
     if orientation & 2:
-        photo = photo[::-1]
-    return photo[:, ::-1] if orientation & 1 else photo
+        photo = photo[:, ::-1]
+    return photo[::-1, ::-1] if orientation & 1 else photo
 
 
 def check_ensemble(ensemble: int) -> None:
