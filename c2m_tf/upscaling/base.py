@@ -16,7 +16,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.photos.images import SCALE
 from c2m_tf.upscaling import inputs
-from c2m_tf.upscaling.ensemble import check_ensemble, ensemble_bytes, turned, turned_back
+from c2m_tf.upscaling.ensemble import ORIENTATIONS, check_ensemble, ensemble_bytes
 from c2m_tf.upscaling.inputs import MIN_LR_SIDE, MIN_REF_SIDE, PhotoLike
 from c2m_tf.upscaling.memory import default_max_memory
 from c2m_tf.upscaling.plans import Plan
@@ -204,39 +204,43 @@ class TiledUpscaler(ABC):
 
         with self._turn:
             pixels, reference = self._decoded(lr, refs)
-
-            def restored(lr: np.ndarray, reference: Reference | None, before: int = 0) -> np.ndarray:
-                """The SR photo of one orientation, after so many others."""
-                canvas = Canvas(lr.shape[0], lr.shape[1], plan.tile, SCALE, self.fits_tiles)
-                if reference is None:
-                    results = self._restore_alone(lr, canvas)
-                else:
-                    results = self._restore_tiles(Work(lr, reference, plan, strength, matched), canvas)
-                for done, (tile, result) in enumerate(zip(canvas, results, strict=True), before * len(canvas) + 1):
-                    canvas.add(tile, result)
-                    if progress is not None:
-                        progress(done, self.ensemble * len(canvas))
-                return canvas.photo()
-
-            photo = restored(pixels, reference) if self.ensemble == 1 else self._mean(restored, pixels, reference)
+            work = None if reference is None else Work(pixels, reference, plan, strength, matched)
+            restore = self._restored if self.ensemble == 1 else self._mean_of_orientations
+            photo = restore(pixels, work, plan.tile, progress)
         if explained is not None and shares:
             explained(float(np.mean(shares)))
         return photo
 
-    def _mean(self, restored, lr, reference):
-        """The mean of the SR photos of all orientations of the ensemble, turned back."""
+    def _restored(self, lr, work, tile, progress, before=0):
+        """The SR photo of one orientation, after so many others; `work` is None for no reference."""
+        canvas = Canvas(lr.shape[0], lr.shape[1], tile, SCALE, self.fits_tiles)
+        results = self._restore_alone(lr, canvas) if work is None else self._restore_tiles(work, canvas)
+        for done, (place, result) in enumerate(zip(canvas, results, strict=True), before * len(canvas) + 1):
+            canvas.add(place, result)
+            if progress is not None:
+                progress(done, self.ensemble * len(canvas))
+        return canvas.photo()
+
+    def _mean_of_orientations(self, lr, work, tile, progress):
+        """The mean of the SR photos of all orientations of the ensemble, turned back; arguments as of `_restored`."""
         total = np.zeros((SCALE * lr.shape[0], SCALE * lr.shape[1], 3), np.float32)
-        for orientation in range(self.ensemble):
-            photos = () if reference is None else reference.photos
-            seen = Reference(self, [turned(photo, orientation) for photo in photos]) if photos else None
-            total += turned_back(restored(turned(lr, orientation), seen, orientation), orientation)
+        for number, orientation in enumerate(ORIENTATIONS[: self.ensemble]):
+            seen, turned_work = orientation.turned(lr), None
+            if work is not None:
+                reference = Reference(self, [orientation.turned(photo) for photo in work.reference.photos])
+                turned_work = work._replace(lr=seen, reference=reference)
+            total += orientation.turned_back(self._restored(seen, turned_work, tile, progress, number))
         total /= self.ensemble
         return total
 
     def estimated_memory(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> int:
         """Bytes that upscaling needs at its peak, from the shapes of the LR photo and of the references."""
-        ref_shapes = list(ref_shapes)
-        return self.plan(lr_shape, ref_shapes).memory + ensemble_bytes(self.ensemble, lr_shape, ref_shapes)
+        return self._whole_plan(lr_shape, list(ref_shapes)).memory
+
+    def _whole_plan(self, lr_shape, ref_shapes):
+        """The plan, its memory with that of the ensemble."""
+        plan = self.plan(lr_shape, ref_shapes)
+        return plan._replace(memory=plan.memory + ensemble_bytes(self.ensemble, lr_shape, ref_shapes))
 
     def check_strength(self, strength: float) -> None:
         """Raises ValueError if the strength lies outside [0, 1] or the model does not support it."""
@@ -264,7 +268,7 @@ class TiledUpscaler(ABC):
             raise ValueError(
                 f"{len(ref_shapes)} references are given, this model takes {self.max_references} per photo; give the best"
             )
-        plan = self.plan(lr_shape, ref_shapes)._replace(memory=self.estimated_memory(lr_shape, ref_shapes))
+        plan = self._whole_plan(lr_shape, ref_shapes)
         check_memory(plan, lr_shape, ref_shapes, self.max_memory)
         return plan
 

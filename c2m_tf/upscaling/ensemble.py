@@ -7,33 +7,20 @@ Example-Based Single Image Super Resolution" (Timofte et al., CVPR 2016), sectio
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from c2m_tf.photos.images import SCALE
+from c2m_tf.photos.orientation import Orientation
 
-# Orientations that are averaged: the photo; and turned by 180 degrees, which moves it on the matching's grid along both axes;
-# with the mirror images of both; with all four transposed.
 SIZES = (1, 2, 4, 8)
+# An ensemble takes the first of these. The second is turned by 180 degrees, which moves a photo on the matching's grid along
+# both axes; each size is a group, so that a photo turned by one of its orientations gives the turned result.
+ORIENTATIONS = tuple(
+    Orientation(mirrored, upturned, transposed)
+    for transposed in (False, True)
+    for mirrored, upturned in ((False, False), (True, True), (True, False), (False, True))
+)
 
 _BYTES_PER_TURNED_PIXEL = 12  # float32 RGB
 _BYTES_PER_MEAN_PIXEL = 12
-
-
-def turned(photo: np.ndarray, orientation: int) -> np.ndarray:
-    """A photo [h,w,3] in one of eight orientations, numbered from 0 (as it is); a copy if it is another one."""
-    if orientation & 1:
-        photo = photo[::-1, ::-1]
-    if orientation & 2:
-        photo = photo[:, ::-1]
-    return np.ascontiguousarray(photo.swapaxes(0, 1) if orientation & 4 else photo)
-
-
-def turned_back(photo: np.ndarray, orientation: int) -> np.ndarray:
-    """The inverse of `turned`; a view."""
-    photo = photo.swapaxes(0, 1) if orientation & 4 else photo
-    if orientation & 2:
-        photo = photo[:, ::-1]
-    return photo[::-1, ::-1] if orientation & 1 else photo
 
 
 def check_ensemble(ensemble: int) -> None:

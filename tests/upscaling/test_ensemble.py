@@ -10,7 +10,7 @@ from c2m_tf.evaluation.metrics import luma, psnr
 from c2m_tf.jobs.work import WorkerSettings
 from c2m_tf.photos import images
 from c2m_tf.photos.images import TooLargeError
-from c2m_tf.upscaling.ensemble import SIZES, turned, turned_back
+from c2m_tf.upscaling.ensemble import ORIENTATIONS, SIZES
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def photos(rng):
 
 def test_there_are_eight_orientations_and_each_is_turned_back(rng):
     photo = rng.random((5, 7, 3))
-    every = [turned(photo, orientation) for orientation in range(8)]
+    every = [orientation.turned(photo) for orientation in ORIENTATIONS]
     assert len({(one.shape, one.tobytes()) for one in every}) == 8
-    for orientation, one in enumerate(every):
-        np.testing.assert_array_equal(turned_back(one, orientation), photo)
+    for orientation, one in zip(ORIENTATIONS, every, strict=True):
+        np.testing.assert_array_equal(orientation.turned_back(one), photo)
 
 
 @pytest.mark.parametrize("search", ["exact", "window"])
@@ -32,8 +32,7 @@ def test_the_result_is_the_mean_of_the_orientations(light, photos, search, with_
     lr, ref = photos
     alone = Upscaler(light, search=search)
     results = [
-        turned_back(alone.upscale(turned(lr, number), turned(ref, number) if with_reference else None), number)
-        for number in range(4)
+        one.turned_back(alone.upscale(one.turned(lr), one.turned(ref) if with_reference else None)) for one in ORIENTATIONS[:4]
     ]
     mean = Upscaler(light, search=search, ensemble=4).upscale(lr, ref if with_reference else None)
     np.testing.assert_allclose(mean, np.mean(results, axis=0), atol=1e-6)
@@ -43,9 +42,9 @@ def test_of_all_eight_a_turned_photo_gives_the_turned_result(light, photos):
     upscaler = Upscaler(light, ensemble=8)
     lr, ref = photos
     sr = upscaler.upscale(lr, ref)
-    for orientation in (1, 6):
-        again = upscaler.upscale(turned(lr, orientation), turned(ref, orientation))
-        np.testing.assert_allclose(again, turned(sr, orientation), atol=1e-5)
+    for orientation in (ORIENTATIONS[1], ORIENTATIONS[6]):
+        again = upscaler.upscale(orientation.turned(lr), orientation.turned(ref))
+        np.testing.assert_allclose(again, orientation.turned(sr), atol=1e-5)
 
 
 def test_a_trained_network_gains(preset):
@@ -70,8 +69,8 @@ def test_progress_counts_the_tiles_of_all_orientations_and_shares_are_averaged(l
     seen, shares, single = [], [], []
     Upscaler(light, ensemble=2, tile=40).upscale(lr, ref, lambda *counts: seen.append(counts), explained=shares.append)
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    for orientation in range(2):
-        Upscaler(light, tile=40).upscale(turned(lr, orientation), turned(ref, orientation), explained=single.append)
+    for orientation in ORIENTATIONS[:2]:
+        Upscaler(light, tile=40).upscale(orientation.turned(lr), orientation.turned(ref), explained=single.append)
     assert shares == [pytest.approx(np.mean(single))]
 
 
