@@ -10,7 +10,7 @@ from c2m_tf.network.aggregation import DynamicAggregation
 from c2m_tf.network.cloning import clone_model
 from c2m_tf.network.features import ImageNetNormalization
 from c2m_tf.network.matching import flow_from_matches
-from c2m_tf.network.model import C2Matching
+from c2m_tf.network.model import C2Matching, around_pixels
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample
 
@@ -42,7 +42,8 @@ class PhoneNetwork(C2Matching):
             raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
         if network.variant == "light-warp":
             raise ValueError("a light-warp model is for comparisons alone; export one of light or light-integer")
-        parts = {name: _clone(part, quantized) for name, part in network.parts.items()}
+        # A trunk of its own multiplies features with features, which coarse steps harm, and is small: it stays in float.
+        parts = {name: _clone(part, quantized and name != "trunk") for name, part in network.parts.items()}
         super().__init__(network.variant, network.own_trunk, name=name, parts=parts)
         self.quantized = quantized
 
@@ -81,10 +82,11 @@ class PhoneNetwork(C2Matching):
         if "ref" not in inputs or inputs["lr"].shape[0] != 1:
             return super().call(inputs, training=training)  # without a reference, or a batch, in training
         lr, ref = inputs["lr"], inputs["ref"]
-        matches, _ = match(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
+        matches, score = match(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
         flow = flow_from_matches(matches)
         # What restoration needs of the reference is not kept while patches are matched.
-        return self.restore(lr, flow, self.reference_encoder(after(ref, flow)), training=training)
+        sr = self.restore(lr, flow, self.reference_encoder(after(ref, flow)), training=training)
+        return self.mixed(sr, lr, around_pixels(score), training=training) if self.own_trunk else sr
 
     def _all_layers(self):
         """Layers of the parts, and those within aggregations."""

@@ -124,15 +124,19 @@ def calibrate(network: PhoneNetwork, photos: Sequence[Any], patches: int, seed: 
         for index in track(range(patches), "calibration", console=Console(stderr=True)):
             inputs, _ = batches[index]
             network(inputs)
-            network({"lr": inputs["lr"]})  # values that occur without a reference lie within the ranges too
+            if not network.own_trunk:
+                network({"lr": inputs["lr"]})  # values that occur without a reference lie within the ranges too
 
 
 def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
-    """Writes weights and ranges of a quantized network to an .npz file, kernels as int8 numbers."""
+    """Writes weights and ranges of a quantized network as .npz: kernels as int8 numbers, a trunk of its own as float16."""
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _named_variables(network)}
-    for name in [name for name in arrays if name.endswith("kernel")]:
-        step = arrays[_limit_of(name, arrays)] / INT8_STEPS
-        arrays[name] = np.round(arrays[name] / step).clip(-INT8_STEPS, INT8_STEPS).astype(np.int8)
+    for name in arrays:
+        if name.startswith("trunk/"):
+            arrays[name] = arrays[name].astype(np.float16)
+        elif name.endswith("kernel"):
+            step = arrays[_limit_of(name, arrays)] / INT8_STEPS
+            arrays[name] = np.round(arrays[name] / step).clip(-INT8_STEPS, INT8_STEPS).astype(np.int8)
     write_atomically(path, lambda file: np.savez_compressed(file, variant=network.variant, **arrays))
 
 

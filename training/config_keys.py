@@ -159,8 +159,8 @@ class TrunkConfig(_RunConfig):
     """Trunk: the network without a reference.
 
     `start` is a preset or .keras file, whose matching and reference encoder are kept; `trunk` gives it the weights of an .npz
-    file of `c2m-tf train trunk-weights`. With `own_trunk` the model gets a trunk of its own, if it has none, from the layers of
-    its restoration network, which then stays as it is.
+    file of `c2m-tf train trunk-weights`. With `own_trunk` the model gets a trunk of its own, if it has none, and that alone is
+    trained; `trunk` is then a file of `c2m-tf train own-trunk-weights`.
     """
 
     data: PatchesConfig

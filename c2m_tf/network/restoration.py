@@ -7,8 +7,8 @@
     output          + bilinear 4x of the LR photo (not clamped)
 
 A strength in [0, 1] per sample multiplies the masks of every aggregation: 1 is the published network. At 0 nothing of a
-reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it from the same layers, and
-`own_trunk_network` without the bodies, from layers of its own.
+reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it from the same layers. A model
+may have a better one instead (`single_image`).
 
 The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
 not published, also leaves out residual offsets: its taps sample whole pixels, which saves a phone most of the gathering.
@@ -30,7 +30,6 @@ from c2m_tf.network.upsampling import BilinearUpsample
 from c2m_tf.network.warping import FlowWarping
 
 WIDTH = 64
-OWN_TRUNK_BLOCKS = 16
 # Channels of the reference's features at each level.
 REFERENCE_CHANNELS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
 
@@ -107,31 +106,6 @@ def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
 
     rewired = clone_model(restoration, clone_function=lambda layer: layer, call_function=called)
     return keras.Model({"lr": rewired.input["lr"]}, rewired.output, name=name)
-
-
-def own_trunk_network(name: str = "trunk", dtype: Any = None) -> keras.Model:
-    """A trunk with weights of its own: content extractor and upsampling of the restoration network, without bodies.
-
-    What serves photos without a reference best costs the use of a reference when both share weights, and without a reference
-    the bodies gain little for most of the time (docs/model-card.md). The result is EDSR-baseline (Lim et al., CVPRW 2017) in
-    all but its long skip and its tail.
-
-    Args:
-        name: name of the model.
-        dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
-
-    Returns:
-        keras.Model with 1,498,243 parameters: {"lr": [B,h,w,3] in [0, 1]} -> SR photo, float32 [B,4h,4w,3], not clamped. Layers
-        are named as in the restoration network.
-    """
-    lr = keras.Input((None, None, 3), name="lr")
-    with keras.name_scope(name):
-        builder = _Builder(dtype)
-        features = builder.content(lr, OWN_TRUNK_BLOCKS)
-        for level in ("small", "medium"):
-            features = builder.twice_as_large(features, level)
-        sr = builder.photo(features, lr)
-    return keras.Model({"lr": lr}, sr, name=name)
 
 
 def _sr(builder, inputs, sizes):

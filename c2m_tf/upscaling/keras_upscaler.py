@@ -12,10 +12,11 @@ each tile of the LR photo is searched in a window of the references, which match
 (`windows`). Restoration goes tile by tile either way (`tiles`). So time and memory grow with the area, and memory is
 estimated beforehand: what would not fit is refused before the system runs out of memory.
 
-A model with a trunk of its own restores those tiles with it that the references do not show (`base.MIN_EXPLAINED`).
+A model with a trunk of its own restores those tiles with it alone that the references do not show (`base.MIN_EXPLAINED`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -139,6 +140,7 @@ class Upscaler(TiledUpscaler):
                 "reference": features,
                 "origin": np.array([tile.y, tile.x], np.int32),
                 "strength": np.array([work.strength], np.float32),
+                "score": score[tile.rows, tile.columns][None],
             }
             yield self._restore.predict_on_batch(inputs)[0]
 
@@ -226,7 +228,9 @@ class _FindFlow(_Step):
 
 class _Restore(_Step):
     def call(self, inputs: Any) -> Any:
-        return self.network.restore(inputs["lr"], inputs["flow"], inputs["reference"], inputs["origin"], inputs["strength"])
+        network, lr, strength = self.network, inputs["lr"], inputs["strength"]
+        restored = partial(network.restore, lr, inputs["flow"], inputs["reference"], inputs["origin"])
+        return network.mixed(restored(), lr, inputs["score"], strength) if network.own_trunk else restored(strength)
 
 
 def _joined(encoded):

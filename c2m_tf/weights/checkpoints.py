@@ -18,6 +18,7 @@ import numpy as np
 
 from c2m_tf.network.features import IMAGENET_MEAN, IMAGENET_STD
 from c2m_tf.network.model import C2Matching
+from c2m_tf.network.single_image import WIDTH
 from c2m_tf.startup import first_line
 
 # Position of each convolution in torchvision's `vgg19().features` (and vgg16's, which is the same up to conv3_1).
@@ -148,6 +149,26 @@ def load_vgg_stem(stem: keras.Model, state: dict[str, np.ndarray]) -> None:
     _assign(expected, used, "VGG-19")
 
 
+def load_single_image(network: keras.Model, state: dict[str, np.ndarray]) -> None:
+    """Sets a trunk of the model's own from the published SMFANet+ for 4x (268 entries).
+
+    Args:
+        network: keras.Model built by `single_image_network`. Its gates are not the published ones, so its results differ.
+        state: dict of published name -> array.
+
+    Raises:
+        CheckpointError: as for `load_extractors`.
+    """
+    published = {name.replace(".", "_"): name for name in state}
+    expected = {}
+    for layer, kind, variable in _layer_variables(network):
+        flat = f"{layer}_{_published_kind(kind)}"
+        expected[published.get(flat, flat)] = variable
+    depthwise = {name: _depthwise_order for name in state if name.endswith((".dw_conv.weight", ".lde.conv_0.0.weight"))}
+    vectors = {name: np.ravel for name in state if name.endswith((".alpha", ".belt"))}
+    _assign(expected, state, "SMFANet+ network for 4x", depthwise | vectors)
+
+
 def load_discriminator(critic: keras.Model, state: dict[str, np.ndarray]) -> None:
     """Sets the published critic (`discriminator(published=True)`) from its arrays (74 entries).
 
@@ -211,6 +232,13 @@ def _pixel_shuffle_order(array):
     if array.shape[0] % 4:
         return array
     return array.reshape(-1, 4, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
+
+
+def _depthwise_order(array):
+    """Output channels c * multiplier + m, one input each, -> multipliers as output and channels as input."""
+    if array.ndim != 4 or array.shape[0] % WIDTH:
+        return array
+    return array.reshape(WIDTH, -1, *array.shape[2:]).swapaxes(0, 1)
 
 
 def _offset_blocks(array):

@@ -6,6 +6,7 @@ The rules are what the delegate of ai-edge-litert 2.3.0 said of files of this pa
 import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import export_tflite
+from c2m_tf.training.growth import with_own_trunk
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
@@ -48,9 +49,9 @@ def refusals(path):
     return found
 
 
-@pytest.mark.parametrize("variant", ["light", "light-integer"])
-def test_a_gpu_takes_all_operators_of_a_float16_file(light, tmp_path, variant):
-    network = light if variant == "light" else without_residual_offsets(light)
+@pytest.mark.parametrize("made", [lambda light: light, without_residual_offsets, with_own_trunk])
+def test_a_gpu_takes_all_operators_of_a_float16_file(light, tmp_path, made):
+    network = made(light)
     path = tmp_path / "c2m.tflite"
     export_tflite(PhoneNetwork(network), path, "float16", tile=20, window=80)
     assert refusals(path) == []

@@ -12,9 +12,11 @@ import pytest
 from c2m_tf.export.__main__ import main
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import LR_THUMB, REF_THUMB, export_tflite, weights_sha256
+from c2m_tf.training.growth import with_own_trunk
 from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 
+from c2m_tf import C2Matching
 from c2m_tf.cli import main as c2m_tf
 from c2m_tf.jobs.work import WorkerSettings
 from c2m_tf.network.matching import match
@@ -67,6 +69,18 @@ def test_upscale_alone_equals_the_trunk(exported, light, rng):
     np.testing.assert_allclose(sr, np.clip(light.predict_on_batch({"lr": lr}), 0, 1), atol=1e-4)
     # All signatures share the weights.
     assert exported.stat().st_size < 1.15 * 4 * light.count_params()
+
+
+def test_a_trunk_of_the_models_own_is_mixed_in_as_by_the_keras_model(tmp_path):
+    own, path = with_own_trunk(C2Matching.from_preset("light-photo")), tmp_path / "own.tflite"
+    export_tflite(PhoneNetwork(own), path, "float32", TILE, WINDOW)
+    ref = data.astronaut()[:WINDOW, 200 : 200 + WINDOW]
+    lr = images.as_float(images.downsample(ref))[None]
+    inputs = {"lr": lr, "ref": images.as_float(ref)[None]}
+    sr, alone = (np.clip(own.predict_on_batch(photos), 0, 1) for photos in (inputs, {"lr": lr}))
+    assert np.abs(sr - alone).max() > 0.01
+    np.testing.assert_allclose(run(path, "upscale", lr_tile=lr, ref_window=inputs["ref"])["sr"], sr, atol=1e-4)
+    np.testing.assert_allclose(run(path, "upscale_alone", lr_tile=lr)["sr"], alone, atol=1e-4)
 
 
 def test_locate_equals_matching_of_averages(exported, light, rng):

@@ -13,6 +13,7 @@ from c2m_tf.training.trunk import TrunkTrainer
 from golden_models import golden_model
 
 from c2m_tf import C2Matching
+from c2m_tf.network.model import around_pixels
 from c2m_tf.weights.presets import save_preset, without_residual_offsets
 
 
@@ -21,22 +22,40 @@ def own():
     return with_own_trunk(golden_model("light"))
 
 
-def test_it_is_the_restoration_network_without_its_bodies(own, rng):
-    assert own.trunk.count_params() == 1_498_243
+def test_it_works_alone_without_a_reference(own, light, rng):
     lr = {"lr": rng.random((1, 9, 7, 3), np.float32)}
-    source = golden_model("light")
-    for layer in source.restoration.layers:
-        if layer.name.startswith(("head_", "body_")):
-            layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
-    np.testing.assert_allclose(own.predict_on_batch(lr), source.predict_on_batch(lr), atol=1e-5)
+    np.testing.assert_allclose(own.predict_on_batch(lr), own.trunk.predict_on_batch(lr), atol=1e-6)
+    assert np.abs(own.predict_on_batch(lr) - light.predict_on_batch(lr)).max() > 0.01
 
 
-def test_with_a_reference_nothing_changes(own, light, rng):
-    inputs = {"lr": rng.random((1, 6, 5, 3), np.float32), "ref": rng.random((1, 24, 20, 3), np.float32)}
-    np.testing.assert_allclose(own.predict_on_batch(inputs), light.predict_on_batch(inputs), atol=1e-6)
+def test_mixing_follows_the_scores(own, rng):
+    lr = rng.random((1, 9, 12, 3), np.float32)
+    sr = rng.random((1, 36, 48, 3), np.float32)
+    alone = own.predict_on_batch({"lr": lr})
+    score = np.repeat(np.float32([0.1, 0.3, 0.45, 0.6, 0.9]), [2, 3, 2, 3, 2])
+    mixed = np.asarray(own.mixed(sr, lr, np.broadcast_to(score, (1, 9, 12))))
+    # Weights are upsampled bilinearly, so between two scores half an LR pixel of either is mixed.
+    np.testing.assert_allclose(mixed[:, :, :18], alone[:, :, :18], atol=1e-5)
+    np.testing.assert_allclose(mixed[:, :, 30:], sr[:, :, 30:], atol=1e-5)
+    np.testing.assert_allclose(mixed[:, :, 23:25], (alone + sr)[:, :, 23:25] / 2, atol=0.1)
+    half = np.asarray(own.mixed(sr, lr, np.ones((1, 9, 12), np.float32), np.float32([0.5])))
+    np.testing.assert_allclose(half, (alone + sr) / 2, atol=1e-5)
+
+
+def test_scores_around_pixels(rng):
+    score = rng.random((2, 4, 5), np.float32)
+    np.testing.assert_array_equal(around_pixels(score), np.pad(score, ((0, 0), (1, 1), (1, 1)), mode="edge"))
+
+
+def test_a_reference_is_used_where_it_fits(own, light, rng):
+    ref = rng.random((1, 48, 48, 3), np.float32)
+    lr = ref.reshape(1, 12, 4, 12, 4, 3).mean((2, 4))
+    inputs = {"lr": lr, "ref": ref}
+    _, score = own.find_flow(lr, own.encode_reference(ref))
+    expected = own.mixed(light.predict_on_batch(inputs), lr, around_pixels(score))
+    np.testing.assert_allclose(own.predict_on_batch(inputs), expected, atol=1e-5)
     inputs["strength"] = np.zeros(1, np.float32)
-    alone = light.predict_on_batch({"lr": inputs["lr"]})
-    np.testing.assert_allclose(own.predict_on_batch(inputs), alone, atol=1e-5)
+    np.testing.assert_allclose(own.predict_on_batch(inputs), own.predict_on_batch({"lr": lr}), atol=1e-6)
 
 
 def test_without_it_the_restoration_network_works_alone(own, light, rng):
@@ -52,7 +71,7 @@ def test_files_keep_it(own, tmp_path, rng):
     own.save(tmp_path / "own.keras")
     loaded = C2Matching.from_preset(tmp_path / "own.keras")
     assert loaded.own_trunk
-    np.testing.assert_array_equal(loaded.predict_on_batch(lr), sr)
+    np.testing.assert_allclose(loaded.predict_on_batch(lr), sr, atol=1e-5)
     half = C2Matching.from_preset(tmp_path / "own.keras", dtype="mixed_bfloat16")
     np.testing.assert_array_equal(half.trunk.get_weights()[0], own.trunk.get_weights()[0])
     save_preset(own, tmp_path / "own.npz")
@@ -91,17 +110,20 @@ def test_stages_train_it_or_leave_it_alone():
         assert {variable.path.split("/")[0] for variable in trainer(network).trainable_variables} == trained
 
 
-def test_weights_of_a_trunk_can_be_loaded(own, tmp_path):
+def test_its_weights_can_be_loaded(own, tmp_path):
     target = with_own_trunk(golden_model("light"))
     arrays = {"/".join(variable.path.split("/")[-2:]): np.asarray(variable) + 1 for variable in own.trunk.variables}
-    np.savez(tmp_path / "trunk.npz", **arrays, **{"head_small_0/kernel": np.zeros((3, 3, 64, 64))})
+    np.savez(tmp_path / "trunk.npz", **arrays)
     load_own_trunk(target, tmp_path / "trunk.npz")
     for weight, expected in zip(target.trunk.get_weights(), own.trunk.get_weights(), strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), expected + 1)
-    np.savez(tmp_path / "trunk.npz", **{**arrays, "tail_large_2/bias": np.zeros(4)})
-    with pytest.raises(ConfigError, match=r"tail_large_2/bias has shape \(4,\); expected is \(3,\)"):
+    np.savez(tmp_path / "trunk.npz", **{**arrays, "to_img_0/bias": np.zeros(4)})
+    with pytest.raises(ConfigError, match=r"to_img_0/bias has shape \(4,\); expected is \(48,\)"):
         load_own_trunk(target, tmp_path / "trunk.npz")
-    del arrays["tail_large_2/bias"]
+    np.savez(tmp_path / "trunk.npz", **{**arrays, "head_small_0/bias": np.zeros(4)})
+    with pytest.raises(ConfigError, match="holds head_small_0/bias, which a trunk of its own has not"):
+        load_own_trunk(target, tmp_path / "trunk.npz")
+    del arrays["to_img_0/bias"]
     np.savez(tmp_path / "trunk.npz", **arrays)
-    with pytest.raises(ConfigError, match=r"has no tail_large_2/bias \(1 arrays are missing\)"):
+    with pytest.raises(ConfigError, match=r"has no to_img_0/bias \(1 arrays are missing\)"):
         load_own_trunk(target, tmp_path / "trunk.npz")

@@ -46,7 +46,15 @@ def test_tiles_that_the_reference_does_not_show_go_through_a_trunk_of_the_models
     unrelated = rng.random((200, 200, 3), np.float32)
     np.testing.assert_array_equal(upscaler.upscale(lr, unrelated), upscaler.upscale(lr))
     without = Upscaler(C2Matching.from_preset("light-photo"), search=search)
-    np.testing.assert_array_equal(upscaler.upscale(lr, ref), without.upscale(lr, ref))
+    mixed, restored = upscaler.upscale(lr, ref), without.upscale(lr, ref)
+    assert np.median(np.abs(mixed - restored)) < 1e-3 < np.median(np.abs(mixed - upscaler.upscale(lr)))
+
+
+def test_with_a_trunk_of_the_models_own_results_are_mixed_by_strength(scene):
+    upscaler = Upscaler(with_own_trunk(C2Matching.from_preset("light-photo")), tile=32)
+    whole, half, none = (upscaler.upscale(*scene, strength=strength) for strength in (1.0, 0.5, 0.0))
+    inside = (whole > 0) & (whole < 1) & (none > 0) & (none < 1)  # not clipped
+    np.testing.assert_allclose(half[inside], ((whole + none) / 2)[inside], atol=1e-4)
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan"), float("inf")])
