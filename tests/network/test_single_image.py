@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import maximum_filter
 
+from c2m_tf.cli import main
 from c2m_tf.network.single_image import (
     LargestAround,
     PixelsOfChannels,
@@ -126,3 +127,28 @@ def test_other_weights_are_refused(network):
     del state["feats.11.smfa.alpha"]
     with pytest.raises(CheckpointError, match=r"SMFANet\+ network for 4x; missing: feats_11_smfa_alpha"):
         load_single_image(network, state)
+
+
+def test_the_command_converts_the_published_file(network, tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in _published(network).items()}
+    torch.save({"params": state}, tmp_path / "published.pth")
+    output = tmp_path / "trunk.npz"
+    assert main(["train", "own-trunk-weights", f"{tmp_path}/published.pth", "-o", f"{output}"]) == 0
+    with np.load(output) as arrays:
+        assert set(arrays) == {"/".join(variable.path.split("/")[-2:]) for variable in network.variables}
+        np.testing.assert_array_equal(
+            arrays["feats_3_smfa_lde_conv_0_0/kernel"], _weights(network, "feats_3_smfa_lde_conv_0_0")
+        )
+    output.unlink()
+    del state["to_img.0.bias"]
+    torch.save(state, tmp_path / "cut.pth")
+    capsys.readouterr()
+    assert main(["train", "own-trunk-weights", f"{tmp_path}/cut.pth", "-o", f"{output}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "SMFANet+ network for 4x; missing: to_img_0_bias" in error
+    assert not output.exists()
+
+
+def _weights(network, layer):
+    return network.get_layer(layer).get_weights()[0]

@@ -43,3 +43,14 @@ def test_an_adversarial_run_keeps_the_trunk_of_its_start_or_works_without(light,
     network = network_of(read_config("adversarial", SMOKE / "adversarial.yaml", settings))
     assert network.own_trunk is keeps
     assert all(equal(part, light.parts[name]) for name, part in network.parts.items())
+
+
+def test_a_trunk_run_may_give_a_network_a_trunk_of_its_own(light, tmp_path):
+    arrays = {"/".join(variable.path.split("/")[-2:]): np.asarray(variable) for variable in light.trunk.variables}
+    np.savez(tmp_path / "trunk.npz", **arrays)
+    settings = ["start=light-photo", "variant=light-integer", "own_trunk=true", f"trunk={tmp_path / 'trunk.npz'}"]
+    network = network_of(read_config("trunk", SMOKE / "trunk.yaml", settings))
+    assert network.own_trunk
+    assert equal(network.trunk, light.trunk)
+    photo = C2Matching.from_preset("light-photo")
+    assert all(equal(network.parts[name], part) for name, part in photo.parts.items())
