@@ -67,8 +67,9 @@ class _Builder:
         return kind(*arguments, name=name, dtype=self._dtype, **options)
 
     def convolution(self, features, filters, size, name, gelu=False):
-        options = {"padding": "same", "data_format": "channels_last", "activation": approximate_gelu if gelu else None}
-        return self.layer(layers.Conv2D, name, filters, size, **options)(features)
+        options = {"padding": "same", "data_format": "channels_last"}
+        features = self.layer(layers.Conv2D, name, filters, size, **options)(features)
+        return self.layer(ApproximateGELU, f"{name}_gelu")(features) if gelu else features
 
     def depthwise(self, features, multiplier, name, distance=1):
         options = {"padding": "same", "data_format": "channels_last", "depth_multiplier": multiplier, "dilation_rate": distance}
@@ -102,12 +103,6 @@ class _Builder:
         return self.convolution(features, WIDTH, 1, f"{name}_conv_2")
 
 
-@keras.saving.register_keras_serializable("c2m_tf")
-def approximate_gelu(features: Tensor) -> Tensor:
-    """GELU by its tanh approximation."""
-    return ops.gelu(features, approximate=True)
-
-
 class _SameShape(layers.Layer):
     """A layer without arguments whose result has the shape of its input."""
 
@@ -116,6 +111,14 @@ class _SameShape(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config()
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class ApproximateGELU(_SameShape):
+    """GELU by its tanh approximation."""
+
+    def call(self, features: Tensor) -> Tensor:
+        return ops.gelu(features, approximate=True)
 
 
 @keras.saving.register_keras_serializable("c2m_tf")
