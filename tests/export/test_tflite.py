@@ -25,7 +25,6 @@ from c2m_tf.photos import images
 from c2m_tf.upscaling.batch import Job
 from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
-from c2m_tf.weights.presets import without_residual_offsets
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
 
@@ -53,16 +52,6 @@ def test_upscale_equals_the_keras_model(exported, light, rng):
     np.testing.assert_allclose(sr, expected, atol=1e-4)
 
 
-def test_upscale_of_the_integer_variant_equals_the_keras_model(light, tmp_path, rng):
-    integer = without_residual_offsets(light)
-    path = tmp_path / "integer.tflite"
-    export_tflite(PhoneNetwork(integer), path, "float16", TILE, WINDOW)
-    lr, ref = rng.random((1, TILE, TILE, 3), np.float32), rng.random((1, WINDOW, WINDOW, 3), np.float32)
-    expected = np.clip(integer.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
-    # Weights in half precision also turn a close match here and there.
-    assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=ref)["sr"] - expected).mean() < 1e-3
-
-
 def test_upscale_alone_equals_the_trunk(exported, light, rng):
     lr = rng.random((1, TILE, TILE, 3), np.float32)
     sr = run(exported, "upscale_alone", lr_tile=lr)["sr"]
@@ -73,14 +62,16 @@ def test_upscale_alone_equals_the_trunk(exported, light, rng):
 
 def test_a_trunk_of_the_models_own_is_mixed_in_as_by_the_keras_model(tmp_path):
     own, path = with_own_trunk(C2Matching.from_preset("light-photo")), tmp_path / "own.tflite"
-    export_tflite(PhoneNetwork(own), path, "float32", TILE, WINDOW)
+    assert own.variant == "light-integer"
+    export_tflite(PhoneNetwork(own), path, "float16", TILE, WINDOW)
     ref = data.astronaut()[:WINDOW, 200 : 200 + WINDOW]
     lr = images.as_float(images.downsample(ref))[None]
     inputs = {"lr": lr, "ref": images.as_float(ref)[None]}
     sr, alone = (np.clip(own.predict_on_batch(photos), 0, 1) for photos in (inputs, {"lr": lr}))
-    assert np.abs(sr - alone).max() > 0.01
-    np.testing.assert_allclose(run(path, "upscale", lr_tile=lr, ref_window=inputs["ref"])["sr"], sr, atol=1e-4)
-    np.testing.assert_allclose(run(path, "upscale_alone", lr_tile=lr)["sr"], alone, atol=1e-4)
+    assert np.abs(sr - alone).mean() > 0.01
+    # Weights in half precision also turn a close match here and there.
+    assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=inputs["ref"])["sr"] - sr).mean() < 1e-3
+    np.testing.assert_allclose(run(path, "upscale_alone", lr_tile=lr)["sr"], alone, atol=2e-3)
 
 
 def test_locate_equals_matching_of_averages(exported, light, rng):

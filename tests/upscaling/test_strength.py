@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from c2m_tf.training.growth import with_own_trunk
 
-from c2m_tf import C2Matching, Upscaler
+from c2m_tf import Upscaler
 from c2m_tf.photos.images import TooLargeError
 from c2m_tf.upscaling.base import MATCHED_SCORE
 
@@ -38,20 +38,25 @@ def test_at_strength_0_references_are_not_even_read(light, photos, tmp_path):
     )
 
 
+@pytest.fixture(scope="module")
+def own(preset):
+    """The same with a trunk of its own, of random numbers."""
+    return with_own_trunk(preset)
+
+
 @pytest.mark.parametrize("search", ["exact", "window"])
-def test_tiles_that_the_reference_does_not_show_go_through_a_trunk_of_the_models_own(scene, rng, search):
+def test_tiles_that_the_reference_does_not_show_go_through_a_trunk_of_the_models_own(preset, own, scene, rng, search):
     lr, ref = scene
-    own = with_own_trunk(C2Matching.from_preset("light-photo"))
     upscaler = Upscaler(own, search=search)
     unrelated = rng.random((200, 200, 3), np.float32)
-    np.testing.assert_array_equal(upscaler.upscale(lr, unrelated), upscaler.upscale(lr))
-    without = Upscaler(C2Matching.from_preset("light-photo"), search=search)
-    mixed, restored = upscaler.upscale(lr, ref), without.upscale(lr, ref)
-    assert np.median(np.abs(mixed - restored)) < 1e-3 < np.median(np.abs(mixed - upscaler.upscale(lr)))
+    alone = upscaler.upscale(lr)
+    np.testing.assert_array_equal(upscaler.upscale(lr, unrelated), alone)
+    mixed, restored = upscaler.upscale(lr, ref), Upscaler(preset, search=search).upscale(lr, ref)
+    assert np.median(np.abs(mixed - restored)) < 1e-3 < np.median(np.abs(mixed - alone))
 
 
-def test_with_a_trunk_of_the_models_own_results_are_mixed_by_strength(scene):
-    upscaler = Upscaler(with_own_trunk(C2Matching.from_preset("light-photo")), tile=32)
+def test_with_a_trunk_of_the_models_own_results_are_mixed_by_strength(own, scene):
+    upscaler = Upscaler(own, tile=32)
     whole, half, none = (upscaler.upscale(*scene, strength=strength) for strength in (1.0, 0.5, 0.0))
     inside = (whole > 0) & (whole < 1) & (none > 0) & (none < 1)  # not clipped
     np.testing.assert_allclose(half[inside], ((whole + none) / 2)[inside], atol=1e-4)
