@@ -85,8 +85,8 @@ class PhoneNetwork(C2Matching):
         matches, score = match(self.extractor_lr(bicubic_upsample(lr)), self.extractor_ref(ref))
         flow = flow_from_matches(matches)
         # What restoration needs of the reference is not kept while patches are matched.
-        sr = self.restore(lr, flow, self.reference_encoder(after(ref, flow)), training=training)
-        return self.mixed(sr, lr, around_pixels(score), training=training) if self.own_trunk else sr
+        encoded = self.reference_encoder(after(ref, flow))
+        return self.restore(lr, flow, encoded, score=around_pixels(score), training=training)
 
     def _all_layers(self):
         """Layers of the parts, and those within aggregations."""

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from c2m_tf.network.model import C2Matching
+from c2m_tf.photos.writing import write_atomically
 from c2m_tf.weights.npz import read_npz
 
 from .config import ConfigError
@@ -63,10 +64,7 @@ def with_own_trunk(model: C2Matching) -> C2Matching:
     Returns:
         C2Matching of the same variant and dtype policy.
     """
-    extended = C2Matching(model.variant, own_trunk=True, dtype=model.dtype_policy)
-    for name, part in model.parts.items():
-        extended.parts[name].set_weights(part.get_weights())
-    return extended
+    return _remade(model, own_trunk=True)
 
 
 def without_own_trunk(model: C2Matching) -> C2Matching:
@@ -78,10 +76,18 @@ def without_own_trunk(model: C2Matching) -> C2Matching:
     Returns:
         C2Matching of the same variant and dtype policy.
     """
-    reduced = C2Matching(model.variant, dtype=model.dtype_policy)
-    for name, part in reduced.parts.items():
-        part.set_weights(model.parts[name].get_weights())
-    return reduced
+    return _remade(model, own_trunk=False)
+
+
+def save_own_trunk(trunk: keras.Model, path: str | os.PathLike) -> None:
+    """Writes the weights of a trunk of its own as `load_own_trunk` reads them.
+
+    Args:
+        trunk: result of `single_image.single_image_network`.
+        path: .npz file; it appears complete or not at all.
+    """
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _by_name(trunk).items()}
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def load_own_trunk(model: C2Matching, path: str | os.PathLike) -> None:
@@ -139,6 +145,14 @@ def load_trunk(model: C2Matching, path: str | os.PathLike) -> None:
     for name in heads:
         if name not in arrays:
             variables[name].assign(np.zeros(variables[name].shape))
+
+
+def _remade(model, own_trunk):
+    """A model with or without a trunk of its own that has the weights of all parts that both have."""
+    made = C2Matching(model.variant, own_trunk, dtype=model.dtype_policy)
+    for name in made.parts.keys() & model.parts.keys():
+        made.parts[name].set_weights(model.parts[name].get_weights())
+    return made
 
 
 def _read_trunk(path):

@@ -143,16 +143,14 @@ def _trunk_weights(options):
 def _own_trunk_weights(options):
     _check_output(options.output, [options.checkpoint], ".npz", "the weights of a trunk are an .npz file")
     start_keras()
-    import numpy as np
-
     from c2m_tf.network.single_image import single_image_network
-    from c2m_tf.photos.writing import write_atomically
+    from c2m_tf.training.growth import save_own_trunk
     from c2m_tf.weights.checkpoints import load_single_image, read_torch_checkpoint
 
-    network = single_image_network()
-    load_single_image(network, read_torch_checkpoint(options.checkpoint))
-    arrays = {"/".join(variable.path.split("/")[-2:]): variable.numpy() for variable in network.variables}
-    write_atomically(options.output, lambda file: np.savez_compressed(file, **arrays))
+    state = read_torch_checkpoint(options.checkpoint)
+    trunk = single_image_network()
+    load_single_image(trunk, state)
+    save_own_trunk(trunk, options.output)
     print(f"wrote {options.output}")
     return 0
 

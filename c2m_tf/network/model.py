@@ -119,11 +119,8 @@ class C2Matching(keras.Model):
             return self.trunk({"lr": inputs["lr"]}, training=training)
         reference = self.encode_reference(inputs["ref"])
         flow, score = self.find_flow(inputs["lr"], reference)
-        strength = inputs.get("strength")
-        if not self.own_trunk:
-            return self.restore(inputs["lr"], flow, reference, strength=strength, training=training)
-        sr = self.restore(inputs["lr"], flow, reference, training=training)
-        return self.mixed(sr, inputs["lr"], around_pixels(score), strength, training=training)
+        score = around_pixels(score)
+        return self.restore(inputs["lr"], flow, reference, None, inputs.get("strength"), score, training=training)
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """Everything that is computed from the reference alone; it serves any number of LR photos.
@@ -163,6 +160,7 @@ class C2Matching(keras.Model):
         reference: dict[str, Tensor],
         origin: Tensor | None = None,
         strength: Tensor | None = None,
+        score: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
         """SR photo from the LR photo, the flow and the encoded reference; or a tile of it from their tiles.
@@ -174,28 +172,33 @@ class C2Matching(keras.Model):
             reference: result of `encode_reference`.
             origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
             strength: float32 [B] in [0, 1], how much of the reference is used; None for 1.
+            score: float32 [B,h,w], of the patch around each pixel (`around_pixels`), by which a model with a trunk of its own
+                mixes its result in (`mixed`); None for the restoration network's result alone.
 
         Returns:
             [B,4h,4w,3], not clamped to [0, 1].
         """
+        mixes = self.own_trunk and score is not None
         flow = ops.convert_to_tensor(flow)
         # Displacements of a tile are counted from its own pixels.
         flow = bordered(flow) if origin is None else flow + ops.cast(origin, "float32")
         inputs = {"lr": ops.convert_to_tensor(lr), "flow": flow}
-        inputs["strength"] = ops.ones(ops.shape(flow)[:1]) if strength is None else ops.convert_to_tensor(strength, "float32")
+        whole = strength is None or mixes
+        inputs["strength"] = ops.ones(ops.shape(flow)[:1]) if whole else ops.convert_to_tensor(strength, "float32")
         height, width = ops.shape(inputs["lr"])[1:3]
         for level in self.levels:
             feature = inputs[level] = ops.convert_to_tensor(reference[level])
             scale = _PIXELS_IN_CELL[level]
             start = None if origin is None else (scale * origin[0], scale * origin[1])
             inputs[f"context_{level}"] = _context(feature, start, scale * height, scale * width)
-        return self.restoration(inputs, training=training)
+        sr = self.restoration(inputs, training=training)
+        return self.mixed(sr, lr, score, strength, training=training) if mixes else sr
 
     def mixed(self, sr: Tensor, lr: Tensor, score: Tensor, strength: Tensor | None = None, training: bool = False) -> Tensor:
         """The trunk's result where the reference does not fit, the given one where it does, and mixtures between.
 
         Args:
-            sr: [B,4h,4w,3], the result of `restore` at full strength.
+            sr: [B,4h,4w,3], the restoration network's result at full strength.
             lr: [B,h,w,3] in [0, 1].
             score: float32 [B,h,w], of the patch around each pixel (`around_pixels`).
             strength: float32 [B] in [0, 1], how much of the reference is used; None for 1.

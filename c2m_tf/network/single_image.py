@@ -27,7 +27,6 @@ from c2m_tf.network.tensors import Tensor
 WIDTH = 48
 BLOCKS = 12
 CELL = 8  # pixels per side
-PARAMETERS = 495_888
 _SCALE = 4
 _MIXED = 24  # channels that the 3x3 convolution of the mixing sees
 _CELLS_AROUND = 7  # per side, over which variance is taken

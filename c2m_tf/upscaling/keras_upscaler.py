@@ -16,7 +16,6 @@ A model with a trunk of its own restores those tiles with it alone that the refe
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -228,9 +227,8 @@ class _FindFlow(_Step):
 
 class _Restore(_Step):
     def call(self, inputs: Any) -> Any:
-        network, lr, strength = self.network, inputs["lr"], inputs["strength"]
-        restored = partial(network.restore, lr, inputs["flow"], inputs["reference"], inputs["origin"])
-        return network.mixed(restored(), lr, inputs["score"], strength) if network.own_trunk else restored(strength)
+        names = ("lr", "flow", "reference", "origin", "strength", "score")
+        return self.network.restore(*(inputs[name] for name in names))
 
 
 def _joined(encoded):

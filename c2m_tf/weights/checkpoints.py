@@ -16,9 +16,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from c2m_tf.network import single_image
 from c2m_tf.network.features import IMAGENET_MEAN, IMAGENET_STD
 from c2m_tf.network.model import C2Matching
-from c2m_tf.network.single_image import WIDTH
 from c2m_tf.startup import first_line
 
 # Position of each convolution in torchvision's `vgg19().features` (and vgg16's, which is the same up to conv3_1).
@@ -114,10 +114,7 @@ def load_restoration(model: C2Matching, state: dict[str, np.ndarray]) -> None:
         CheckpointError: as for `load_extractors`.
     """
     published = {name.removeprefix("dyn_agg_restore.").replace(".", "_"): name for name in state if name.count(".") > 0}
-    expected = {}
-    for layer, kind, variable in _layer_variables(model.restoration):
-        flat = f"{layer}_{_published_kind(kind)}"
-        expected[published.get(flat, flat)] = variable
+    expected = _under_published_names(model.restoration, published)
     transforms = {}
     for name in state:
         if ".tail_small.0." in name or ".tail_medium.0." in name:
@@ -160,10 +157,7 @@ def load_single_image(network: keras.Model, state: dict[str, np.ndarray]) -> Non
         CheckpointError: as for `load_extractors`.
     """
     published = {name.replace(".", "_"): name for name in state}
-    expected = {}
-    for layer, kind, variable in _layer_variables(network):
-        flat = f"{layer}_{_published_kind(kind)}"
-        expected[published.get(flat, flat)] = variable
+    expected = _under_published_names(network, published)
     depthwise = {name: _depthwise_order for name in state if name.endswith((".dw_conv.weight", ".lde.conv_0.0.weight"))}
     vectors = {name: np.ravel for name in state if name.endswith((".alpha", ".belt"))}
     _assign(expected, state, "SMFANet+ network for 4x", depthwise | vectors)
@@ -181,10 +175,7 @@ def load_discriminator(critic: keras.Model, state: dict[str, np.ndarray]) -> Non
     """
     kinds = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
     published = {name.replace(".", "_"): name for name in state}
-    expected = {}
-    for layer, kind, variable in _layer_variables(critic):
-        flat = f"{layer}_{kinds.get(kind, _published_kind(kind))}"
-        expected[published.get(flat, flat)] = variable
+    expected = _under_published_names(critic, published, kinds)
     counters = {name: None for name in state if name.endswith("num_batches_tracked")}
     _assign(expected, state, "published discriminator", ignored=counters)
 
@@ -194,6 +185,15 @@ def _layer_variables(model):
     for variable in model.variables:
         *_, layer, kind = variable.path.split("/")
         yield layer, kind, variable
+
+
+def _under_published_names(model, published, kinds=None):
+    """{published name: variable}, our name where none is known; `published` has them by ours, `kinds` those of variables."""
+    expected = {}
+    for layer, kind, variable in _layer_variables(model):
+        flat = f"{layer}_{(kinds or {}).get(kind, _published_kind(kind))}"
+        expected[published.get(flat, flat)] = variable
+    return expected
 
 
 def _published_kind(kind):
@@ -236,9 +236,9 @@ def _pixel_shuffle_order(array):
 
 def _depthwise_order(array):
     """Output channels c * multiplier + m, one input each, -> multipliers as output and channels as input."""
-    if array.ndim != 4 or array.shape[0] % WIDTH:
+    if array.ndim != 4 or array.shape[0] % single_image.WIDTH:
         return array
-    return array.reshape(WIDTH, -1, *array.shape[2:]).swapaxes(0, 1)
+    return array.reshape(single_image.WIDTH, -1, *array.shape[2:]).swapaxes(0, 1)
 
 
 def _offset_blocks(array):
