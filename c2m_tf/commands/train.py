@@ -143,8 +143,12 @@ def _trunk_weights(options):
 def _own_trunk_weights(options):
     _check_output(options.output, [options.checkpoint], ".npz", "the weights of a trunk are an .npz file")
     start_keras()
+    try:
+        from c2m_tf.training.growth import save_own_trunk
+    except ImportError as error:
+        raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
+
     from c2m_tf.network.single_image import single_image_network
-    from c2m_tf.training.growth import save_own_trunk
     from c2m_tf.weights.checkpoints import load_single_image, read_torch_checkpoint
 
     state = read_torch_checkpoint(options.checkpoint)
