@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", required=True, metavar="FOLDER", help="groups NNN_0 (HR), NNN_1 (reference), ...")
     parser.add_argument("--groups", nargs="+", default=[], metavar="NAME", help="only these (default: all)")
-    parser.add_argument("--model", nargs="+", default=["light-integer", "light-photo"], help="presets or files")
+    parser.add_argument("--model", nargs="+", default=["light", "light-photo"], help="presets or files")
     parser.add_argument("--degradations", nargs="+", default=DEGRADATIONS, metavar="NAME", help="as of c2m-tf evaluate")
     parser.add_argument("--sheet", metavar="FILE", help="also draw crops of every group in every degradation")
     return parser.parse_args()

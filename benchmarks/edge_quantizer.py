@@ -1,8 +1,8 @@
-"""int8 by AI Edge Quantizer: the float32 file of `light-integer` quantized after training, to compare with ours.
+"""int8 by AI Edge Quantizer: the float32 file of `light` quantized after training, to compare with ours.
 
     pip install ".[tflite,train]" ai-edge-quantizer==0.10.0
     python benchmarks/edge_quantizer.py --data FOLDER ... -o edge.tflite
-    c2m-tf export tflite --model light-integer --precision int8 -o int8.tflite
+    c2m-tf export tflite --model light --precision int8 -o int8.tflite
     python benchmarks/tflite.py --pairs FOLDER int8.tflite edge.tflite
 
 The same operations are to run in int8 as in our files: convolutions, what lies between them, gathering and product of the
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE.tflite")
     options = parser.parse_args()
     photos = samples(options.data, options.photos)
-    network = PhoneNetwork(load_model("light-integer", "float32"))
+    network = PhoneNetwork(load_model("light", "float32"))
     content = convert(network, "float32", PHONE_TILE, PHONE_WINDOW)
     chosen = recipe(content)
     observer = calibrator.Calibrator(

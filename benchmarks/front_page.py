@@ -73,7 +73,7 @@ def _row(crop: Crop, guided: Result, single: Result) -> list[Panel]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Draws the README's picture.")
     parser.add_argument("--pairs", required=True, metavar="FOLDER", help="groups NNN_0 (HR), NNN_1 (reference), ...")
-    parser.add_argument("--model", default="light-integer", help="as of c2m-tf evaluate (default: light-integer)")
+    parser.add_argument("--model", default="light", help="as of c2m-tf evaluate (default: light)")
     parser.add_argument(
         "--crop",
         action="append",

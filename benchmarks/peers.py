@@ -22,15 +22,13 @@ from upscale import LR_SIZE, SCALE, photos
 PEERS = ("RRDBNet", "EDSR-baseline")
 KERAS = {
     "light": ("light", True),
-    "light-integer": ("light-integer", True),
     "light, no reference": ("light", False),
 }
 # Tile and window in pixels.
 PHONE, PC = (64, 384), (96, 512)
 INT8 = {
     "light-int8": ("light", PHONE),
-    "light-integer-int8": ("light-integer", PHONE),
-    "light-integer-int8, larger tiles": ("light-integer", PC),
+    "light-int8, larger tiles": ("light", PC),
 }
 ROWS = (
     *(f"{name} {dtype}" for name in (*PEERS, *KERAS) for dtype in ("float32", "bfloat16")),

@@ -20,12 +20,13 @@ from timing import Worker, machine, peak_mebibytes, run_in_turn, seconds, serve
 
 LR_SIZE, SCALE = (83, 125), 4
 PARTS = ("features", "matching", "encoder", "restoration", "aggregation", "whole")
+# Variant, dtype policy, residual offsets.
 ROWS = {
-    "full float32": ("full", "float32"),
-    "full bfloat16": ("full", "mixed_bfloat16"),
-    "light float32": ("light", "float32"),
-    "light bfloat16": ("light", "mixed_bfloat16"),
-    "light-integer float32": ("light-integer", "float32"),
+    "full float32": ("full", "float32", True),
+    "full bfloat16": ("full", "mixed_bfloat16", True),
+    "light float32": ("light", "float32", True),
+    "light bfloat16": ("light", "mixed_bfloat16", True),
+    "light without residual offsets float32": ("light", "float32", False),
 }
 MEMORY_SIZES = (((41, 62), (166, 250)), ((83, 125), (332, 500)), ((83, 125), (664, 1000)), ((166, 250), (664, 1000)))
 
@@ -42,16 +43,16 @@ def photos(lr_size: tuple[int, int], ref_size: tuple[int, int]) -> dict[str, np.
     return {"lr": images.as_float(lr), "lr_up": images.as_float(images.upsample(lr)), "ref": images.as_float(ref)}
 
 
-def golden_model(variant: str, dtype: str) -> object:
+def golden_model(variant: str, dtype: str, residual_offsets: bool) -> object:
     """C2Matching with the golden weights, as the tests build it."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from conftest import golden_model as build
 
-    if variant == "light-integer":
-        from c2m_tf.weights.presets import without_residual_offsets
+    if residual_offsets:
+        return build(variant, dtype)
+    from c2m_tf.training.growth import without_residual_offsets
 
-        return without_residual_offsets(build("light", dtype))
-    return build(variant, dtype)
+    return without_residual_offsets(build(variant, dtype))
 
 
 def work(row: str) -> None:
@@ -61,8 +62,7 @@ def work(row: str) -> None:
     from c2m_tf.network.matching import bordered, flow_from_matches, match
     from c2m_tf.network.upsampling import bicubic_upsample
 
-    variant, dtype = ROWS[row]
-    model = golden_model(variant, dtype)
+    model = golden_model(*ROWS[row])
     arrays = photos(LR_SIZE, (LR_SIZE[0] * SCALE, LR_SIZE[1] * SCALE))
     lr, ref = arrays["lr"][None], arrays["ref"][None]
 
@@ -152,7 +152,7 @@ def time_table(rounds: int, rows: list[str]) -> None:
             file = Path(folder) / "photos.npz"
             np.savez(file, **photos(LR_SIZE, (LR_SIZE[0] * SCALE, LR_SIZE[1] * SCALE)))
             script = str(Path(__file__).parent / "pytorch_baseline.py")
-            for variant in sorted({row.split()[0].removesuffix("-integer") for row in rows}):
+            for variant in sorted({row.split()[0] for row in rows}):
                 command = [script, "--worker", variant, "--photos", str(file)]
                 baselines[variant] = Worker(f"{variant} PyTorch", command)
         run_in_turn([*workers, *baselines.values()], rounds)

@@ -29,7 +29,7 @@ class PhoneNetwork(C2Matching):
     References must be at least four times as high and as wide as the LR photo.
 
     Args:
-        network: C2Matching of variant "light" or "light-integer", float32.
+        network: C2Matching of variant "light", float32.
         quantized: whether activations and kernels are rounded as int8 will round them. The ranges of activations are empty
             then; `calibration` fills them.
 
@@ -38,13 +38,13 @@ class PhoneNetwork(C2Matching):
     """
 
     def __init__(self, network: C2Matching, quantized: bool = False, name: str = "phone_network") -> None:
-        if not network.variant.startswith("light"):
-            raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
+        if network.variant == "full":
+            raise ValueError("a full model is too large for phones; export a light one")
         if network.variant == "light-warp":
-            raise ValueError("a light-warp model is for comparisons alone; export one of light or light-integer")
+            raise ValueError("a light-warp model is for comparisons alone; export a light one")
         # A trunk of its own multiplies features with features, which coarse steps harm, and is small: it stays in float.
         parts = {name: _clone(part, quantized and name != "trunk") for name, part in network.parts.items()}
-        super().__init__(network.variant, network.own_trunk, name=name, parts=parts)
+        super().__init__(network.variant, network.own_trunk, network.residual_offsets, name, parts)
         self.quantized = quantized
 
     def ranges(self) -> Iterator[ActivationRange]:
@@ -97,12 +97,13 @@ class PhoneNetwork(C2Matching):
                     yield from layer.inner_layers
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "variant": self.variant, "own_trunk": self.own_trunk, "quantized": self.quantized}
+        return {"name": self.name, **self._arguments, "quantized": self.quantized}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneNetwork":
-        network = C2Matching(config["variant"], config.get("own_trunk", False))
-        return cls(network, config["quantized"], config["name"])
+        name, quantized, arguments = config["name"], config["quantized"], {**config}
+        del arguments["name"], arguments["quantized"]
+        return cls(C2Matching.from_config(arguments), quantized, name)
 
 
 def _clone(part, quantized):

@@ -8,6 +8,7 @@ A run has a folder (`training.runs`): after a signal or a crash the same command
 """
 
 import dataclasses
+import json
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from rich.progress import track
 
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import write_atomically
+from c2m_tf.renamed import current_name
 from c2m_tf.weights.npz import read_npz
 from c2m_tf.weights.presets import load_model
 
@@ -137,7 +139,8 @@ def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
         elif name.endswith("kernel"):
             step = arrays[_limit_of(name, arrays)] / INT8_STEPS
             arrays[name] = np.round(arrays[name] / step).clip(-INT8_STEPS, INT8_STEPS).astype(np.int8)
-    write_atomically(path, lambda file: np.savez_compressed(file, variant=network.variant, **arrays))
+    config = json.dumps(network.get_config())
+    write_atomically(path, lambda file: np.savez_compressed(file, config=config, **arrays))
 
 
 def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
@@ -148,8 +151,11 @@ def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
     """
     try:
         arrays = read_npz(path)
-        own_trunk = any(name.startswith("trunk/") for name in arrays)
-        network = PhoneNetwork(C2Matching(str(arrays["variant"]), own_trunk), quantized=True)
+        if "config" in arrays:
+            network = PhoneNetwork.from_config(json.loads(str(arrays["config"])))
+        else:  # files of 0.1.0
+            config = {"variant": str(arrays["variant"]), "own_trunk": any(name.startswith("trunk/") for name in arrays)}
+            network = PhoneNetwork(C2Matching.from_config(config), quantized=True)
         for name, variable in _named_variables(network):
             value = arrays[name]
             variable.assign(value * (arrays[_limit_of(name, arrays)] / INT8_STEPS) if value.dtype == np.int8 else value)
@@ -164,6 +170,7 @@ def quantized_preset(name: str) -> Path:
     Raises:
         ValueError: there is none.
     """
+    name = current_name(name)
     path = Path(name) if name.endswith(".npz") else _PRESETS / f"{name}-int8.npz"
     if not path.is_file():
         presets = sorted(file.name.removesuffix("-int8.npz") for file in _PRESETS.glob("*-int8.npz"))

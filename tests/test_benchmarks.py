@@ -36,7 +36,7 @@ def test_networks_to_compare_with_have_the_published_sizes():
             assert network(torch.zeros(1, 3, 8, 9)).shape == (1, 3, 32, 36)
 
 
-@pytest.mark.parametrize("row", ["light float32", "light-integer float32"])
+@pytest.mark.parametrize("row", ["light float32", "light without residual offsets float32"])
 def test_all_parts_of_an_upscaling_are_timed(monkeypatch, row):
     import upscale
 

@@ -100,11 +100,11 @@ MODELS = {
     "extractor": lambda: contrastive_extractor("extractor_lr"),
     "encoder": reference_encoder,
     "perceptual": lambda: perceptual_stem("relu2_1"),
-    "restoration": lambda: restoration_network("light-integer"),
+    "restoration": lambda: restoration_network("light", residual_offsets=False),
     "trunk": lambda: trunk_network(restoration_network("light")),
     "discriminator": lambda: discriminator(published=True),
-    "phone": lambda: PhoneNetwork(C2Matching("light-integer")),
-    "quantized": lambda: load_quantized(quantized_preset("light-integer")),
+    "phone": lambda: PhoneNetwork(C2Matching("light", residual_offsets=False)),
+    "quantized": lambda: load_quantized(quantized_preset("light")),
 }
 
 

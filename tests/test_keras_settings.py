@@ -28,11 +28,11 @@ def test_settings_of_other_projects_change_no_byte(tmp_path, rng):
     images.write(tmp_path / "lr.png", lr)
     images.write(tmp_path / "ref.png", ref)
     settings = DEFAULTS | {"floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.1}
-    model = ["--model", "light-integer", "--dtype", "float32"]
+    model = ["--model", "light", "--dtype", "float32"]
     paths = ["-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/sr.png"]
     done = run(tmp_path, json.dumps(settings).encode(), "-m", "c2m_tf", "upscale", *paths, *model)
     assert (done.returncode, done.stderr) == (0, "")
-    expected = Upscaler(C2Matching.from_preset("light-integer")).upscale(lr, ref)
+    expected = Upscaler(C2Matching.from_preset("light")).upscale(lr, ref)
     np.testing.assert_array_equal(images.as_uint8(images.read(tmp_path / "sr.png").rgb), images.as_uint8(expected))
 
 

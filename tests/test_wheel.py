@@ -82,6 +82,6 @@ def test_commands_of_the_wheel_work_without_the_checkout(environment, tmp_path):
     assert "is finished: 2 iterations" in output
     assert (work / "run/last.weights.h5").exists()
 
-    sizes = ("--tile", "20", "--window", "80", "--precision", "int8", "--model", "light-integer")
+    sizes = ("--tile", "20", "--window", "80", "--precision", "int8", "--model", "light")
     run(command, "export", "tflite", *sizes, "-o", "phone.tflite", **options)
     assert (work / "phone.tflite").stat().st_size > 5_000_000

@@ -23,6 +23,8 @@ def average(model: C2Matching, other: C2Matching, share: float = 0.5) -> C2Match
     """
     if model.variant != other.variant:
         raise ValueError(f"a {model.variant} network and a {other.variant} one have no average; give two of one variant")
+    if model.residual_offsets != other.residual_offsets:
+        raise ValueError("a network with residual offsets and one without have no average; give two of one kind")
     if model.own_trunk != other.own_trunk:
         raise ValueError("a network with a trunk of its own and one without have no average; give two of one kind")
     if not 0.0 <= share <= 1.0:

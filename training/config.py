@@ -13,6 +13,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from c2m_tf.renamed import current_name, warn_renamed
+
 from .config_keys import STAGES
 
 _RECIPES = Path(__file__).parent / "recipes"
@@ -72,6 +74,11 @@ def read_config(stage: str, recipe: str | os.PathLike, settings: Sequence[str] =
 
 def make_config(stage: str, values: dict, origin: str = "config") -> Any:
     """The config of a stage from plain values; raises ConfigError as `read_config` does."""
+    if values.get("variant") == "light-integer":
+        warn_renamed("variant light-integer", "variant light with residual_offsets: false")
+        values = {**values, "variant": "light", "residual_offsets": False}
+    if isinstance(values.get("start"), str):
+        values = {**values, "start": current_name(values["start"])}
     try:
         return TypeAdapter(STAGES[stage]).validate_python(values)
     except ValidationError as error:

@@ -159,13 +159,15 @@ class TrunkConfig(_RunConfig):
     """Trunk: the network without a reference.
 
     `start` is a preset or .keras file, whose matching and reference encoder are kept; `trunk` gives it the weights of an .npz
-    file of `c2m-tf train trunk-weights`. With `own_trunk` the model gets a trunk of its own, if it has none, and that alone is
-    trained; `trunk` is then a file of `c2m-tf train own-trunk-weights`.
+    file of `c2m-tf train trunk-weights`. `variant` and `residual_offsets` are as of restoration. With `own_trunk` the model
+    gets a trunk of its own, if it has none, and that alone is trained; `trunk` is then a file of `c2m-tf train
+    own-trunk-weights`.
     """
 
     data: PatchesConfig
     start: str
-    variant: Literal["light", "light-integer", "full"] = "light"
+    variant: Literal["light", "full"] | None = None
+    residual_offsets: bool | None = None
     trunk: str | None = None
     own_trunk: bool = False
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
@@ -176,14 +178,16 @@ class TrunkConfig(_RunConfig):
 class _ReferenceConfig(_RunConfig):
     """Keys of the stages that train with references.
 
-    They start from one of: `start`, a preset or .keras file of the same variant, or of another light one, which is grown (see
-    `training.growth`) or has its residual offsets dropped for light-integer; or random numbers, with `extractors`, weights of
+    They start from one of: `start`, a preset or .keras file, whose network is taken as it is; `variant` makes a full one of a
+    light one (see `training.growth`), `residual_offsets` adds or drops those. Or from random numbers: the network is then the
+    published one (`variant` full unless given), with `extractors`, weights of
     a student run or "vgg" for VGG's own, and `vgg` for the reference encoder. Beside `start`, `extractors` replaces its
     matching, and `trunk`, the .npz of a trunk, what the network knows without a reference.
     """
 
     data: ReferenceDataConfig
-    variant: Literal["light", "light-integer", "light-warp", "full"] = "full"
+    variant: Literal["light", "light-warp", "full"] | None = None
+    residual_offsets: bool | None = None
     start: str | None = None
     trunk: str | None = None
     extractors: str | None = None

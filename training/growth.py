@@ -1,9 +1,11 @@
 """Networks grown from smaller ones, so that nothing learnt is lost: what the smaller computes, the grown one computes at first.
 
     trunk -> light            the heads of the two larger levels start at zero: their bodies add nothing yet
-    light-integer -> light    residual offsets start at zero
+    residual offsets          start at zero
     light -> full             the head of the new aggregation (relu3_1) starts at zero, and so does the last convolution of new
                               blocks
+
+Without residual offsets again it is what is left of the same weights.
 
 Function-preserving growth after Chen et al., Net2Net (ICLR 2016).
 """
@@ -14,23 +16,24 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from c2m_tf.network.aggregation import DEFORMABLE_GROUPS
+from c2m_tf.network.deform_conv import TAPS
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.writing import write_atomically
 from c2m_tf.weights.npz import read_npz
 
 from .config import ConfigError
 
-_LARGER = {"light-integer": ("light", "full"), "light": ("full",)}
 
-
-def grow(model: C2Matching, variant: str = "full") -> C2Matching:
+def grow(model: C2Matching, variant: str = "full", residual_offsets: bool | None = None) -> C2Matching:
     """A larger network that computes what a smaller one computes.
 
     Layers of the reference encoder that the smaller one lacks start as those of its reference extractor, a VGG stem as well.
 
     Args:
-        model: C2Matching of variant "light" or "light-integer".
-        variant: "full", or "light" for a model without residual offsets.
+        model: C2Matching of variant "light", or "full" without residual offsets.
+        variant: that of the larger network, "full" or "light".
+        residual_offsets: whether the larger one has them; by default if the model has.
 
     Returns:
         C2Matching, float32, with new numbers where the smaller network has no layer.
@@ -38,10 +41,12 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
     Raises:
         ValueError: the model is not smaller than the variant.
     """
-    if variant not in _LARGER.get(model.variant, ()):
-        possible = " or ".join(f"{small} into {large}" for small, names in _LARGER.items() for large in names)
-        raise ValueError(f"a {model.variant} network cannot be grown into {variant}; only {possible}")
-    grown = model.like(variant)
+    offsets = model.residual_offsets if residual_offsets is None else residual_offsets
+    if model.variant == "light-warp" or (model.variant, variant) not in (("light", "full"), (variant, variant)):
+        raise ValueError(f"a {model.variant} network cannot be grown into {variant}; only light into full")
+    if model.residual_offsets and not offsets:
+        raise ValueError("a network with residual offsets does not grow into one without")
+    grown = model.like(variant=variant, residual_offsets=offsets)
     known = {name: _by_name(part) for name, part in model.parts.items()}
     known["reference_encoder"] = _by_name(model.extractor_ref) | known["reference_encoder"]
     for part, network in grown.parts.items():
@@ -53,6 +58,24 @@ def grow(model: C2Matching, variant: str = "full") -> C2Matching:
             elif layer.startswith("body_") and layer.endswith("_conv2") and kind == "kernel":
                 variable.assign(np.zeros(variable.shape))
     return grown
+
+
+def without_residual_offsets(model: C2Matching) -> C2Matching:
+    """The same network without residual offsets; all other weights are kept.
+
+    Args:
+        model: C2Matching with residual offsets.
+
+    Returns:
+        C2Matching of the same variant and dtype policy.
+    """
+    masks = model.like(model.dtype_policy, residual_offsets=False)
+    weights = []
+    for variable, value in zip(masks.variables, model.get_weights(), strict=True):
+        # Masks are the last channels of the convolution that gives offsets and masks.
+        weights.append(value if variable.shape == value.shape else value[..., -DEFORMABLE_GROUPS * TAPS :])
+    masks.set_weights(weights)
+    return masks
 
 
 def with_own_trunk(model: C2Matching) -> C2Matching:
@@ -149,7 +172,7 @@ def load_trunk(model: C2Matching, path: str | os.PathLike) -> None:
 
 def _remade(model, own_trunk):
     """A model with or without a trunk of its own that has the weights of all parts that both have."""
-    made = C2Matching(model.variant, own_trunk, dtype=model.dtype_policy)
+    made = model.like(model.dtype_policy, own_trunk=own_trunk)
     for name in made.parts.keys() & model.parts.keys():
         made.parts[name].set_weights(model.parts[name].get_weights())
     return made

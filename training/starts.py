@@ -5,12 +5,12 @@ from typing import Any
 
 from c2m_tf.network.model import C2Matching
 from c2m_tf.weights import checkpoints
-from c2m_tf.weights.presets import load_model, without_residual_offsets
+from c2m_tf.weights.presets import load_model
 from c2m_tf.weights.vgg import read_vgg
 
 from .config import ConfigError, rooted
 from .config_keys import TrunkConfig
-from .growth import grow, load_own_trunk, load_trunk, with_own_trunk, without_own_trunk
+from .growth import grow, load_own_trunk, load_trunk, with_own_trunk, without_own_trunk, without_residual_offsets
 from .matching import Extractors
 
 
@@ -75,16 +75,18 @@ def _exchange_extractors(network, config):
 
 
 def _started(config):
-    """From the config's key start, grown or cut down to the variant."""
+    """From the config's key start; grown or cut down if the config names another network."""
     network = load_model(config.start, config.dtype_policy)
-    if network.variant == config.variant:
+    variant = config.variant or network.variant
+    offsets = network.residual_offsets if config.residual_offsets is None else config.residual_offsets
+    if (variant, offsets) == (network.variant, network.residual_offsets):
         return network
-    if (network.variant, config.variant) == ("light", "light-integer"):
+    if (variant, offsets) == (network.variant, False):
         return without_residual_offsets(network)
     try:
-        grown = grow(network, config.variant)
+        grown = grow(network, variant, offsets)
     except ValueError as error:
-        raise ConfigError(f"start {config.start}, variant {config.variant}: {error}") from error
+        raise ConfigError(f"start {config.start}, variant {variant}: {error}") from error
     if config.dtype_policy == "float32":
         return grown
     converted = grown.like(dtype=config.dtype_policy)
@@ -96,7 +98,8 @@ def _new(config):
     """From random numbers, with VGG as reference encoder."""
     if config.extractors is None or config.vgg is None:
         raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
-    network = C2Matching(config.variant, dtype=config.dtype_policy)
+    offsets = config.residual_offsets is not False
+    network = C2Matching(config.variant or "full", residual_offsets=offsets, dtype=config.dtype_policy)
     checkpoints.load_reference_encoder(network, read_vgg(vgg_of(config)))
     return network
 

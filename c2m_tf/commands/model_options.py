@@ -5,6 +5,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from c2m_tf.machine import DTYPES
+from c2m_tf.renamed import current_name
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import WorkerSettings
@@ -19,11 +20,12 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False, a
         several: makes --model a list, None if it is not given.
         automatic: makes auto the default of --model, for commands that read `open_upscalers`.
     """
-    default = "auto" if automatic else "light-integer"
-    chooses = "auto, which takes light-integer or light-photo by the photo's quality; " if automatic else ""
+    default = "auto" if automatic else "light"
+    chooses = "auto, which takes light or light-photo by the photo's quality; " if automatic else ""
     command.add_argument(
         "--model",
         action="append" if several else "store",
+        type=current_name,
         default=None if several else default,
         metavar="MODEL",
         help=f"{chooses}preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: "

@@ -5,8 +5,12 @@ import os
 import signal
 import sys
 import threading
+import warnings
 
+from c2m_tf.renamed import RenamedWarning
 from c2m_tf.startup import one_line, open_standard_streams
+
+_PYTHONS_FORMAT = warnings.formatwarning
 
 
 class CommandFailedError(Exception):
@@ -35,6 +39,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
         The command's exit code; 2 for wrong input, 130 if interrupted. Wrong arguments end the process with 2.
     """
     open_standard_streams()
+    warnings.formatwarning = _format_warning
     options = parser.parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         # So that `finally` blocks run and leave no half-written file.
@@ -49,6 +54,13 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
             print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
             return 2
     return code
+
+
+def _format_warning(message, category, filename, lineno, line=None):
+    """A renamed thing is the user's to know, in a line; other warnings are for developers, as Python formats them."""
+    if issubclass(category, RenamedWarning):
+        return f"c2m-tf: {message}\n"
+    return _PYTHONS_FORMAT(message, category, filename, lineno, line)
 
 
 def _code_of(options, name):

@@ -43,10 +43,10 @@ class C2Matching(keras.Model):
     """Reference-based 4x super-resolution (Jiang et al., CVPR 2021).
 
     Args:
-        variant: "full" (8,865,547 parameters in the restoration network), "light" (4,825,395), or "light-integer" (4,576,275),
-            which is not published: light without residual offsets.
+        variant: "full" (8,865,547 parameters in the restoration network) or "light" (4,825,395).
         own_trunk: whether the model has a trunk of its own (495,888 parameters more, `single_image`) instead of the restoration
             network at strength 0.
+        residual_offsets: whether aggregations learn them, as published; presets have none (light: 249,120 parameters fewer).
         parts: the networks by name, as `parts` has them, if they are made elsewhere; None for new ones.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
@@ -70,6 +70,7 @@ class C2Matching(keras.Model):
         self,
         variant: str = "full",
         own_trunk: bool = False,
+        residual_offsets: bool = True,
         name: str = "c2_matching",
         parts: dict[str, keras.Model] | None = None,
         **kwargs: Any,
@@ -82,6 +83,7 @@ class C2Matching(keras.Model):
         super().__init__(name=name, autocast=False, **kwargs)
         self.variant = variant
         self.own_trunk = own_trunk
+        self.residual_offsets = residual_offsets
         aggregates_small = variant_named(variant).aggregates_small
         self.levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
         parts = self._new_parts() if parts is None else parts
@@ -100,7 +102,7 @@ class C2Matching(keras.Model):
             "extractor_lr": contrastive_extractor("extractor_lr", dtype),
             "extractor_ref": contrastive_extractor("extractor_ref", dtype),
             "reference_encoder": reference_encoder(self.levels, "reference_encoder", dtype),
-            "restoration": restoration_network(self.variant, "restoration", dtype),
+            "restoration": restoration_network(self.variant, "restoration", dtype, self.residual_offsets),
             **own,
         }
 
@@ -110,9 +112,13 @@ class C2Matching(keras.Model):
         names = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration", *(("trunk",) if self.own_trunk else ()))
         return {name: getattr(self, name) for name in names}
 
-    def like(self, variant: str | None = None, dtype: Any = None) -> "C2Matching":
-        """A new model of the same kind, with new numbers; of another variant or dtype policy (float32 by default) if given."""
-        return C2Matching(variant or self.variant, self.own_trunk, dtype=dtype)
+    def like(self, dtype: Any = None, **changes: Any) -> "C2Matching":
+        """A new model of the same arguments but for those given, with new numbers; float32 unless `dtype` is given."""
+        return C2Matching(**self._arguments | changes, dtype=dtype)
+
+    @property
+    def _arguments(self):
+        return {"variant": self.variant, "own_trunk": self.own_trunk, "residual_offsets": self.residual_offsets}
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
@@ -232,7 +238,13 @@ class C2Matching(keras.Model):
         return keras.KerasTensor(self.compute_output_shape({"lr": inputs["lr"].shape}), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "variant": self.variant, "own_trunk": self.own_trunk}
+        return {**super().get_config(), **self._arguments}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "C2Matching":
+        if config["variant"] == "light-integer":  # files of 0.1.0
+            config = {**config, "variant": "light", "residual_offsets": False}
+        return super().from_config(config, custom_objects)
 
     @classmethod
     def from_preset(cls, preset: str | os.PathLike, dtype: str | None = None) -> "C2Matching":

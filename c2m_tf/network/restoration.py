@@ -10,8 +10,8 @@ A strength in [0, 1] per sample multiplies the masks of every aggregation: 1 is 
 reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it from the same layers. A model
 may have a better one instead (`single_image`).
 
-The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. The integer one,
-not published, also leaves out residual offsets: its taps sample whole pixels, which saves a phone most of the gathering.
+The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. Both are
+published with residual offsets; without them taps sample whole pixels, which saves most of the gathering.
 The warping one is for the paper's ablation: reference features are warped by the flow, and nothing is learnt of where to look.
 Layer names are the published ones with "_" for ".", so that the checkpoint importer needs no table.
 
@@ -38,7 +38,6 @@ class Variant(NamedTuple):
     """What distinguishes the sizes of the network; `warps` puts flow warping in the place of dynamic aggregation."""
 
     aggregates_small: bool
-    residual_offsets: bool
     content_blocks: int
     small_blocks: int
     medium_blocks: int
@@ -48,20 +47,22 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    "full": Variant(True, True, 16, 16, 16, 16, 8_865_547),
-    "light": Variant(False, True, 16, 16, 8, 4, 4_825_395),
-    "light-integer": Variant(False, False, 16, 16, 8, 4, 4_576_275),
-    "light-warp": Variant(False, False, 16, 16, 8, 4, 3_972_099, warps=True),
+    "full": Variant(True, 16, 16, 16, 16, 8_865_547),
+    "light": Variant(False, 16, 16, 8, 4, 4_825_395),
+    "light-warp": Variant(False, 16, 16, 8, 4, 3_972_099, warps=True),
 }
 
 
-def restoration_network(variant: str = "full", name: str = "restoration", dtype: Any = None) -> keras.Model:
+def restoration_network(
+    variant: str = "full", name: str = "restoration", dtype: Any = None, residual_offsets: bool = True
+) -> keras.Model:
     """Builds the restoration network.
 
     Args:
-        variant: "full", "light", "light-integer" or "light-warp".
+        variant: "full", "light" or "light-warp".
         name: name of the model.
         dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
+        residual_offsets: whether aggregations learn them, as published.
 
     Returns:
         keras.Model from a dict to the SR photo, float32 [B,4h,4w,3], not clamped. The dict holds
@@ -86,7 +87,7 @@ def restoration_network(variant: str = "full", name: str = "restoration", dtype:
 
     inputs["strength"] = keras.Input((), name="strength")
     with keras.name_scope(name):
-        sr = _sr(_Builder(dtype), inputs, sizes)
+        sr = _sr(_Builder(dtype), inputs, sizes, residual_offsets)
     return keras.Model(inputs, sr, name=name)
 
 
@@ -108,7 +109,7 @@ def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
     return keras.Model({"lr": rewired.input["lr"]}, rewired.output, name=name)
 
 
-def _sr(builder, inputs, sizes):
+def _sr(builder, inputs, sizes, residual_offsets):
     """The network from its inputs to the SR photo."""
     content = builder.content(inputs["lr"], sizes.content_blocks)
     levels = (
@@ -121,7 +122,7 @@ def _sr(builder, inputs, sizes):
         skip = features
         if level != "small" or sizes.aggregates_small:
             kind = FlowWarping if sizes.warps else DynamicAggregation
-            aggregation = builder.layer(kind, level, REFERENCE_CHANNELS[activation], scale, sizes.residual_offsets)
+            aggregation = builder.layer(kind, level, REFERENCE_CHANNELS[activation], scale, residual_offsets)
             references = (activation, "flow", f"context_{activation}", "strength")
             aggregated = aggregation(features, *(inputs[name] for name in references))
             features = builder.layer(layers.Concatenate, f"concatenate_{level}")([features, aggregated])

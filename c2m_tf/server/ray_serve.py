@@ -1,6 +1,6 @@
 """The HTTP application on a Ray cluster, as replicas that Ray Serve starts, watches and routes to (extra ray-serve).
 
-    serve run c2m_tf.server.ray_serve:build model=light-integer max_replicas=8
+    serve run c2m_tf.server.ray_serve:build model=light max_replicas=8
 
 Each replica is the application of `app.create_app` in a process of its own, with its own model and limits. It is sent one
 request at a time; all others wait in Serve's proxy, so that a replica that dies takes no other request with it. Ray replaces
@@ -34,7 +34,7 @@ class Replicas(NamedTuple):
         min_replicas, max_replicas: bounds of their number.
     """
 
-    model: str = "light-integer"
+    model: str = "light"
     dtype: str = "auto"
     cores: int = 2
     gpus: float = 0.0

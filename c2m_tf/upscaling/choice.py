@@ -11,7 +11,7 @@ from c2m_tf.upscaling.ensemble import check_ensemble, ensemble_bytes
 from c2m_tf.upscaling.memory import default_max_memory
 
 AUTO = "auto"  # in place of a model's name
-CLEAN = "light-integer"
+CLEAN = "light"
 DEGRADED = "light-photo"
 
 # A photo is degraded if one of these says so; how often they are right is in docs/evaluation.md. The scores' thresholds are

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from c2m_tf.machine import fastest_dtype
+from c2m_tf.renamed import current_name
 from c2m_tf.startup import limit_threads, start_keras
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.ensemble import check_ensemble
@@ -45,6 +46,7 @@ def open_upscaler(
     check_ensemble(ensemble)
     if threads is not None:
         limit_threads(threads)
+    source = current_name(os.fspath(source))
     path = Path(source)
     if path.suffix == ".tflite":
         from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
@@ -57,7 +59,7 @@ def open_upscaler(
 
     # A preset's name means the preset, whatever lies in the working folder; ./light means that. Folders with a config.json are
     # Keras's own.
-    if str(source) not in PRESETS and path.is_dir() and not (path / "config.json").is_file():
+    if source not in PRESETS and path.is_dir() and not (path / "config.json").is_file():
         from c2m_tf.upscaling.saved_model_upscaler import SavedModelUpscaler
 
         _refuse_settings(path, dtype, search, tile, window)

@@ -11,18 +11,17 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from c2m_tf.network.aggregation import DEFORMABLE_GROUPS
-from c2m_tf.network.deform_conv import TAPS
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import write_atomically
+from c2m_tf.renamed import current_name
 from c2m_tf.startup import first_line
 
 _FOLDER = Path(__file__).parent
 
 
 class Preset(NamedTuple):
-    """Weights that ship: which variant they are for, all parameters of the model, how they were made, and whether there is a
-    trunk of its own among them."""
+    """Weights that ship: which variant they are for, without residual offsets; all parameters of the model, how they were made,
+    and whether there is a trunk of its own among them."""
 
     variant: str
     parameters: int
@@ -33,28 +32,21 @@ class Preset(NamedTuple):
 PRESETS = {
     "light": Preset(
         "light",
-        6_544_515,
+        6_295_395,
         "Light network, and a trunk of its own for what the reference does not show: started from published single-image "
         "weights, trained for some hours on two CPU cores; see docs/model-card.md.",
         own_trunk=True,
     ),
     "light-gan": Preset(
-        "light-integer",
+        "light",
         5_799_507,
-        "Light network without residual offsets, trained on from `light-integer` by perceptual and adversarial loss: sharper "
-        "to look at, 0.4 dB less PSNR.",
-    ),
-    "light-integer": Preset(
-        "light-integer",
-        6_295_395,
-        "The weights of `light` without residual offsets, which are zero there: the same results, faster.",
-        own_trunk=True,
+        "Light network, trained on from `light` by perceptual and adversarial loss: sharper to look at, 0.4 dB less PSNR.",
     ),
     "light-photo": Preset(
-        "light-integer",
+        "light",
         5_799_507,
-        "Light network without residual offsets, trained on LR photos and references that were degraded at random: for photos "
-        "with JPEG artefacts, noise or blur.",
+        "Light network, trained on LR photos and references that were degraded at random: for photos with JPEG artefacts, "
+        "noise or blur.",
     ),
 }
 
@@ -71,44 +63,25 @@ def load_preset(name: str, dtype: str = "float32") -> C2Matching:
     """
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
-    if name == "light-integer":
-        return without_residual_offsets(load_preset("light", dtype))
-    model = C2Matching(PRESETS[name].variant, PRESETS[name].own_trunk, dtype=dtype)
+    model = C2Matching(PRESETS[name].variant, PRESETS[name].own_trunk, residual_offsets=False, dtype=dtype)
     with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:
         for key, variable in _named_variables(model):
             variable.assign(arrays[key].astype(np.float32))
     return model
 
 
-def without_residual_offsets(model: C2Matching) -> C2Matching:
-    """The light-integer model that a light one becomes when its residual offsets are dropped; all other weights are kept.
-
-    Args:
-        model: C2Matching of variant "light".
-
-    Returns:
-        C2Matching of variant "light-integer", of the same dtype policy.
-    """
-    integer = model.like("light-integer", model.dtype_policy)
-    weights = []
-    for variable, value in zip(integer.variables, model.get_weights(), strict=True):
-        # Masks are the last channels of the convolution that gives offsets and masks.
-        weights.append(value if variable.shape == value.shape else value[..., -DEFORMABLE_GROUPS * TAPS :])
-    integer.set_weights(weights)
-    return integer
-
-
 def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matching:
     """A model from what a user names; see `C2Matching.from_preset`."""
-    is_handle = str(source).startswith("hf://")
+    source = current_name(os.fspath(source))
+    is_handle = source.startswith("hf://")
     path = Path(source)
     if not is_handle:
-        if str(source) in PRESETS or not (path.suffix == ".keras" or path.is_dir()):
-            return load_preset(str(source), dtype or "float32")
+        if source in PRESETS or not (path.suffix == ".keras" or path.is_dir()):
+            return load_preset(source, dtype or "float32")
         if not path.exists():
             raise ValueError(f"model {path} does not exist")
     try:
-        model = keras.saving.load_model(str(source) if is_handle else path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(source if is_handle else path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file may raise anything: what zip, JSON, HDF5 and Keras raise on bytes of any kind
         raise ValueError(f"{source} cannot be loaded as a Keras model: {first_line(error)}") from error
     if not isinstance(model, C2Matching):

@@ -6,11 +6,9 @@ The rules are what the delegate of ai-edge-litert 2.3.0 said of files of this pa
 import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import export_tflite
-from c2m_tf.training.growth import with_own_trunk
+from c2m_tf.training.growth import with_own_trunk, without_residual_offsets
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
-
-from c2m_tf.weights.presets import without_residual_offsets
 
 MAX_RANK = 4
 NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}

@@ -7,13 +7,13 @@ from c2m_tf.export.fake_quantization import ActivationRange, QuantizedConv2D, is
 from c2m_tf.export.order import after
 from c2m_tf.export.phone_aggregation import PhoneAggregation
 from c2m_tf.export.phone_network import PhoneNetwork
+from c2m_tf.training.growth import without_residual_offsets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2m_tf import C2Matching
 from c2m_tf.network.aggregation import DynamicAggregation
 from c2m_tf.network.matching import bordered, flow_from_matches, match
-from c2m_tf.weights.presets import without_residual_offsets
 
 LR, REF = (1, 20, 24, 3), (1, 96, 104, 3)
 
@@ -24,9 +24,9 @@ def pair():
     return {"lr": random.random(LR, np.float32), "ref": random.random(REF, np.float32)}
 
 
-@pytest.mark.parametrize("variant", ["light", "light-integer"])
-def test_phone_network_equals_the_network(light, pair, variant):
-    network = light if variant == "light" else without_residual_offsets(light)
+@pytest.mark.parametrize("offsets", [True, False])
+def test_phone_network_equals_the_network(light, pair, offsets):
+    network = light if offsets else without_residual_offsets(light)
     phone = PhoneNetwork(network)
     assert phone.count_params() == network.count_params()
     np.testing.assert_allclose(phone(pair), network(pair), atol=1e-5)

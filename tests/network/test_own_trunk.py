@@ -7,14 +7,14 @@ from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.quantization import load_quantized, save_quantized
 from c2m_tf.training.averaging import average
 from c2m_tf.training.config import ConfigError
-from c2m_tf.training.growth import grow, load_own_trunk, with_own_trunk, without_own_trunk
+from c2m_tf.training.growth import grow, load_own_trunk, with_own_trunk, without_own_trunk, without_residual_offsets
 from c2m_tf.training.restoration import RestorationTrainer
 from c2m_tf.training.trunk import TrunkTrainer
 from golden_models import golden_model
 
 from c2m_tf import C2Matching
 from c2m_tf.network.model import around_pixels
-from c2m_tf.weights.presets import save_preset, without_residual_offsets
+from c2m_tf.weights.presets import save_preset
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def test_the_command_writes_a_network(light, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["light", "light-integer", "-o", "average.keras"], "have no average"),
+        (["light", "light-photo", "-o", "average.keras"], "have no average"),
         (["light", "light", "--share", "1.5", "-o", "average.keras"], "share is 1.5"),
         (["light", "nowhere.keras", "-o", "average.keras"], "nowhere.keras does not exist"),
         (["light", "light", "-o", "average.npz"], "name it so"),

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from c2m_tf.training.config import ConfigError
-from c2m_tf.training.growth import grow, load_trunk
+from c2m_tf.training.growth import grow, load_trunk, without_residual_offsets
 from golden_models import golden, golden_model
 
 from c2m_tf import C2Matching
-from c2m_tf.weights.presets import without_residual_offsets
 
 
 def _trunk(model):
@@ -35,7 +34,7 @@ def test_full_network_grown_from_a_light_one_computes_the_same(light):
 def test_network_grown_from_one_without_residual_offsets_computes_the_same(light, variant):
     integer = without_residual_offsets(light)
     inputs = _inputs()
-    grown = grow(integer, variant)
+    grown = grow(integer, variant, residual_offsets=True)
     np.testing.assert_allclose(grown.predict_on_batch(inputs), integer.predict_on_batch(inputs), atol=1e-5)
     if variant == "light":
         kept = without_residual_offsets(grown)
@@ -59,10 +58,10 @@ def test_grown_network_ignores_the_reference_at_first(variant, tmp_path):
 
 
 def test_networks_do_not_grow_into_what_is_not_larger(full, light):
-    with pytest.raises(ValueError, match="a full network cannot be grown into full; only light-integer into light or"):
-        grow(full, "full")
-    with pytest.raises(ValueError, match="a light network cannot be grown into light-integer"):
-        grow(light, "light-integer")
+    with pytest.raises(ValueError, match="a full network cannot be grown into light; only light into full"):
+        grow(full, "light")
+    with pytest.raises(ValueError, match="a network with residual offsets does not grow into one without"):
+        grow(light, "full", residual_offsets=False)
 
 
 def test_files_that_are_no_trunk_are_named(tmp_path, light):

@@ -37,6 +37,15 @@ def test_extractors_of_a_student_run_replace_those_of_the_start_and_nothing_else
     assert all(equal(getattr(network, name), getattr(light, name)) for name in ("reference_encoder", "restoration"))
 
 
+def test_a_run_takes_the_network_of_its_start_unless_it_says_otherwise(light):
+    settings = ["start=light", "learns_offsets=true", "extractors=null"]
+    network = network_of(read_config("restoration", SMOKE / "restoration.yaml", [*settings, "variant=null"]))
+    assert network.get_config() == light.get_config()
+    grown = network_of(read_config("restoration", SMOKE / "restoration.yaml", [*settings, "residual_offsets=true"]))
+    assert grown.residual_offsets
+    assert grown.variant == light.variant
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 def test_an_adversarial_run_keeps_the_trunk_of_its_start_or_works_without(light, keeps):
     settings = ["start=light", f"keeps_own_trunk={str(keeps).lower()}"]
@@ -48,7 +57,7 @@ def test_an_adversarial_run_keeps_the_trunk_of_its_start_or_works_without(light,
 def test_a_trunk_run_may_give_a_network_a_trunk_of_its_own(light, tmp_path):
     arrays = {"/".join(variable.path.split("/")[-2:]): np.asarray(variable) for variable in light.trunk.variables}
     np.savez(tmp_path / "trunk.npz", **arrays)
-    settings = ["start=light-photo", "variant=light-integer", "own_trunk=true", f"trunk={tmp_path / 'trunk.npz'}"]
+    settings = ["start=light-photo", "own_trunk=true", f"trunk={tmp_path / 'trunk.npz'}"]
     network = network_of(read_config("trunk", SMOKE / "trunk.yaml", settings))
     assert network.own_trunk
     assert equal(network.trunk, light.trunk)

@@ -104,6 +104,6 @@ def test_the_command_line_takes_it(tmp_path, photos):
     for number in SIZES[:2]:
         output = tmp_path / f"{number}.png"
         arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", str(output)]
-        assert main([*arguments, "--model", "light-integer", "--ensemble", str(number)]) == 0
+        assert main([*arguments, "--model", "light", "--ensemble", str(number)]) == 0
         results[number] = images.read(output).rgb.astype(int)
     assert 0 < np.abs(results[2] - results[1]).mean() < 20

@@ -23,7 +23,7 @@ def test_tiles_with_exact_search_equal_the_whole(preset, scene):
 
 def test_tiles_with_a_trunk_of_their_own_join_without_seams(scene):
     lr, ref = scene
-    model = C2Matching.from_preset("light-integer")
+    model = C2Matching.from_preset("light")
     whole = Upscaler(model, search="exact").upscale(lr, ref)
     tiled = Upscaler(model, search="exact", tile=48).upscale(lr, ref)
     # That network looks further than tiles overlap: details differ here and there.

@@ -3,8 +3,8 @@ import { memoryRefusal, runtimeMemory, WASM_LIMIT } from "../../src/core/memory"
 import { ModelError, parseSpec } from "../../src/core/spec";
 
 const FIELDS = {
-  file: "c2m_light-integer_int8.tflite",
-  variant: "light-integer",
+  file: "c2m_light_int8.tflite",
+  variant: "light",
   precision: "int8",
   scale: 4,
   tile: 64,
@@ -17,8 +17,8 @@ const FIELDS = {
 
 test("what export writes is read", () => {
   expect(parseSpec(JSON.stringify(FIELDS))).toEqual({
-    file: "c2m_light-integer_int8.tflite",
-    variant: "light-integer",
+    file: "c2m_light_int8.tflite",
+    variant: "light",
     precision: "int8",
     scale: 4,
     tile: 64,
