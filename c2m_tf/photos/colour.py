@@ -5,6 +5,7 @@ black point compensation, by Little CMS within Pillow, on 8 bits.
 """
 
 import io
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -81,17 +82,21 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 def _profile(data):
+    """The profile of those bytes; None where there are none, or they are damaged in whatever way Little CMS notices."""
     if not isinstance(data, bytes):
         return None
     try:
-        return ImageCms.ImageCmsProfile(io.BytesIO(data))
-    except (OSError, ImageCms.PyCMSError):
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        space(profile)
+    except Exception:
         return None
+    return profile
 
 
 def _converted(image, source, target):
+    """The image between two profiles, of which one that can be opened but not used is taken for sRGB."""
     intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
-    try:
-        return ImageCms.profileToProfile(image, source, target, intent, "RGB", flags=flags)
-    except ImageCms.PyCMSError:
-        return image.convert("RGB")  # a profile that can be opened but not used
+    for own, other in ((source, target), (source, _SRGB), (_SRGB, target)):
+        with suppress(Exception):
+            return ImageCms.profileToProfile(image, own, other, intent, "RGB", flags=flags)
+    return image.convert("RGB")

@@ -6,16 +6,18 @@ A photo is given as the path of a file or as an open binary file. A pipe can be 
 import io
 import os
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image
+from PIL import Image, ImageFile
 
-from c2m_tf.photos import formats, png, tiff
+from c2m_tf.photos import formats, jpeg, png, tiff
 from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
+from c2m_tf.startup import one_line
 
 MAX_PIXELS = 8192 * 8192
 MAX_PIPE_BYTES = 512 * 2**20
@@ -23,9 +25,6 @@ MAX_PIPE_BYTES = 512 * 2**20
 # Pillow's warnings about unusual metadata; errors still raise. Set once, because `warnings.catch_warnings` around each photo
 # swaps global state, which goes wrong where several threads read photos.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-# Everything that Pillow's decoders raise on damaged files.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, AttributeError)
 
 
 class Header(NamedTuple):
@@ -58,7 +57,9 @@ def read_header(
 
 @contextmanager
 def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Pillow's image of an open file, with its size checked; errors of Pillow within the block become ImageErrors.
+    """Pillow's image of an open file, with its size checked; whatever decoders raise within the block becomes an ImageError.
+
+    What a header may cost is bounded: segments of JPEG, chunks of PNG, tags of TIFF.
 
     Args:
         file: binary, at its start.
@@ -85,7 +86,10 @@ def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXE
             file, profile = png.without_text(file, name)
         elif file_format == "TIFF":
             kind = f" ({tiff.describe(tiff.photo_tags(file, name))})"
-        with Image.open(file, formats=formats.READ) as image:
+        elif file_format == "JPEG":
+            jpeg.check_segments(file, name)
+        file.seek(0)
+        with _strictly(), Image.open(file, formats=formats.READ) as image:
             if image.width * image.height > max_pixels:
                 raise TooLargeError(f"{name} has {image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
             if profile is not None:
@@ -99,11 +103,35 @@ def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXE
         raise TooLargeError(f"{name} is too large: the limit is {max_pixels:,} pixels") from error
     except MemoryError as error:
         raise ImageError(f"{name} does not fit into memory") from error
-    except _DECODER_ERRORS as error:
+    except Exception as error:  # a decoder's, of any type
         if isinstance(error, OSError) and error.errno is not None:
             raise ImageError(f"{name} cannot be read: {error.strerror}") from error
-        reason = str(error).strip() or type(error).__name__
-        raise ImageError(f"{name} is damaged or truncated: {reason}") from error
+        raise ImageError(f"{name} is damaged or truncated: {one_line(error)}") from error
+
+
+_strictness = threading.Lock()
+_strict_blocks = 0
+_was_lenient = False
+
+
+@contextmanager
+def _strictly():
+    """Pillow refuses damaged files within the block, whatever `ImageFile.LOAD_TRUNCATED_IMAGES` says.
+
+    Other packages set it for the whole process; it is put back when the last block of all threads ends.
+    """
+    global _strict_blocks, _was_lenient
+    with _strictness:
+        if _strict_blocks == 0:
+            _was_lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+        _strict_blocks += 1
+    try:
+        yield
+    finally:
+        with _strictness:
+            _strict_blocks -= 1
+            if _strict_blocks == 0:
+                ImageFile.LOAD_TRUNCATED_IMAGES = _was_lenient
 
 
 @contextmanager

@@ -14,10 +14,14 @@ from PIL import Image, ImageOps, PngImagePlugin
 from c2m_tf.photos.errors import ImageError
 
 MAX_PROFILE_BYTES = 16 * 2**20
-_FIRST_CHUNK, _DEPTH = 8, 24  # offsets in a file
+MAX_CHUNKS = 2**16
+_FIRST_CHUNK, _SIZE, _DEPTH = 8, 16, 24  # offsets in a file
+_ADAM7 = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))  # rows, columns
+_PIECE = 2**20
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _WITH_ORIENTATION = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1")
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # colour types
+_CHANNELS = {GRAY: 1, RGB: 3, PALETTE: 1, GRAY_ALPHA: 2, RGB_ALPHA: 4}
 
 
 class Header(NamedTuple):
@@ -48,6 +52,42 @@ def read_header(file: BinaryIO) -> Header:
     return Header(depth, colour_type, transparency)
 
 
+def check_pixels(file: BinaryIO) -> None:
+    """Checks that all pixels are there, and what the checksums of chunks (CRC) and of the pixels (Adler-32) say.
+
+    Pillow does not compare those of pixels. Text is left out, because it is not read; what comes after the pixels may be cut.
+
+    Args:
+        file: that Pillow has accepted, at any position; its position is undefined afterwards.
+
+    Raises:
+        ValueError: pixels are missing, or a checksum does not fit.
+        zlib.error: the pixels are damaged.
+    """
+    pixels = _Pixels(_bytes_of_pixels(file))
+    file.seek(_FIRST_CHUNK)
+    while len(start := file.read(8)) == 8 and start[4:].isalpha():
+        left, kind = int.from_bytes(start[:4], "big"), start[4:]
+        if kind in _TEXT:
+            file.seek(left + 4, 1)
+            continue
+        checksum = zlib.crc32(kind)
+        while left and (piece := file.read(min(left, _PIECE))):
+            left -= len(piece)
+            checksum = zlib.crc32(piece, checksum)
+            if kind == b"IDAT":
+                pixels.add(piece)
+        stored = file.read(4)
+        if left or len(stored) < 4:
+            break
+        if checksum != int.from_bytes(stored, "big"):
+            raise ValueError(f"the checksum of its chunk {kind.decode('ascii', 'replace')} does not fit")
+        if kind == b"IEND":
+            break
+    if not pixels.whole:
+        raise ValueError("pixels are missing")
+
+
 def without_text(file: BinaryIO, name: str | os.PathLike) -> tuple[BinaryIO, bytes | None]:
     """A PNG file that Pillow accepts: without text that does not concern pixels, whatever its size.
 
@@ -62,20 +102,30 @@ def without_text(file: BinaryIO, name: str | os.PathLike) -> tuple[BinaryIO, byt
         icc_profile: the colour profile if it is too large for Pillow, else None.
 
     Raises:
-        ImageError: the profile unpacks to more than `MAX_PROFILE_BYTES`.
+        ImageError: more than `MAX_CHUNKS` chunks, or a profile that unpacks to more than `MAX_PROFILE_BYTES`.
     """
-    left_out, profile, place = [], None, _FIRST_CHUNK
-    for kind, content in _chunks(file, (b"iCCP", *_TEXT)):
+    left_out: list[tuple[int, int]] = []
+    profile, place, seen = None, _FIRST_CHUNK, set()
+    for number, (kind, content) in enumerate(_chunks(file, (b"iCCP", *_TEXT)), 1):
+        if number > MAX_CHUNKS:
+            raise ImageError(f"{name} has more than {MAX_CHUNKS:,} chunks; save it anew")
         end = file.tell()
-        if kind == b"iCCP":
+        keyword = content.partition(b"\0")[0] if kind in _TEXT else kind
+        if keyword in seen:  # the first one counts, so that one alone is unpacked
+            left_out.append((place, end))
+        elif kind == b"iCCP":
+            seen.add(keyword)
             unpacked = _unpacked(content.partition(b"\0")[2][1:], MAX_PROFILE_BYTES)
             if unpacked is None:
                 raise ImageError(f"{name} has a colour profile of more than {MAX_PROFILE_BYTES:,} bytes; give it another")
             if len(unpacked) > PngImagePlugin.MAX_TEXT_CHUNK:
                 left_out.append((place, end))
                 profile = unpacked
-        elif kind in _TEXT and not _holds_orientation(kind, content):
-            left_out.append((place, end))
+        elif kind in _TEXT:
+            if keyword in _WITH_ORIENTATION:
+                seen.add(keyword)
+            if not _holds_orientation(kind, content):
+                left_out.append((place, end))
         place = end
     file.seek(0)
     if not left_out:
@@ -119,6 +169,38 @@ def _unpacked(compressed, limit):
     except zlib.error:
         return b""
     return None if unpacker.unconsumed_tail else unpacked
+
+
+class _Pixels:
+    """The rows of a photo, counted as they are unpacked from so many bytes as `needed` at least."""
+
+    def __init__(self, needed: int) -> None:
+        self._unpacker = zlib.decompressobj()
+        self._left = needed
+
+    def add(self, packed: bytes) -> None:
+        """Unpacks what comes next, but not what comes after the rows; zlib compares the checksum when it reaches it."""
+        while packed and self._left >= 0 and not self._unpacker.eof:
+            self._left -= len(self._unpacker.decompress(packed, min(self._left + 1, _PIECE)))
+            packed = self._unpacker.unconsumed_tail
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows have come, and their checksum, or more after them."""
+        return self._left < 0 or (self._left == 0 and self._unpacker.eof)
+
+
+def _bytes_of_pixels(file):
+    """Bytes of all rows with their filters, before compression."""
+    file.seek(_SIZE)
+    width, height = (int.from_bytes(file.read(4), "big") for _ in range(2))
+    depth, colour_type, _, _, interlaced = file.read(5)
+    bits = depth * _CHANNELS[colour_type]
+    total = 0
+    for top, down, left, right in _ADAM7 if interlaced else ((0, 1, 0, 1),):
+        rows, columns = len(range(top, height, down)), len(range(left, width, right))
+        total += rows * (1 + (columns * bits + 7) // 8) if columns else 0
+    return total
 
 
 def _chunks(file, kinds):

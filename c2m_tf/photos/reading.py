@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from PIL import ImageOps
 
-from c2m_tf.photos import png, tiff
+from c2m_tf.photos import jpeg, png, tiff
 from c2m_tf.photos.headers import MAX_PIXELS, decoding, name_of, opened
 from c2m_tf.photos.photo import Photo
 from c2m_tf.photos.pixel_kinds import photo_of
@@ -49,8 +49,16 @@ def decode(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS
         ImageError: damaged, truncated, or of pixels of unknown meaning. The two above are ImageErrors too.
     """
     with decoding(file, name, max_pixels) as image:
+        kind = image.format  # MPO is JPEG with further pictures
+        tags = tiff.photo_tags(file, name) if kind == "TIFF" else None
+        if kind == "PNG":
+            png.check_pixels(file)
+        elif tags is not None:
+            tiff.check_strips(file, tags, name)
+        elif kind in ("JPEG", "MPO"):
+            jpeg.check_scans(file, name)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        if image.format == "PNG":
+        if kind == "PNG":
             return photo_of(image, header=png.read_header(file), file=file)
-        return photo_of(image, tags=tiff.photo_tags(file, name) if image.format == "TIFF" else None)
+        return photo_of(image, tags=tags)

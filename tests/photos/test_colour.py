@@ -38,6 +38,22 @@ def test_a_photo_without_profile_is_srgb(photo, other):
     assert np.abs(same * 255 - photo).max() <= 1
 
 
+@pytest.mark.parametrize("place", range(0, 128, 4))
+@pytest.mark.parametrize("value", [0, 0xFF])
+def test_a_profile_of_which_a_byte_is_damaged_is_used_or_counts_as_none(photo, place, value):
+    """The colour space stands at 16; what of it is no ASCII cannot even be named."""
+    damaged = P3[:place] + bytes([value]) + P3[place + 1 :]
+    lr = images.Photo(images.as_float(photo), icc_profile=damaged)
+    found = images.reference_colours(images.Photo(images.as_float(photo), icc_profile=P3), lr)
+    assert found.shape == photo.shape
+    found = images.reference_colours(lr, images.Photo(images.as_float(photo)))
+    if place == 16:
+        np.testing.assert_array_equal(images.as_uint8(found), photo)
+    file = io.BytesIO()
+    images.encode(file, "BMP", photo, icc_profile=damaged)
+    assert colour.is_gray_profile(damaged) is False
+
+
 @pytest.mark.parametrize("damaged", [b"", b"no profile", P3[:140], P3[:200]])
 def test_a_damaged_profile_counts_as_none(photo, damaged):
     for own, other in ((damaged, None), (None, damaged), (damaged, damaged[::-1])):

@@ -3,15 +3,27 @@
 import io
 import itertools
 import struct
+import zlib
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from skimage.color import lab2rgb
 
 from c2m_tf.photos import images
+from c2m_tf.photos.headers import read_header
 
 HEIGHT, WIDTH = 7, 11
+
+
+def tiff(width, height, bits, photometric, pixels, samples=1, more=None):
+    """A little-endian TIFF file of one strip and the tags given."""
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 0, 277: samples, 278: height, 279: len(pixels)}
+    tags |= more or {}
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = [struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, value) for tag, value in sorted(tags.items())]
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + struct.pack("<I", 0) + pixels
 
 
 def read(data):
@@ -199,10 +211,96 @@ def test_the_first_of_several_pictures_is_read(rng):
     np.testing.assert_array_equal(images.as_uint8(read(file.getvalue()).rgb), pages[0])
 
 
-def tiff(width, height, bits, photometric, pixels, samples=1, more=None):
-    """A little-endian TIFF file of one strip and the tags given."""
-    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 0, 277: samples, 278: height, 279: len(pixels)}
-    tags |= more or {}
-    tags[273] = 8 + 2 + 12 * len(tags) + 4
-    entries = [struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, value) for tag, value in sorted(tags.items())]
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + struct.pack("<I", 0) + pixels
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"II*\0",
+        b"MM\0*\0\0",
+        b"II+\0\x08\0\0\0",
+        b"II*\0\0\0\0\0",
+        b"II*\0\xff\xff\0\0",
+        tiff(8, 8, 8, 1, bytes(64))[:12],
+        tiff(8, 8, 8, 1, bytes(64))[:60],
+    ],
+)
+def test_a_file_that_ends_in_its_header_is_refused(content):
+    with pytest.raises(images.ImageError, match="photo is damaged or truncated"):
+        read(content)
+
+
+def chained(directories, tags):
+    """A photo of 16x16 zeros, and a chain of further directories whose tags all share one block of 8,192 bytes."""
+    photo = bytearray(tiff(16, 16, 8, 1, bytes(256)))
+    start = len(photo) + 8192
+    photo[8 + 2 + 12 * 9 : 8 + 2 + 12 * 9 + 4] = struct.pack("<I", start)
+    photo += bytes(8192)
+    for number in range(directories):
+        photo += struct.pack("<H", tags)
+        photo += b"".join(struct.pack("<HHII", 0x9000 + tag, 5, 1024, start - 8192) for tag in range(tags))
+        photo += struct.pack("<I", len(photo) + 4 if number + 1 < directories else 0)
+    return bytes(photo)
+
+
+def test_tags_that_are_not_used_are_not_read_and_their_number_is_bounded():
+    assert not read(chained(900, 70)).rgb.any()
+    with pytest.raises(images.ImageError, match="lr has more than 65,536 tags"):
+        read_header(io.BytesIO(chained(900, 80)), "lr")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({278: 4, 273: (8,) * 17}, "17 strips or tiles where 4 hold its pixels"),
+        ({278: 8, 284: 2, 277: 3, 273: (8,) * 7}, "7 strips or tiles where 6 hold its pixels"),
+        ({322: 8192, 323: 16, 324: (8,)}, None),
+        ({322: 8192, 323: 8192, 324: (8,)}, "tiles of 8192x8192 pixels, far larger than 16x16"),
+        ({322: 16, 323: 16, 324: (8, 8)}, "2 strips or tiles where 1 hold its pixels"),
+    ],
+)
+def test_strips_and_tiles_are_those_that_the_pixels_need(more, words):
+    """Each is decoded, and a tile is allocated whole."""
+    tags = {256: 16, 257: 16, 258: 8, 259: 1, 262: 1, 277: 1, 278: 16, 273: (8,), 279: (256,)} | more
+    if 324 in tags:
+        del tags[273], tags[278], tags[279]
+    content, place = b"", 8 + 2 + 12 * len(tags) + 4
+    entries = []
+    for tag, value in sorted(tags.items()):
+        values = value if isinstance(value, tuple) else (value,)
+        packed = struct.pack(f"<{len(values)}I", *values)
+        entries.append(struct.pack("<HHI", tag, 4, len(values)))
+        entries.append(packed if len(values) == 1 else struct.pack("<I", place + len(content)))
+        content += b"" if len(values) == 1 else packed
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + bytes(4) + content + bytes(8192 * 16)
+    if words is None:
+        read(data)
+        return
+    with pytest.raises(images.ImageError, match=words):
+        read_header(io.BytesIO(data), "lr")
+
+
+@pytest.mark.parametrize(
+    ("compression", "tile"), [("tiff_adobe_deflate", None), ("tiff_deflate", None), ("lzma", None), ("zlib", (16, 32))]
+)
+def test_the_checksums_of_compressed_strips_are_compared(rng, compression, tile):
+    samples = rng.integers(0, 256, (40, 50, 3), np.uint8)
+    file = io.BytesIO()
+    if tile is None:
+        Image.fromarray(samples).save(file, "TIFF", compression=compression)
+    else:
+        tifffile.imwrite(file, samples, photometric="rgb", compression=compression, tile=tile)
+    np.testing.assert_array_equal(images.as_uint8(read(file.getvalue()).rgb), samples)
+    with tifffile.TiffFile(io.BytesIO(file.getvalue())) as parsed:
+        page = parsed.pages[0]
+        places = [offset + size for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    for end in places:
+        for before in (1, 12):
+            damaged = bytearray(file.getvalue())
+            damaged[end - before] ^= 1
+            with pytest.raises(images.ImageError, match="photo is damaged or truncated"):
+                read(bytes(damaged))
+
+
+def test_strips_that_unpack_to_far_more_than_their_pixels_are_refused():
+    packed = zlib.compress(bytes(2**25))
+    with pytest.raises(images.ImageError, match="photo unpacks to far more than its pixels"):
+        read(tiff(16, 16, 8, 1, packed, more={259: 8}))
