@@ -15,7 +15,7 @@ from c2m_tf.version import __version__
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command line; returns the exit code."""
-    return run(_parser(), arguments, "c2m-tf")
+    return run(_parser(), arguments)
 
 
 def _parser():

@@ -1,14 +1,18 @@
 """What every command line needs first: open standard streams, Keras started quietly, and errors as one line."""
 
+import contextlib
 import io
 import logging
 import os
+import signal
 import sys
 import tempfile
+from typing import Any
 
 from c2m_tf.machine import usable_cores
 
 _BACKENDS = ("tensorflow", "jax")
+_HARMLESS = "\n\u200c\u200d"  # joiners are letters of some scripts
 
 
 def open_standard_streams() -> None:
@@ -28,6 +32,33 @@ def open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what the encoding cannot
+    if sys.stderr is sys.__stderr__:  # nobody has replaced it to read what is written
+        encoding = getattr(sys.stderr, "encoding", None)
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(_Lenient()), encoding, "backslashreplace", write_through=True)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """What asks this process to end, besides Ctrl-C: SIGTERM, and the SIGHUP of a closed terminal, unless nohup ignores it."""
+    hangup = getattr(signal, "SIGHUP", None)
+    return [signal.SIGTERM, *([hangup] if hangup and signal.getsignal(hangup) is not signal.SIG_IGN else [])]
+
+
+class _Lenient(io.RawIOBase):
+    """Standard error that leaves out what a full disk, a closed terminal or a reader that left does not take."""
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+    def isatty(self) -> bool:
+        return os.isatty(2)
+
+    def write(self, text: Any) -> int:
+        with contextlib.suppress(OSError):
+            return os.write(2, text)
+        return len(text)
 
 
 def start_keras(computes: bool = True) -> None:
@@ -72,7 +103,8 @@ def start_keras(computes: bool = True) -> None:
                 keras.ops.zeros(1)
         except BaseException:
             held.seek(0)
-            os.write(kept, held.read())
+            with contextlib.suppress(OSError):
+                os.write(kept, held.read())
             raise
         finally:
             os.dup2(kept, 2)
@@ -84,12 +116,28 @@ def limit_threads(cores: int) -> None:
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(cores)
 
 
+def say(text: str) -> None:
+    """Prints text of one or more lines, as `printable`."""
+    print(printable(text))
+
+
+def warn(error: BaseException | str) -> None:
+    """Prints one line on standard error; a stream that takes nothing, on a full disk or of a reader that left, ends no work."""
+    with contextlib.suppress(OSError):
+        print(f"c2m-tf: {one_line(error)}", file=sys.stderr, flush=True)
+
+
 def one_line(error: BaseException | str) -> str:
-    """The message of an error, or a text, without line breaks; of an error that has none its type."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The message of an error, or a text, `printable` and without line breaks; of an error that has none its type."""
+    return printable(" ".join(str(error).split())) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Text in which characters that would steer a terminal, as names of files may hold, are spelled out; line breaks stay."""
+    return "".join(c if c.isprintable() or c in _HARMLESS else c.encode("unicode_escape").decode() for c in text)
 
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type if it has none."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return printable(lines[0]) if lines else type(error).__name__

@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command line; returns the exit code (see `c2m_tf.cli`)."""
     parser = argparse.ArgumentParser(prog="python -m export", description="Exports C2-Matching models.")
     add_commands(parser)
-    return run(parser, arguments, "export")
+    return run(parser, arguments)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Standard streams that are closed, as some daemons and cron jobs leave them, that are full, or that cannot show a name."""
 
+import functools
 import itertools
 import os
+import signal
 import subprocess
 import sys
 
@@ -45,10 +47,11 @@ def test_what_is_written_to_a_closed_stream_lands_nowhere_else(tmp_path, closed)
 PRINT = """
 import argparse, sys
 from c2m_tf.commands.running import run
+from c2m_tf.startup import say
 parser = argparse.ArgumentParser()
 parser.add_argument("text")
-parser.set_defaults(run=lambda options: print(options.text) or 0)
-sys.exit(run(parser, None, "c2m-tf"))
+parser.set_defaults(run=lambda options: say(options.text) or 0)
+sys.exit(run(parser, None))
 """
 
 
@@ -78,6 +81,71 @@ def test_names_that_the_terminal_cannot_show_are_printed_all_the_same(tmp_path, 
     done = subprocess.run(command, capture_output=True, env=environment, timeout=300)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.endswith(b".png\n")
+
+
+# A command that warns, then makes a file.
+WARN = """
+import argparse, pathlib, sys
+from c2m_tf.commands.running import run
+from c2m_tf.startup import warn
+parser = argparse.ArgumentParser()
+parser.add_argument("text")
+def work(options):
+    for _ in range(3):
+        warn(options.text)
+        print(options.text, file=sys.stderr, flush=True)
+    return 0
+parser.set_defaults(run=work)
+sys.exit(run(parser, None))
+"""
+
+
+@pytest.mark.parametrize("reader", ["/dev/full", "gone"])
+def test_what_standard_error_does_not_take_is_left_out(tmp_path, reader):
+    if reader == "gone":
+        read, write = os.pipe()
+        os.close(read)
+    else:
+        write = os.open(reader, os.O_WRONLY)
+    (tmp_path / "warn.py").write_text(WARN)
+    done = subprocess.run([sys.executable, f"{tmp_path}/warn.py", "x" * 100_000], stderr=write, timeout=300)
+    os.close(write)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_blocks_end_when_a_signal_comes_twice(tmp_path, number):
+    (tmp_path / "wait.py").write_text(
+        "import argparse, os, pathlib, signal, sys, time\n"
+        "from c2m_tf.commands.running import run\n"
+        "def work(options):\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "        time.sleep(0.1)\n"
+        "        pathlib.Path('ended').touch()\n"
+        "parser = argparse.ArgumentParser()\n"
+        "parser.set_defaults(run=work)\n"
+        "sys.exit(run(parser, []))\n"
+    )
+    heed = functools.partial(signal.signal, number, signal.SIG_DFL)  # where the tests run below nohup
+    done = subprocess.run([sys.executable, "wait.py"], cwd=tmp_path, timeout=300, preexec_fn=heed)
+    assert done.returncode == 128 + number
+    assert (tmp_path / "ended").exists()
+
+
+def test_names_do_not_steer_the_terminal(tmp_path, capsys):
+    name = "\x1b[2J\x1b]0;title\x07\x9b31m\u202e\u0085写\u200d.png"
+    (tmp_path / name).write_bytes(b"no photo")
+    (tmp_path / "in").mkdir()
+    for source in (tmp_path / name, tmp_path / f"no {name}"):
+        assert main(["upscale", "-i", f"{source}", "-o", f"{tmp_path}/sr.png"]) == 2
+        printed = capsys.readouterr().err
+        assert all(character.isprintable() or character in "\n\u200d" for character in printed)
+        assert "\\x1b[2J\\x1b]0;title\\x07\\x9b31m\\u202e" in printed
+        assert "写\u200d.png" in printed
 
 
 def test_every_error_is_one_line_whatever_the_name_of_the_file(tmp_path, capsys):

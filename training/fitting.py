@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from c2m_tf.startup import ending_signals
+
 from .distribution import ALONE, Group, losing_others
 from .parts import Parts
 from .recorder import Recorder
@@ -59,7 +61,7 @@ def fit_run(
         return first_iteration
     recorder = Recorder(run, config, parts, first_iteration, save_product, validation, group)
     extra = parts.callbacks(first_iteration) if parts.callbacks else []
-    previous = {number: signal.signal(number, _stopper(recorder)) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, _stopper(recorder)) for number in (*ending_signals(), signal.SIGINT)}
     try:
         with group.together(), losing_others(group):
             trainer = parts.trainer

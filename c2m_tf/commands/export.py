@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from c2m_tf.commands.model_options import model_name
 from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.renamed import current_name
 from c2m_tf.startup import start_keras
 
 
@@ -18,7 +18,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     saved = commands.add_parser("saved-model", help="for TensorFlow Serving and tf.saved_model.load")
     saved.set_defaults(run=_saved_model)
     saved.add_argument(
-        "--model", type=current_name, default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)"
+        "--model", type=model_name, default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)"
     )
     saved.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of versions; the next one is written")
     saved.add_argument(
@@ -32,7 +32,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     tflite.set_defaults(run=_tflite)
     tflite.add_argument(
         "--model",
-        type=current_name,
+        type=model_name,
         default="light",
         metavar="PRESET|FILE",
         help="preset or .keras file; for int8 a preset, or quantized.npz of a quantize run (default: light)",
@@ -45,7 +45,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     quantize = commands.add_parser("quantize", help="int8 by quantization-aware training, on your photos")
     quantize.set_defaults(run=_quantize)
     quantize.add_argument(
-        "--model", type=current_name, default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)"
+        "--model", type=model_name, default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)"
     )
     quantize.add_argument(
         "--data",

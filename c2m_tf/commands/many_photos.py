@@ -1,19 +1,18 @@
 """c2m-tf upscale for many photos: a folder or a table of jobs, in this process or on Ray."""
 
 import argparse
+import hashlib
 import re
-import sys
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import contextmanager
-from os import PathLike
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from c2m_tf.commands.model_options import worker_settings
 from c2m_tf.commands.progress import track
 from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.startup import one_line
+from c2m_tf.photos.paths import is_url, local_path, place
+from c2m_tf.startup import say, warn
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.batch import Job
@@ -22,9 +21,15 @@ if TYPE_CHECKING:
 def add_options(command: argparse.ArgumentParser) -> None:
     """Adds the options that `run` reads besides those of a single photo."""
     many = command.add_argument_group("many photos", "a folder, or a table of jobs; paths may be URLs such as s3://")
-    many.add_argument("--overwrite", action="store_true", help="make results again that are there and complete")
-    many.add_argument("--report", metavar="FILE", help="write name, seconds, tiles, error of each photo: .parquet or .csv")
-    many.add_argument("--shard", metavar="I/N", help="only the I-th of N equal shares, I from 1 to N")
+    many.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make results again that are there and complete, and replace what else is there",
+    )
+    many.add_argument(
+        "--report", type=local_path, metavar="FILE", help="write name, seconds, tiles, error of each photo: .parquet or .csv"
+    )
+    many.add_argument("--shard", metavar="I/N", help="only the I-th of N shares of about one size, I from 1 to N")
     many.add_argument("--engine", choices=("ray",), help="what runs it (default: this process; ray needs the extra ray)")
     many.add_argument(
         "--address", metavar="ADDRESS", help="Ray cluster: HOST:PORT, ray://HOST:PORT or auto (default: one on this machine)"
@@ -38,7 +43,7 @@ def is_wanted(options: argparse.Namespace) -> bool:
     """Whether the options ask for many photos: a table, a folder, or a URL."""
     return (
         options.jobs is not None
-        or any("://" in path for path in (options.input, options.output, *options.reference))
+        or any(map(is_url, (options.input, options.output, *options.reference)))
         or Path(options.input).is_dir()
     )
 
@@ -61,57 +66,74 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--address and --workers are for --engine ray")
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"--workers {options.workers} is no positive number; leave it out for one on each machine")
-    jobs, problems = _jobs(options)
+    work = _work(options)
+    written = [job.output for job in work.jobs]
     if options.report is not None:
-        images.check_not_input(options.report, [path for path in (options.jobs,) if path and not storage.is_url(path)])
+        read = [path for job in work.jobs for path in (job.lr, *job.refs)]
+        images.check_not_input(options.report, [*read, *_read_besides(options)])
         check_report(options.report)
-    storage.check_writable(job.output for job in jobs)
+        written.append(options.report)
+    storage.check_writable(job.output for job in work.jobs)
+    images.check_distinct(path for path in written if not is_url(path))
     settings = worker_settings(options, strength=options.reference_strength, overwrite=options.overwrite)
 
     counts = dict.fromkeys((MADE, KEPT, FAILED), 0)
     explained = _Explained()
     chosen: Counter[str] = Counter()
-    with _started(options, settings, jobs) as outcomes, writing_report(options.report) as report:
+    with _started(options, settings, work.jobs) as outcomes, writing_report(options.report) as report:
 
         def note(job: "Job", outcome: Outcome) -> None:
-            report(job, outcome)
+            report.add(job, outcome)
             counts[outcome.status] += 1
             explained.add(outcome.explained)
             if outcome.model:
                 chosen[outcome.model.partition(":")[0]] += 1
             if outcome.error:
-                print(f"c2m-tf: {one_line(f'{PurePath(job.lr).name}: {outcome.error}')}", file=sys.stderr)
+                warn(f"{PurePath(job.lr).name}: {outcome.error}")
 
-        for job, reason in problems:
+        for job, reason in work.failed:
             note(job, Outcome(FAILED, error=reason))
-        for index, outcome in track(outcomes, "upscaling", len(jobs)):
-            note(jobs[index], outcome)
-    storage.clear(job.output for job in jobs)
+        for index, outcome in track(outcomes, "upscaling", len(work.jobs)):
+            note(work.jobs[index], outcome)
+    storage.clear(written)
     kept = f", {counts[KEPT]} there already (--overwrite makes them again)" if counts[KEPT] else ""
-    skipped = images.list_others(options.input) if options.jobs is None and not storage.is_url(options.input) else []
-    words = f"{kept}{_skipped_in_words(skipped)}{explained.in_words()}"
     if chosen:
         models = ", ".join(f"{preset} for {count}" for preset, count in sorted(chosen.items()))
-        print(f"c2m-tf: took {models} of {chosen.total()} photos (--report says why, --model takes another)", file=sys.stderr)
-    print(f"{counts[MADE]} upscaled, {counts[FAILED]} failed{words}")
-    return 1 if counts[FAILED] else 0
+        warn(f"took {models} of {chosen.total()} photos (--report says why, --model takes another)")
+    say(f"{counts[MADE]} upscaled, {counts[FAILED]} failed{kept}{work.passed_over}{explained.in_words()}")
+    return 1 if counts[FAILED] or report.failed else 0
 
 
-def _jobs(options):
-    """The jobs of this shard, and (job, reason) of those that are known to fail."""
+class _Work(NamedTuple):
+    """The jobs of this shard, (job, reason) of those that are known to fail, and what was passed over, in words."""
+
+    jobs: "list[Job]"
+    failed: "list[tuple[Job, str]]"
+    passed_over: str
+
+
+def _work(options):
     from c2m_tf.jobs import storage, table
-    from c2m_tf.upscaling import batch
+    from c2m_tf.jobs.folders import find_jobs
+    from c2m_tf.upscaling.batch import Job
 
-    first, count = _shard(options.shard)
-    problems: Sequence[tuple[str | PathLike, str]] = []
+    shard = _Shard(options.shard)
     if options.jobs is not None:
-        jobs = table.read_table(options.jobs)
-    elif any(storage.is_url(path) for path in (options.input, options.output, *options.reference)):
-        jobs, problems = table.url_folder_jobs(options.input, options.reference, options.output)
-    else:
-        jobs, problems = batch.find_jobs(options.input, options.reference, options.output)
-    failed = [(batch.Job(str(lr), [], ""), reason) for lr, reason in problems]
-    return jobs[first::count], failed[first::count]
+        jobs = table.read_table(options.jobs, _read_besides(options))
+        return _Work([job for job in jobs if shard.has(job.output)], [], "")
+    if options.overwrite and place(options.input) == place(options.output) and storage.is_folder(options.input):
+        raise ValueError("--overwrite could replace photos where results lie among them; give another folder as -o")
+    found = find_jobs(options.input, options.reference, options.output, _read_besides(options))
+    return _Work(
+        [job for job in found.jobs if shard.has(PurePath(job.output).name)],
+        [(Job(lr, [], ""), reason) for lr, reason in found.problems if shard.has(PurePath(lr).name)],
+        _skipped_in_words(found.others) + _folders_in_words(found.folders),
+    )
+
+
+def _read_besides(options):
+    """Files that are read besides photos; a preset's name is passed over, because no such file is there."""
+    return [path for path in (options.jobs, options.model) if path]
 
 
 @contextmanager
@@ -138,14 +160,23 @@ def _absolute(job):
     return job._replace(lr=absolute(job.lr), refs=[absolute(path) for path in job.refs], output=absolute(job.output))
 
 
-def _shard(text):
-    """Index of the first job and step, of I/N; raises ValueError if that is no share."""
-    if text is None:
-        return 0, 1
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise ValueError(f"--shard {text}: expected is I/N with I from 1 to N, e.g. 2/8 for the second of eight shares")
-    return int(match[1]) - 1, int(match[2])
+class _Shard:
+    """A share of all jobs, I/N. It depends on names alone, so that shares fit together while a folder or a table grows.
+
+    Raises:
+        ValueError: no such share.
+    """
+
+    def __init__(self, text: str | None) -> None:
+        match = re.fullmatch(r"(\d+)/(\d+)", text or "1/1")
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise ValueError(f"--shard {text}: expected is I/N with I from 1 to N, e.g. 2/8 for the second of eight shares")
+        self._index, self._count = int(match[1]) - 1, int(match[2])
+
+    def has(self, name: str) -> bool:
+        """Whether the job of that name is in the share."""
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+        return int.from_bytes(digest[:8], "big") % self._count == self._index
 
 
 class _Explained:
@@ -167,9 +198,17 @@ class _Explained:
         return f"; references explain {self._lowest:.0%} to {self._highest:.0%} of the photos, {mean:.0%} in the mean"
 
 
-def _skipped_in_words(paths):
+def _skipped_in_words(names):
     """Which files were no photos by their names, for the summary; nothing if there were none."""
-    if not paths:
+    if not names:
         return ""
-    suffixes = sorted({path.suffix.lower() or "without suffix" for path in paths})
-    return f"; {len(paths)} skipped, not photos by their names ({', '.join(suffixes)})"
+    suffixes = sorted({PurePath(name).suffix.lower() or "without suffix" for name in names})
+    return f"; {len(names)} skipped, not photos by their names ({', '.join(suffixes)})"
+
+
+def _folders_in_words(names):
+    """Which folders were not entered, for the summary; nothing if there were none."""
+    if not names:
+        return ""
+    shown = ", ".join([*names[:3], *(["..."] if names[3:] else [])])
+    return f"; {len(names)} {'folder' if len(names) == 1 else 'folders'} not entered ({shown})"

@@ -5,12 +5,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from c2m_tf.machine import DTYPES
+from c2m_tf.photos.paths import local_path
 from c2m_tf.renamed import current_name
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import WorkerSettings
     from c2m_tf.upscaling.base import TiledUpscaler
     from c2m_tf.upscaling.choice import ChosenUpscalers
+
+
+def model_name(text: str) -> str:
+    """What was given as a model, by its current name and as a path that can be opened."""
+    return current_name(local_path(text))
 
 
 def add_model_options(command: argparse.ArgumentParser, several: bool = False, automatic: bool = False) -> None:
@@ -25,7 +31,7 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False, a
     command.add_argument(
         "--model",
         action="append" if several else "store",
-        type=current_name,
+        type=model_name,
         default=None if several else default,
         metavar="MODEL",
         help=f"{chooses}preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: "

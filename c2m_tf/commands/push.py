@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from c2m_tf.renamed import current_name
+from c2m_tf.commands.model_options import model_name
 from c2m_tf.startup import start_keras
 
 
@@ -11,7 +11,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
     command = commands.add_parser("push", help="publish a model on the Hugging Face Hub, with a model card")
     command.set_defaults(run=_run)
     command.add_argument(
-        "--model", type=current_name, default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)"
+        "--model", type=model_name, default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)"
     )
     command.add_argument("--card", metavar="FILE.md", help="model card to write along (default: one is made from a template)")
     command.add_argument("target", metavar="TARGET", help="hf://USER/NAME; or a new folder, for what would be pushed")

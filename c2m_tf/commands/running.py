@@ -8,7 +8,7 @@ import threading
 import warnings
 
 from c2m_tf.renamed import RenamedWarning
-from c2m_tf.startup import one_line, open_standard_streams
+from c2m_tf.startup import ending_signals, one_line, open_standard_streams, warn
 
 _PYTHONS_FORMAT = warnings.formatwarning
 
@@ -27,13 +27,12 @@ class CommandFailedError(Exception):
         self.at_once = at_once
 
 
-def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str) -> int:
+def run(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     """Parses arguments and runs the command that they name.
 
     Args:
         parser: its commands set `run`, a function of the options that returns the exit code.
         arguments: None for those of the process.
-        name: prefix of error messages.
 
     Returns:
         The command's exit code; 2 for wrong input, 130 if interrupted. Wrong arguments end the process with 2.
@@ -42,16 +41,16 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
     warnings.formatwarning = _format_warning
     options = parser.parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
-        # So that `finally` blocks run and leave no half-written file.
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    code = _code_of(options, name)
+        for number in ending_signals():
+            signal.signal(number, _end)
+    code = _code_of(options)
     try:
         sys.stdout.flush()
     except OSError as error:  # a full disk, or a reader that left
         # Python would try again when the process ends, and end it with a code and words of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if code == 0:
-            print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
+            warn(f"standard output: {error.strerror}")
             return 2
     return code
 
@@ -59,29 +58,39 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None, name: str)
 def _format_warning(message, category, filename, lineno, line=None):
     """A renamed thing is the user's to know, in a line; other warnings are for developers, as Python formats them."""
     if issubclass(category, RenamedWarning):
-        return f"c2m-tf: {message}\n"
+        return f"c2m-tf: {one_line(message)}\n"
     return _PYTHONS_FORMAT(message, category, filename, lineno, line)
 
 
-def _code_of(options, name):
+def _end(number, frame):
+    """Ends the process, so that `finally` blocks run, which leave no half-written file and finish reports.
+
+    What asks again is ignored: a terminal that is closed does so, and would end these blocks.
+    """
+    for each in ending_signals():
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _code_of(options):
     """Runs the command; reports its error, if there is one."""
     try:
         return options.run(options)
     except OSError as error:
         reason = error.strerror or str(error)
-        print(f"{name}: {one_line(reason if error.filename is None else f'{error.filename}: {reason}')}", file=sys.stderr)
+        warn(reason if error.filename is None else f"{error.filename}: {reason}")
         return 2
     except MemoryError:
-        print(f"{name}: there is not enough memory; use smaller photos, or allow less (--max-memory)", file=sys.stderr)
+        warn("there is not enough memory; use smaller photos, or allow less (--max-memory)")
         return 2
     except (ValueError, ImportError) as error:
-        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        warn(error)
         return 2
     except CommandFailedError as error:
-        print(f"{name}: {one_line(error)}", file=sys.stderr, flush=True)
+        warn(error)
         if error.at_once:
             os._exit(error.code)
         return error.code
     except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+        warn("interrupted")
         return 130

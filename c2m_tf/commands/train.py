@@ -3,8 +3,8 @@
 import argparse
 from contextlib import contextmanager
 
+from c2m_tf.commands.model_options import model_name
 from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.renamed import current_name
 from c2m_tf.startup import one_line, start_keras
 
 STAGES = {
@@ -69,8 +69,8 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
     average = commands.add_parser("average", help="average the weights of two networks, one trained on from the other")
     average.set_defaults(run=_average)
-    average.add_argument("model", type=current_name, metavar="MODEL", help="preset or .keras file")
-    average.add_argument("other", type=current_name, metavar="OTHER", help="another of the same variant")
+    average.add_argument("model", type=model_name, metavar="MODEL", help="preset or .keras file")
+    average.add_argument("other", type=model_name, metavar="OTHER", help="another of the same variant")
     average.add_argument("--share", type=float, default=0.5, help="of the other's weights, in [0, 1] (default: 0.5)")
     average.add_argument("-o", "--output", required=True, metavar="FILE.keras")
 

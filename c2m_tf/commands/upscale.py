@@ -1,12 +1,13 @@
 """c2m-tf upscale: one photo, or many (`many_photos`)."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from c2m_tf.commands import many_photos
 from c2m_tf.commands.model_options import add_model_options, open_upscalers
 from c2m_tf.commands.progress import tile_progress
+from c2m_tf.photos.paths import local_path
+from c2m_tf.startup import say, warn
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.choice import Choice
@@ -16,14 +17,19 @@ def add(commands: "argparse._SubParsersAction") -> None:
     command = commands.add_parser("upscale", help="upscale a photo, or many")
     command.set_defaults(run=_run, refuse=command.error)
     source = command.add_mutually_exclusive_group(required=True)
-    source.add_argument("-i", "--input", metavar="LR", help="photo, or folder of photos, to upscale")
+    source.add_argument("-i", "--input", type=local_path, metavar="LR", help="photo, or folder of photos, to upscale")
     source.add_argument(
-        "--jobs", metavar="TABLE", help="table of photos, .csv or .parquet, with the columns lr, references and output"
+        "--jobs",
+        type=local_path,
+        metavar="TABLE",
+        help="table of photos, .csv or .parquet, with the columns lr, references and output",
     )
     command.add_argument(
         "-r",
         "--reference",
         nargs="+",
+        action="extend",
+        type=local_path,
         default=[],
         metavar="REF",
         help="reference photos, or folders with references of the same names as the photos; without, none is used",
@@ -35,16 +41,22 @@ def add(commands: "argparse._SubParsersAction") -> None:
         metavar="S",
         help="how much of the references is used, from 0 (nothing) to 1 (all that fits; the default)",
     )
-    command.add_argument("-o", "--output", metavar="OUT", help="result; a folder if the input is one")
-    command.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
+    command.add_argument("-o", "--output", type=local_path, metavar="OUT", help="result; a folder if the input is one")
     command.add_argument(
-        "--matches", metavar="MAP.png", help="also draw where the reference shows each part of the photo (one photo only)"
+        "--comparison", type=local_path, metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)"
+    )
+    command.add_argument(
+        "--matches",
+        type=local_path,
+        metavar="MAP.png",
+        help="also draw where the reference shows each part of the photo (one photo only)",
     )
     add_model_options(command, automatic=True)
     many_photos.add_options(command)
 
 
 def _run(options):
+    from c2m_tf.jobs.folders import find_jobs
     from c2m_tf.photos import images
     from c2m_tf.upscaling import batch
 
@@ -60,23 +72,23 @@ def _run(options):
         return many_photos.run(options)
     many_photos.check_single(options)
 
-    (job,), _ = batch.find_jobs(options.input, options.reference, options.output)
+    (job,) = find_jobs(options.input, options.reference, options.output, [options.model]).jobs
     written = [options.output]
     for path in (options.comparison, options.matches):
         if path is not None:
-            images.check_output(path, [job.lr, *job.refs, *options.reference])
+            images.check_output(path, [job.lr, *job.refs, *options.reference, options.model])
             written.append(path)
     images.check_distinct(written)
     upscaler = open_upscalers(options)
     strength = options.reference_strength
 
-    def say(choice: "Choice") -> None:
-        print(f"c2m-tf: takes {choice} (--model takes another)", file=sys.stderr)
+    def tell(choice: "Choice") -> None:
+        warn(f"takes {choice} (--model takes another)")
 
     with tile_progress() as progress:
-        share = batch.run(upscaler, job, options.comparison, options.matches, progress, strength=strength, chosen=say)
+        share = batch.run(upscaler, job, options.comparison, options.matches, progress, strength=strength, chosen=tell)
     if share is not None:
-        print(f"the references explain {share:.0%} of the photo")
+        say(f"the references explain {share:.0%} of the photo")
     return 0
 
 

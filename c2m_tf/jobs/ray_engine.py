@@ -150,7 +150,7 @@ class _Actor:
         self._work = open_worker(on_one_machine, cores)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        outcome = self._work(Job(row["lr"], list(row["references"]), row["output"]))
+        outcome = self._work(Job(_text(row["lr"]), [_text(path) for path in row["references"]], _text(row["output"])))
         # None would have no type in a block of rows that all lack it.
         explained = math.nan if outcome.explained is None else outcome.explained
         return {"index": row["index"], **outcome._replace(explained=explained)._asdict()}
@@ -160,13 +160,21 @@ def _blocks(jobs, indices, rows):
     """Tables of so many jobs each."""
     import pyarrow
 
-    text = pyarrow.string()
-    schema = pyarrow.schema([("index", pyarrow.int64()), ("lr", text), ("references", pyarrow.list_(text)), ("output", text)])
+    name = pyarrow.binary()  # some names of files are no text
+    schema = pyarrow.schema([("index", pyarrow.int64()), ("lr", name), ("references", pyarrow.list_(name)), ("output", name)])
     table = [
-        {"index": index, "lr": jobs[index].lr, "references": jobs[index].refs, "output": jobs[index].output}
-        for index in indices
+        {"index": index, "lr": _bytes(job.lr), "references": [_bytes(path) for path in job.refs], "output": _bytes(job.output)}
+        for index, job in ((index, jobs[index]) for index in indices)
     ]
     return [pyarrow.Table.from_pylist(table[start : start + rows], schema) for start in range(0, len(table), rows)]
+
+
+def _bytes(path):
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _text(path):
+    return path.decode("utf-8", "surrogateescape")
 
 
 def _import_ray():

@@ -10,19 +10,23 @@
     model       the preset that was chosen for the photo, and why; empty if none was chosen
 
 Rows are written as they come, so memory does not grow with their number. The file appears at its place at the end, and also if
-the run breaks off: then it holds the rows until there.
+the run breaks off: then it holds the rows until there. A report that cannot be written ends no run.
 """
 
 import csv
+import io
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c2m_tf.jobs import storage
 from c2m_tf.jobs.parquet import import_pyarrow
 from c2m_tf.jobs.work import Outcome
+from c2m_tf.photos.files import replacing
+from c2m_tf.photos.paths import is_url
+from c2m_tf.startup import warn
 from c2m_tf.upscaling.batch import Job
 
 COLUMNS = ("name", "output", *Outcome._fields)
@@ -40,37 +44,77 @@ def check_report(path: str) -> None:
 
 
 @contextmanager
-def writing_report(path: str | None) -> Iterator[Callable[[Job, Outcome], None]]:
-    """A function of (job, outcome) that adds a row.
+def writing_report(path: str | None) -> Iterator["Report"]:
+    """A report that is written while the block runs, and appears at its end, however that comes.
 
     Args:
         path: local path or URL of a .parquet or .csv file, checked by `check_report`; None for no report.
 
     Raises:
-        ImageError: the report cannot be written.
+        ImageError: no file can be written there.
     """
-    if path is None:
-        yield lambda job, outcome: None
-        return
-    suffix = PurePosixPath(path).suffix.lower()
-    with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
-        local = Path(folder) / f"report{suffix}"
-        writer = _ParquetWriter(local) if suffix == ".parquet" else _CsvWriter(local)
+    report = Report(path)
+    try:
+        yield report
+    finally:
+        report.close()
+
+
+class Report:
+    """Rows as they come. One that cannot be written is said once on standard error, and ends no run.
+
+    Attributes:
+        failed: whether rows are missing, or all of it.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.failed = False
+        self._path = path
+        self._file = ExitStack()
+        self._writer: _CsvWriter | _ParquetWriter | None = None
+        if path is not None:
+            local = self._file.enter_context(_appearing_at(path))
+            self._writer = _ParquetWriter(local) if local.suffix == ".parquet" else _CsvWriter(local)
+
+    def add(self, job: Job, outcome: Outcome) -> None:
+        """Adds a row."""
+        if self._writer is not None and not self.failed:
+            cells = [_storable(value) for value in (job.lr, job.output, *outcome)]
+            try:
+                self._writer.add(cells)
+            except Exception as error:  # of the disk, or of pyarrow, whose kinds are many
+                self._fail(error)
+
+    def close(self) -> None:
+        """Puts the report at its place."""
+        if self._writer is None:
+            return
         try:
-            yield lambda job, outcome: writer.add((job.lr, job.output, *outcome))
-        finally:
-            writer.close()
-            storage.store(local, path)
+            with self._file:
+                self._writer.close()
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error):
+        self.failed = True
+        warn(f"--report {self._path} lacks rows: {error}")
 
 
 class _CsvWriter:
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(COLUMNS)
+        self._file = path.open("wb", buffering=0)
+        self.add(COLUMNS)
 
-    def add(self, row: tuple[Any, ...]) -> None:
-        self._writer.writerow(row)
+    def add(self, row: Sequence[Any]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerow(row)
+        content, start = text.getvalue().encode(), self._file.tell()
+        try:
+            while content:
+                content = content[self._file.write(content) :]
+        except OSError:
+            self._file.truncate(start)
+            raise
 
     def close(self) -> None:
         self._file.close()
@@ -83,9 +127,9 @@ class _ParquetWriter:
         self._schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS])
         self._table = arrow.Table
         self._writer = parquet.ParquetWriter(path, self._schema)
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[Sequence[Any]] = []
 
-    def add(self, row: tuple[Any, ...]) -> None:
+    def add(self, row: Sequence[Any]) -> None:
         self._rows.append(row)
         if len(self._rows) == _ROWS_AT_ONCE:
             self._write()
@@ -96,5 +140,23 @@ class _ParquetWriter:
 
     def _write(self) -> None:
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._rows]
-        self._writer.write_table(self._table.from_pylist(rows, self._schema))
         self._rows.clear()
+        self._writer.write_table(self._table.from_pylist(rows, self._schema))
+
+
+@contextmanager
+def _appearing_at(path):
+    """A local file, which is at the path or URL when the block ends without error."""
+    if not is_url(path):
+        with replacing(path) as temporary:
+            yield temporary
+        return
+    with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
+        local = Path(folder) / f"report{PurePosixPath(path).suffix.lower()}"
+        yield local
+        storage.store(local, path)
+
+
+def _storable(value):
+    """Names of files may hold bytes that are no text; they are written as \\udc80 to \\udcff."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

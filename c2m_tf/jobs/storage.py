@@ -4,33 +4,23 @@ Local paths need nothing. URLs need fsspec, and the package of their file system
 where it always does.
 """
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from c2m_tf.photos import images
 from c2m_tf.photos.files import remove_left_over, replacing
 from c2m_tf.photos.formats import PHOTO_SUFFIXES
+from c2m_tf.photos.paths import is_url
 from c2m_tf.startup import one_line
-
-
-def is_url(path: str) -> bool:
-    """Whether a path is a URL; file:// counts as one."""
-    return "://" in path
 
 
 def absolute(path: str) -> str:
     """A local path as another process finds it, wherever that works; a URL as it is."""
     return path if is_url(path) else str(Path(path).absolute())
-
-
-def identity(path: str) -> str:
-    """What two paths share that lead to one file: a local path with its links resolved, or the URL."""
-    return path if is_url(path) else os.path.realpath(path)
 
 
 def is_folder(path: str) -> bool:
@@ -45,14 +35,38 @@ def is_folder(path: str) -> bool:
         return bool(system.isdir(name))
 
 
-def list_photos(folder: str) -> list[str]:
-    """Paths or URLs of the photos in a folder, as `images.list_photos`; raises ImageError if it cannot be read."""
+class Folder(NamedTuple):
+    """What a folder holds, hidden entries left out: paths or URLs of photos, and names of other files and of folders."""
+
+    photos: list[str]
+    others: list[str]
+    folders: list[str]
+
+
+def list_folder(folder: str) -> Folder:
+    """What is in a folder, in order of names; raises ImageError if it cannot be read. Photos are as of `images.list_photos`."""
     if not is_url(folder):
-        return [str(path) for path in images.list_photos(folder)]
+        others, folders = images.list_others(folder), images.list_folders(folder)
+        return Folder([str(path) for path in images.list_photos(folder)], _names(others), _names(folders))
     with _reported(folder, "read"):
         system, name = _file_system(folder)
-        names = sorted(PurePosixPath(entry).name for entry in system.ls(name, detail=False))
-    return [f"{folder.rstrip('/')}/{name}" for name in names if _is_photo(name)]
+        entries = sorted((PurePosixPath(entry["name"]).name, entry["type"]) for entry in system.ls(name, detail=True))
+    found = Folder([], [], [])
+    for name, kind in entries:
+        if name.startswith("."):
+            continue
+        if kind == "directory":
+            found.folders.append(name)
+        elif PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES:
+            found.photos.append(joined(folder, name))
+        else:
+            found.others.append(name)
+    return found
+
+
+def joined(folder: str, name: str) -> str:
+    """The path or URL of a file in a folder."""
+    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else str(Path(folder) / name)
 
 
 def exists(path: str) -> bool:
@@ -134,8 +148,8 @@ def check_writable(paths: Iterable[str]) -> None:
             images.check_writable(path)
 
 
-def _is_photo(name):
-    return PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".")
+def _names(paths):
+    return [path.name for path in paths]
 
 
 def _beside(name):

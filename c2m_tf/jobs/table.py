@@ -1,20 +1,22 @@
-"""Tables of jobs: one row for each photo, from a CSV or Parquet file, or from folders. All is checked before work starts.
+"""Tables of jobs: one row for each photo, from a CSV or Parquet file. All is checked before work starts.
 
     lr            path or URL of the LR photo
     references    paths or URLs of its references: in Parquet a list of strings, in CSV one cell with "|" between; empty if none
     output        path or URL of the result; the suffix chooses the format
 
-Local paths are relative to the working folder; further columns are ignored.
+Local paths are relative to the working folder, ~ is the home folder. Further columns are ignored; rows that do not fit the
+header are refused.
 """
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import PurePosixPath
 
 from c2m_tf.jobs import storage
 from c2m_tf.jobs.parquet import import_pyarrow
 from c2m_tf.photos import images
+from c2m_tf.photos.paths import identities, local_path, place
 from c2m_tf.startup import one_line
 from c2m_tf.upscaling.batch import Job
 
@@ -22,17 +24,19 @@ COLUMNS = ("lr", "references", "output")
 SEPARATOR = "|"
 
 
-def read_table(path: str) -> list[Job]:
+def read_table(path: str, read: Sequence[str] = ()) -> list[Job]:
     """The jobs of a .csv or .parquet file.
 
     Args:
         path: local path or URL.
+        read: other files that no result may replace.
 
     Returns:
         list of Job, in the order of the rows; checked by `check_jobs`.
 
     Raises:
-        ValueError: the file cannot be read, is neither CSV nor Parquet, lacks a column, or holds no rows; or see `check_jobs`.
+        ValueError: the file cannot be read, is neither CSV nor Parquet, lacks a column or has it twice, has rows that do not
+            fit its header, or none; or see `check_jobs`.
         ImportError: a Parquet file, and pyarrow is not installed.
     """
     suffix = PurePosixPath(path).suffix.lower()
@@ -43,73 +47,34 @@ def read_table(path: str) -> list[Job]:
     jobs = _parquet_jobs(path, content) if suffix == ".parquet" else _csv_jobs(path, content)
     if not jobs:
         raise ValueError(f"--jobs {path} holds no rows")
-    check_jobs(jobs, path)
+    check_jobs(jobs, path, [path, *read])
     return jobs
 
 
-def url_folder_jobs(source: str, references: Sequence[str], output: str) -> tuple[list[Job], list[tuple[str, str]]]:
-    """The jobs of folders of which at least one is a URL; pairing and results are named as by `batch.find_jobs`.
-
-    Returns:
-        jobs: list of Job.
-        problems: list of (LR photo, reason) of photos that cannot be upscaled.
-
-    Raises:
-        ValueError: the source holds no photos, or something is missing or cannot be read.
-    """
-    many = storage.is_folder(source)
-    photos = storage.list_photos(source) if many else [source]
-    if not photos:
-        raise images.ImageError(f"{source} holds no photos ({' '.join(images.PHOTO_SUFFIXES)})")
-    folders = {reference: _by_stem(storage.list_photos(reference)) for reference in references if storage.is_folder(reference)}
-    jobs: list[Job] = []
-    problems: list[tuple[str, str]] = []
-    taken: dict[str, str] = {}
-    for photo in photos:
-        stem = PurePosixPath(photo).stem
-        result = f"{output.rstrip('/')}/{stem}.png" if many else output
-        missing = [folder for folder, named in folders.items() if stem not in named]
-        if missing:
-            problems.append((photo, f"{photo} has no reference named {stem} in {missing[0]}"))
-        elif result in taken:
-            problems.append((photo, f"{photo} and {taken[result]} would both become {result}; rename one"))
-        else:
-            taken[result] = photo
-            refs = [path for given in references for path in (folders[given][stem] if given in folders else [given])]
-            jobs.append(Job(photo, refs, result))
-    check_jobs(jobs, source)
-    return jobs, problems
-
-
-def check_jobs(jobs: Sequence[Job], origin: str) -> None:
+def check_jobs(jobs: Sequence[Job], origin: str, read: Sequence[str] = ()) -> None:
     """Checks all that rows say, without opening a photo.
 
     Args:
         jobs: list of Job.
         origin: what errors call the table.
+        read: files that no result may replace, besides photos and references.
 
     Raises:
         ValueError: an empty cell, an output of unknown format, two jobs with one output, or an output that is an input.
     """
-    inputs = {storage.identity(path): path for job in jobs for path in (job.lr, *job.refs)}
-    outputs: dict[str, int] = {}
+    inputs = {identity for job in jobs for path in (job.lr, *job.refs) for identity in identities(path)}
+    inputs.update(identity for path in read for identity in identities(path))
+    outputs: dict[Hashable, int] = {}
     for row, job in enumerate(jobs, 1):
         if not job.lr or not job.output:
             raise ValueError(f"{origin}, row {row}: {'output' if job.lr else 'lr'} is empty; give a path or URL")
         images.check_suffix(job.output)
-        place = storage.identity(job.output)
-        if place in outputs:
-            raise ValueError(f"{origin}: rows {outputs[place]} and {row} have one output, {job.output}; give each its own")
-        if place in inputs:
+        target = place(job.output)
+        if target in outputs:
+            raise ValueError(f"{origin}: rows {outputs[target]} and {row} have one output, {job.output}; give each its own")
+        if not inputs.isdisjoint(identities(job.output)):
             raise ValueError(f"{origin}, row {row}: output {job.output} is an input; inputs are never overwritten")
-        outputs[place] = row
-
-
-def _by_stem(photos):
-    found: dict[str, list[str]] = {}
-    for photo in photos:
-        found.setdefault(PurePosixPath(photo).stem, []).append(photo)
-    return found
+        outputs[target] = row
 
 
 def _check_columns(path, found):
@@ -119,22 +84,30 @@ def _check_columns(path, found):
             f"--jobs {path} lacks the column {' and '.join(missing)}; it has {', '.join(map(str, found)) or 'none'}, "
             f"expected are {', '.join(COLUMNS)}"
         )
+    twice = [column for column in COLUMNS if found.count(column) > 1]
+    if twice:
+        raise ValueError(f"--jobs {path} has the column {twice[0]} {found.count(twice[0])} times; leave one")
 
 
 def _csv_jobs(path, content):
     try:
-        rows = csv.DictReader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""), strict=True)
-        _check_columns(path, rows.fieldnames or [])
-        return [
-            Job(
-                (row["lr"] or "").strip(),
-                [part.strip() for part in (row["references"] or "").split(SEPARATOR) if part.strip()],
-                (row["output"] or "").strip(),
-            )
-            for row in rows
-        ]
+        rows = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""), strict=True)
+        header = next(rows, [])
+        _check_columns(path, header)
+        places = [header.index(column) for column in COLUMNS]
+        jobs = []
+        for row in rows:
+            if not row:  # an empty line
+                continue
+            if len(row) != len(header):
+                raise ValueError(
+                    f"--jobs {path}, line {rows.line_num}: {len(row)} cells, expected are {len(header)} as in the header; "
+                    f"several references are one cell with {SEPARATOR} between, names with a comma stand in quotes"
+                )
+            jobs.append(_job(*(row[place] for place in places)))
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"--jobs {path} is not CSV in UTF-8: {one_line(error)}") from error
+    return jobs
 
 
 def _parquet_jobs(path, content):
@@ -150,11 +123,11 @@ def _parquet_jobs(path, content):
             allowed = (str, list, type(None)) if name == "references" else (str, type(None))
             if not isinstance(value, allowed):
                 raise ValueError(f"--jobs {path}, row {row}: {name} is {value!r}; expected is text")
-    return [Job(lr or "", _listed(references), output or "") for lr, references, output in zip(*columns, strict=True)]
+    return [_job(*values) for values in zip(*columns, strict=True)]
 
 
-def _listed(references):
-    if references is None:
-        return []
-    parts = references.split(SEPARATOR) if isinstance(references, str) else references
-    return [part.strip() for part in parts if part and part.strip()]
+def _job(lr, references, output):
+    """A row; references are a list, or text with `SEPARATOR` between."""
+    parts = references.split(SEPARATOR) if isinstance(references, str) else references or []
+    given = (part.strip() for part in parts if part)
+    return Job(local_path((lr or "").strip()), [local_path(part) for part in given if part], local_path((output or "").strip()))

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from c2m_tf.jobs import storage
-from c2m_tf.photos import images
-from c2m_tf.photos.headers import read_header
+from c2m_tf.jobs.results import is_complete
+from c2m_tf.photos.paths import is_url
 from c2m_tf.startup import one_line
 from c2m_tf.upscaling import batch, opening
 from c2m_tf.upscaling.base import TiledUpscaler
@@ -91,7 +91,7 @@ class Worker:
     Args:
         upscaler: TiledUpscaler for all jobs, or ChosenUpscalers.
         strength: in [0, 1], how much of the references is used.
-        overwrite: make results again that are there and complete.
+        overwrite: make results again that are there and complete, and replace what else is there.
     """
 
     def __init__(self, upscaler: TiledUpscaler | ChosenUpscalers, *, strength: float = 1.0, overwrite: bool = False) -> None:
@@ -111,13 +111,13 @@ class Worker:
             tiles = done
 
         try:
-            if not self._overwrite and is_complete(job):
+            if not self._overwrite and is_complete(job.output, job.lr):
                 return Outcome(KEPT, time.perf_counter() - start)
             explained, model = self._make(job, count)
         except Exception as error:
             # Of many photos one fails in ways that nobody foresaw, and the others must not be lost with it.
             known = isinstance(error, (ValueError, OSError, ImportError))
-            reason = self._copies.with_urls(one_line(error))
+            reason = one_line(self._copies.with_urls(str(error)) or type(error).__name__)
             reason = reason if known else f"{type(error).__name__}: {reason}"
             return Outcome(FAILED, time.perf_counter() - start, tiles, error=reason)
         return Outcome(MADE, time.perf_counter() - start, tiles, explained, model=model)
@@ -128,7 +128,7 @@ class Worker:
         self._copies.keep(job.refs)
         lr, refs = self._copies.local(job.lr), [self._copies.local(path) for path in job.refs]
         with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
-            remote = storage.is_url(job.output)
+            remote = is_url(job.output)
             output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
             local = Job(lr, refs, output)
             explained = batch.run(
@@ -142,23 +142,6 @@ class Worker:
             if remote:
                 storage.store(Path(output), job.output)
         return explained, "".join(map(str, choices))
-
-
-def is_complete(job: Job) -> bool:
-    """Whether a job's result is there: a photo of four times the LR photo's size. Files appear complete or not at all."""
-    if not storage.exists(job.output):
-        return False
-    try:
-        # Orientation turns some photos by 90 degrees.
-        lr, result = (sorted(_size(path)) for path in (job.lr, job.output))
-    except images.ImageError:
-        return False
-    return result == [images.SCALE * side for side in lr]
-
-
-def _size(path):
-    with storage.opened(path) as file:
-        return read_header(file, path)[:2]
 
 
 class _Copies:
@@ -176,7 +159,7 @@ class _Copies:
 
     def local(self, path: str) -> str:
         """The path of a local file, or of a copy; raises ImageError if there is none."""
-        if not storage.is_url(path):
+        if not is_url(path):
             return path
         if path not in self._paths:
             if self._folder is None:

@@ -1,9 +1,13 @@
 """Atomic file writes: a file appears complete or not at all."""
 
+import functools
 import hashlib
 import os
+import platform
+import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +15,8 @@ from pathlib import Path
 _MAX_SUFFIX_BYTES = 16
 _PREFIX = ".c2m-tf."
 _DIGITS = 16  # of a target's name, hashed, in the names of its temporary files
+_IDLE_SECONDS = 3600.0  # after which a temporary file of another machine counts as left over
+_written_now: set[str] = set()  # temporary files of this process
 
 
 @contextmanager
@@ -30,9 +36,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     suffix = ".weights.h5" if target.name.endswith(".weights.h5") else target.suffix
     if len(os.fsencode(suffix)) > _MAX_SUFFIX_BYTES:
         suffix = ""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target.name), suffix=suffix)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=temporary_prefix(target.name), suffix=suffix)
     os.close(handle)
     temporary = Path(name)
+    _written_now.add(name)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -41,13 +48,15 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+        _written_now.discard(name)
 
 
 def remove_left_over(paths: Iterable[str | os.PathLike]) -> None:
-    """Removes the temporary files of processes that were killed while they wrote to one of `paths`.
+    """Removes the temporary files and folders of processes that were killed while they wrote to one of `paths`.
 
-    Nobody may be writing to those paths now; files beside them that stand for others stay. So does what cannot be removed:
-    it is hidden, and another run meets it again.
+    Those that a process still writes stay, whichever it is: on this machine it is asked whether it runs; of other machines,
+    which may share the folder, files stay that changed within an hour. Files that stand for other paths stay too, and what
+    cannot be removed: it is hidden, and another run meets it again.
     """
     found: dict[str, dict[str, list[str]]] = {}
     for path in paths:
@@ -57,7 +66,8 @@ def remove_left_over(paths: Iterable[str | os.PathLike]) -> None:
         # Hashing is left out where there is nothing to find: paths may be millions.
         for temporary in found[folder].pop(_prefix(name), []) if found[folder] else []:
             with suppress(OSError):
-                Path(temporary).unlink()
+                if _is_left_over(Path(temporary)):
+                    shutil.rmtree(temporary) if Path(temporary).is_dir() else Path(temporary).unlink()
 
 
 def _temporary_files(folder):
@@ -70,9 +80,45 @@ def _temporary_files(folder):
     return found
 
 
+def temporary_prefix(name: str) -> str:
+    """How the names of this process's temporary files begin that stand for a file or folder of that name."""
+    return f"{_prefix(name)}{_machine()}-{os.getpid()}."
+
+
 def _prefix(name):
-    """How the names of temporary files begin that stand for a file of that name, in every process; always as long."""
+    """How they begin in every process; always as long."""
     return f"{_PREFIX}{hashlib.sha256(os.fsencode(name)).hexdigest()[:_DIGITS]}."
+
+
+def _is_left_over(temporary):
+    """Whether the process that wrote a temporary file or folder has ended."""
+    owner = temporary.name[len(_prefix("")) :].split(".")[0]
+    machine, _, process = owner.partition("-")
+    if machine == _machine() and process.isdecimal() and os.name == "posix":
+        return str(temporary) not in _written_now if int(process) == os.getpid() else not _runs(int(process))
+    files = [temporary, *temporary.rglob("*")]
+    return time.time() - max(file.stat().st_mtime for file in files) > _IDLE_SECONDS
+
+
+def _runs(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
+@functools.cache
+def _machine():
+    """Eight digits for where numbers of processes mean the same: this machine since its start, and this container."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+    with suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _umask():

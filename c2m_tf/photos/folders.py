@@ -1,8 +1,9 @@
 """Which files of a folder are photos."""
 
 import os
+import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from c2m_tf.photos.errors import ImageError
 from c2m_tf.photos.formats import PHOTO_SUFFIXES
@@ -25,6 +26,16 @@ def list_others(folder: str | os.PathLike) -> list[Path]:
     return [path for path in _files(folder) if path.suffix.lower() not in PHOTO_SUFFIXES]
 
 
+def list_folders(folder: str | os.PathLike) -> list[Path]:
+    """Folders in a folder, except hidden ones; raises ImageError as `list_photos` does."""
+    return _visible(folder, Path.is_dir)
+
+
+def pairing_name(path: str | os.PathLike) -> str:
+    """By which a photo is paired with others: its name without suffix, with accents in one spelling; macOS has another one."""
+    return unicodedata.normalize("NFC", PurePath(path).stem)
+
+
 def check_exists(path: str | os.PathLike) -> None:
     """Raises ImageError if `path` does not exist or cannot be read."""
     try:
@@ -35,22 +46,25 @@ def check_exists(path: str | os.PathLike) -> None:
 
 
 def by_stem(photos: Iterable[Path]) -> dict[str, Path]:
-    """Photos indexed by their names without suffix.
+    """Photos indexed by their `pairing_name`.
 
     Raises:
         ImageError: two have one name, e.g. IMG_1.jpg and IMG_1.png.
     """
     found: dict[str, Path] = {}
     for path in photos:
-        if path.stem in found:
-            raise ImageError(f"{found[path.stem]} and {path.name} have one name; keep one of them")
-        found[path.stem] = path
+        other = found.setdefault(pairing_name(path), path)
+        if other is not path:
+            raise ImageError(f"{other} and {path.name} have one name; keep one of them")
     return found
 
 
 def _files(folder):
+    return _visible(folder, lambda path: path.is_file() or not path.exists())
+
+
+def _visible(folder, wanted):
     try:
-        visible = sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
-        return [path for path in visible if path.is_file() or not path.exists()]
+        return sorted(path for path in Path(folder).iterdir() if not path.name.startswith(".") and wanted(path))
     except OSError as error:
         raise ImageError(f"folder {folder} cannot be read: {error.strerror or error}") from error

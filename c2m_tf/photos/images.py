@@ -14,7 +14,7 @@ resampling    conversion between 8 bits and floats; bicubic
 
 from c2m_tf.photos.colour import reference_colours
 from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
-from c2m_tf.photos.folders import by_stem, check_exists, list_others, list_photos
+from c2m_tf.photos.folders import by_stem, check_exists, list_folders, list_others, list_photos
 from c2m_tf.photos.formats import FORMATS, PHOTO_SUFFIXES, SUFFIXES, SUFFIXES_WITH_ALPHA
 from c2m_tf.photos.headers import MAX_PIXELS
 from c2m_tf.photos.outputs import (
@@ -61,6 +61,7 @@ __all__ = [
     "downsample",
     "encode",
     "fill_hidden",
+    "list_folders",
     "list_others",
     "list_photos",
     "make_folder",

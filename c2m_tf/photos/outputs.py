@@ -2,26 +2,27 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from c2m_tf.photos import formats
 from c2m_tf.photos.errors import ImageError
+from c2m_tf.photos.paths import identities, is_url
 
 
 class Inputs:
     """Files that no result may replace, however they are spelled or linked.
 
     Args:
-        sources: files, or folders whose files all count; what does not exist is passed over.
+        sources: files, or local folders whose files all count; what does not exist is passed over.
     """
 
     def __init__(self, sources: Iterable[str | os.PathLike]) -> None:
-        self._known = {identity for source in sources for identity in _identities(source)}
+        self._known = {identity for source in sources for path in _members(source) for identity in identities(path)}
 
     def __contains__(self, path: str | os.PathLike) -> bool:
         """Whether a path leads to one of the files."""
-        return not self._known.isdisjoint(_identity(path))
+        return not self._known.isdisjoint(identities(path))
 
 
 def check_suffix(path: str | os.PathLike, with_alpha: bool = False) -> None:
@@ -126,23 +127,15 @@ def make_folder(path: str | os.PathLike) -> Path:
     return folder
 
 
-def _identity(path):
-    """{(device, number of the file)}, empty if there is none."""
+def _members(source) -> list[str | os.PathLike]:
+    """The files of a local folder; else what was given, if it can be there."""
     try:
-        status = Path(path).stat()
-    except OSError:
-        return set()
-    return {(status.st_dev, status.st_ino)}
-
-
-def _identities(source) -> Iterator[tuple[int, int]]:
-    source = Path(source)
-    try:
-        members = list(source.iterdir()) if source.is_dir() else [source]
+        if is_url(source):
+            return [source]
+        path = Path(source)
+        return list(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
     except OSError as error:
         raise ImageError(f"{source} cannot be read: {error.strerror or error}") from error
-    for member in members:
-        yield from _identity(member)
 
 
 def _is_standard_stream(target):

@@ -1,11 +1,7 @@
-"""Upscaling files: one photo, or a folder whose photos are paired with references of the same name.
-
-A photo that fails is reported by name, and the others are still upscaled.
-"""
+"""Upscaling files: a photo and its references, read, upscaled and written."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
@@ -13,7 +9,6 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.photos.headers import read_header, rereadable
 from c2m_tf.photos.match_map import match_map
-from c2m_tf.photos.outputs import are_one_file, likeness
 from c2m_tf.photos.quality import tables_of
 from c2m_tf.photos.sheets import Panel, crop_panels, most_changed_box, sheet
 from c2m_tf.upscaling.choice import Choice, ChosenUpscalers
@@ -31,61 +26,6 @@ class Job(NamedTuple):
     lr: str
     refs: list[str]
     output: str
-
-
-def find_jobs(
-    source: str | os.PathLike, references: Iterable[str | os.PathLike], output: str | os.PathLike
-) -> tuple[list[Job], list[tuple[Path, str]]]:
-    """The jobs of a command line, checked as far as possible without decoding photos.
-
-    Args:
-        source: LR photo, or folder of them.
-        references: reference photos used for every LR photo; or folders, from which the photos of the LR photo's name (without
-            suffix) are taken; or a mixture.
-        output: file for one photo (its folder must exist); folder for a folder, made if missing, results named <name>.png.
-
-    Returns:
-        jobs: list of Job.
-        problems: list of (LR file, reason) of photos that cannot be upscaled.
-
-    Raises:
-        images.ImageError: the input is missing or cannot be read, or the output of a single photo cannot be written or would
-            overwrite an input; all files of a folder of references count as inputs.
-    """
-    source, output = Path(source), Path(output)
-    references = [Path(reference) for reference in references]
-    for path in (source, *references):
-        images.check_exists(path)
-    if not source.is_dir():
-        refs = _references_of(source, references)
-        images.check_output(output, [source, *refs, *references])
-        return [_job(source, refs, output)], []
-
-    photos = images.list_photos(source)
-    if not photos:
-        raise images.ImageError(f"{source} holds no photos ({' '.join(images.PHOTO_SUFFIXES)})")
-    if output.exists() and not output.is_dir():
-        raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
-    images.make_folder(output)
-    inputs = images.Inputs([*photos, *references])
-    jobs: list[Job] = []
-    problems: list[tuple[Path, str]] = []
-    alike: dict[str, list[Job]] = {}
-    for photo in photos:
-        result = output / f"{photo.stem}.png"
-        try:
-            job = _job(photo, _references_of(photo, references), result)
-            images.check_output(result, inputs)
-            others = alike.setdefault(likeness(result), [])
-            same = next((other for other in others if are_one_file(result, Path(other.output))), None)
-            if same is not None:
-                raise images.ImageError(f"{photo} and {Path(same.lr).name} would both become {result}; rename one")
-        except images.ImageError as error:
-            problems.append((photo, str(error)))
-            continue
-        others.append(job)
-        jobs.append(job)
-    return jobs, problems
 
 
 class KeptReference:
@@ -228,21 +168,3 @@ def comparison_sheet(
     box = most_changed_box(bicubic, sr, detail)
     last = [] if reference is None else [Panel("reference", reference)]
     return sheet([[*whole, *last], crop_panels(whole, box)])
-
-
-def _job(photo, refs, output):
-    return Job(str(photo), [str(path) for path in refs], str(output))
-
-
-def _references_of(photo, references):
-    """Reference files of a photo: the files given, and from each folder those with the photo's name."""
-    found = []
-    for reference in references:
-        if reference.is_dir():
-            named = [path for path in images.list_photos(reference) if path.stem == photo.stem]
-            if not named:
-                raise images.ImageError(f"{photo} has no reference named {photo.stem} in {reference}")
-            found.extend(named)
-        else:
-            found.append(reference)
-    return found

@@ -1,6 +1,8 @@
 """Many photos in this process: resumed, sharded, reported, from and to URLs."""
 
 import csv
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -8,8 +10,9 @@ from killed_writer import write_and_be_killed
 
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
-from c2m_tf.jobs import storage
-from c2m_tf.jobs.work import Worker, is_complete
+from c2m_tf.jobs import report, storage
+from c2m_tf.jobs.results import is_complete
+from c2m_tf.jobs.work import Worker
 from c2m_tf.photos import images
 from c2m_tf.upscaling import opening
 from c2m_tf.upscaling.batch import Job
@@ -86,20 +89,125 @@ def test_what_a_killed_run_left_behind_is_removed_by_the_next(folder, model, cap
     assert sorted(path.name for path in (folder / "sr").glob("[!.]*")) == before
 
 
-def test_results_of_another_size_and_of_turned_photos(tmp_path, rng):
-    images.write(tmp_path / "lr.png", rng.random((6, 8, 3)))
-    job = Job(f"{tmp_path}/lr.png", [], f"{tmp_path}/sr.png")
-    assert not is_complete(job)
-    for size, complete in (((24, 32), True), ((32, 24), True), ((24, 28), False)):
-        images.write(job.output, rng.random((*size, 3)))
-        assert is_complete(job) == complete
+@pytest.mark.parametrize("suffix", images.SUFFIXES)
+def test_a_result_is_kept_if_all_of_it_is_there(tmp_path, rng, suffix):
+    lr, result = f"{tmp_path}/lr.png", tmp_path / f"sr{suffix}"
+    images.write(lr, rng.random((24, 32, 3)))
+    assert not is_complete(f"{result}", lr)
+    for size in ((96, 128), (128, 96)):  # orientation turns some photos
+        images.write(result, rng.random((*size, 3)))
+        assert is_complete(f"{result}", lr)
+    content = result.read_bytes()
+    for length in (0, 1, 20, len(content) // 2, len(content) * 9 // 10):
+        result.write_bytes(content[:length])
+        assert not is_complete(f"{result}", lr)
+        result.write_bytes(bytes(length))
+        assert not is_complete(f"{result}", lr)
 
 
-def test_shards_make_everything_once(folder, model, capsys):
+def test_what_is_no_result_is_replaced_only_if_asked(folder, model, capsys, rng):
+    (folder / "sr").mkdir()
+    images.write(folder / "sr/a.png", rng.random((20, 30, 3)))
+    (folder / "sr/b.png").write_text("a text of somebody")
+    before = {name: (folder / f"sr/{name}.png").read_bytes() for name in "ab"}
+    command = ["upscale", "-i", f"{folder}/lr", "-o", f"{folder}/sr", *model]
+    assert main(command) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "1 upscaled, 3 failed\n"
+    assert f"{folder}/sr/a.png is there and has 30x20 pixels, a result of a.png has 32x24; give another folder" in printed.err
+    assert f"{folder}/sr/b.png is there and no photo" in printed.err
+    assert before == {name: (folder / f"sr/{name}.png").read_bytes() for name in "ab"}
+    assert main([*command, "--overwrite"]) == 1
+    assert capsys.readouterr().out == "3 upscaled, 1 failed\n"
+
+
+def test_results_among_the_photos_are_known_by_name_and_size(folder, model, capsys, rng):
+    for name in "ef":
+        images.write(folder / f"lr/{name}.jpg", rng.random((6, 8, 3)))
+    images.write(folder / "lr/f.png", rng.random((7, 8, 3)))  # another photo
+    command = ["upscale", "-i", f"{folder}/lr", "-o", f"{folder}/lr/", *model]
+    before = {path: path.read_bytes() for path in (folder / "lr").iterdir()}
+    for summary in ("1 upscaled, 6 failed", "0 upscaled, 6 failed, 1 there already"):
+        assert main(command) == 1
+        assert capsys.readouterr().out.startswith(summary)
+        assert {path: path.read_bytes() for path in before} == before
+    assert main([*command, "--overwrite"]) == 2
+    assert "--overwrite could replace photos where results lie among them" in capsys.readouterr().err
+    assert main(["upscale", "-i", f"{folder}/lr", "-r", f"{folder}", "-o", f"file://{folder}", *model]) == 2
+    assert "is a folder of references" in capsys.readouterr().err
+
+
+def test_originals_stay_however_the_folder_is_spelled(folder, model, capsys):
+    before = {path: path.read_bytes() for path in (folder / "lr").iterdir()}
+    for source, output in ((f"file://{folder}/lr", f"{folder}/lr"), (f"{folder}/lr", f"file://localhost{folder}/./lr")):
+        assert main(["upscale", "-i", source, "-o", output, *model]) == 1
+        assert capsys.readouterr().out.startswith("0 upscaled, 4 failed")
+        assert {path: path.read_bytes() for path in (folder / "lr").iterdir()} == before
+
+
+@pytest.mark.parametrize(("photo", "reference"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")])
+def test_accents_of_both_spellings_are_paired_and_folders_are_named(tmp_path, model, capsys, rng, photo, reference):
+    for name in ("lr/out", "lr/holiday", "ref"):
+        (tmp_path / name).mkdir(parents=True)
+    images.write(tmp_path / f"lr/{photo}.png", rng.random((6, 8, 3)))
+    images.write(tmp_path / f"ref/{reference}.png", rng.random((20, 28, 3)))
+    assert main(["upscale", "-i", f"{tmp_path}/lr", "-r", f"{tmp_path}/ref", "-o", f"{tmp_path}/lr/out", *model]) == 0
+    assert "1 upscaled, 0 failed; 1 folder not entered (holiday); references explain" in capsys.readouterr().out
+    assert (tmp_path / f"lr/out/{photo}.png").exists()
+
+
+def test_a_photo_beside_urls_is_one_of_many(folder, model, capsys):
+    pytest.importorskip("fsspec")
+    for output in ("memory://single/a.png", f"file://{folder}/single.png"):
+        assert main(["upscale", "-i", f"{folder}/lr/a.png", "-o", output, *model]) == 0
+        capsys.readouterr()
+    assert (folder / "single.png").exists()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_names_that_are_no_text_have_a_row(folder, model, suffix):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (folder / "lr/a.png").rename(os.fsdecode(os.fsencode(folder) + b"/lr/caf\xe9.png"))
+    target = folder / f"report.{suffix}"
+    assert main(["upscale", "-i", f"{folder}/lr", "-o", f"{folder}/sr", *model, "--report", f"{target}"]) == 1
+    assert (folder / "sr" / os.fsdecode(b"caf\xe9.png")).exists()
+    found = (
+        rows(target)
+        if suffix == "csv"
+        else {row["name"].rsplit("/", 1)[-1]: row for row in parquet.read_table(target).to_pylist()}
+    )
+    assert sorted(found) == ["b.png", "c.png", "caf\\udce9.png", "d.png"]
+    assert found["caf\\udce9.png"]["status"] == "made"
+
+
+def test_a_report_that_cannot_be_written_ends_no_run(folder, model, capsys, monkeypatch):
+    writes = []
+
+    def add(self, row):
+        writes.append(row)
+        if len(writes) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(self, row)
+
+    whole = report._CsvWriter.add
+    monkeypatch.setattr(report._CsvWriter, "add", add)
+    (folder / "lr/d.png").unlink()
+    assert main(["upscale", "-i", f"{folder}/lr", "-o", f"{folder}/sr", *model, "--report", f"{folder}/report.csv"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "3 upscaled, 0 failed\n"
+    assert "--report" in printed.err and "lacks rows: [Errno 28] No space left on device" in printed.err
+    assert (folder / "report.csv").read_text().splitlines() == [",".join(report.COLUMNS)]
+
+
+def test_shards_make_everything_once_also_where_photos_arrive(folder, model, capsys, rng):
+    found = []
     for shard in ("1/2", "2/2"):
         command = ["upscale", "-i", f"{folder}/lr", "-o", f"{folder}/sr", *model, "--shard", shard]
         main([*command, "--report", f"{folder}/{shard[0]}.csv"])
-    assert [sorted(rows(folder / f"{shard}.csv")) for shard in "12"] == [["a.png", "c.png"], ["b.png", "d.png"]]
+        found.append(set(rows(folder / f"{shard[0]}.csv")))
+        images.write(folder / "lr/0.png", rng.random((6, 8, 3)))
+    assert found[0] | found[1] >= {"a.png", "b.png", "c.png", "d.png"}
+    assert not found[0] & found[1]
     assert "there already" not in capsys.readouterr().out
 
 
@@ -142,7 +250,7 @@ def test_a_place_that_cannot_be_written_is_known_before_work_starts(tmp_path, ca
     (tmp_path / "jobs.csv").write_text("lr,references,output\na.png,,file:///proc/none/a.png\n")
     assert main(["upscale", "--jobs", f"{tmp_path}/jobs.csv", "--model", "none such"]) == 2
     error = capsys.readouterr().err
-    assert "file:///proc/none/a.png cannot be written" in error
+    assert "cannot make folder /proc/none" in error
     assert error.count("\n") == 1
 
 

@@ -35,6 +35,9 @@ def test_csv_and_parquet_say_the_same(tmp_path):
         ("lr,references,output\na.png,,\n", "row 1: output is empty"),
         ("lr,references,output\na.png,,x.gif\n", "cannot write .gif; choose one of"),
         ("lr,references,output\n\xff", "is not CSV in UTF-8"),
+        ("lr,references,output\na.png,,x.png\n\na.png,r.png,s.png,y.png\n", "line 4: 4 cells, expected are 3 as in the header"),
+        ("lr,references,output\na.png,y.png\n", "line 2: 2 cells, expected are 3 as in the header"),
+        ("lr,references,output,output\na.png,,x.png,y.png\n", "has the column output 2 times"),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused_before_work_starts(tmp_path, capsys, content, words):
@@ -44,6 +47,61 @@ def test_tables_that_cannot_be_used_are_refused_before_work_starts(tmp_path, cap
     assert words in error
     assert error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["jobs.csv"]
+
+
+# Spellings of one file, relative to a folder or below it; the first is a path.
+SPELLINGS = (
+    "{}/a.png",
+    "file://{}/a.png",
+    "FILE://localhost{}/a.png",
+    "file:{}/%61.png",
+    "local://{}/./a.png",
+    "/{}/link/a.png",
+    "simplecache::file://{}/link/a.png",
+)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_file_is_known_however_it_is_spelled(tmp_path, spelling, existing):
+    pytest.importorskip("fsspec")
+    (tmp_path / "link").symlink_to(tmp_path)
+    if existing:
+        (tmp_path / "a.png").touch()
+    path, other = SPELLINGS[0].format(tmp_path), spelling.format(tmp_path)
+    for first, second in ((path, other), (other, path)):
+        with pytest.raises(ValueError, match=r"row 2: output .* is an input"):
+            table.check_jobs([Job(first, [], "x.png"), Job("b.png", [], second)], "jobs.csv")
+        with pytest.raises(ValueError, match=r"row 1: output .* is an input"):
+            table.check_jobs([Job("b.png", ["c.png", first], second)], "jobs.csv")
+        with pytest.raises(ValueError, match="rows 1 and 2 have one output"):
+            table.check_jobs([Job("b.png", [], first), Job("c.png", [], second)], "jobs.csv")
+        with pytest.raises(ValueError, match="is an input"):
+            table.check_jobs([Job("b.png", [], first)], "jobs.csv", read=[second])
+
+
+def test_urls_of_one_file_elsewhere_are_known_too():
+    pytest.importorskip("fsspec")
+    with pytest.raises(ValueError, match="is an input"):
+        table.check_jobs([Job("memory://in/a.png", [], "memory:///in/a.png")], "jobs.csv")
+    table.check_jobs([Job("memory://in/a.png", [], "in/a.png")], "jobs.csv")
+
+
+def test_the_report_may_not_replace_the_table(tmp_path, capsys):
+    (tmp_path / "jobs.csv").write_text("lr,references,output\na.png,,~/no such folder/b.png\n")
+    before = (tmp_path / "jobs.csv").read_bytes()
+    for spelling in ("{}/jobs.csv", "file://{}/jobs.csv"):
+        report = spelling.format(tmp_path)
+        assert main(["upscale", "--jobs", f"{tmp_path}/jobs.csv", "--report", report, "--model", "none such"]) == 2
+        assert "is an input" in capsys.readouterr().err
+        assert (tmp_path / "jobs.csv").read_bytes() == before
+
+
+def test_the_home_folder_is_expanded_in_tables(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", f"{tmp_path}")
+    (tmp_path / "jobs.csv").write_text("lr,references,output\n~/a.png,~/r.png|./~.png,~/out/a.png\n")
+    expected = [Job(f"{tmp_path}/a.png", [f"{tmp_path}/r.png", "./~.png"], f"{tmp_path}/out/a.png")]
+    assert table.read_table("~/jobs.csv".replace("~", f"{tmp_path}")) == expected
 
 
 def test_a_parquet_table_of_numbers_is_refused(tmp_path):

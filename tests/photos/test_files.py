@@ -1,7 +1,14 @@
 """What is left of processes that are killed while they write."""
 
+import os
+import subprocess
+import sys
+import time
+
+import pytest
 from killed_writer import write_and_be_killed
 
+from c2m_tf.photos import files
 from c2m_tf.photos.files import remove_left_over, replacing
 
 
@@ -33,3 +40,31 @@ def test_names_of_any_length_have_temporary_files(tmp_path):
         with replacing(tmp_path / name) as temporary:
             temporary.write_bytes(b"whole")
         assert (tmp_path / name).read_bytes() == b"whole"
+
+
+def test_files_of_processes_that_still_write_stay(tmp_path):
+    with replacing(tmp_path / "a.png") as own:
+        remove_left_over([tmp_path / "a.png"])
+        assert own.exists()
+        code = "import sys; from c2m_tf.photos.files import remove_left_over; remove_left_over(sys.argv[1:])"
+        subprocess.run([sys.executable, "-c", code, f"{tmp_path}/a.png"], check=True)
+        assert own.exists()
+        own.write_bytes(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("age", "stays"), [(0, True), (7200, False)])
+def test_files_of_other_machines_stay_while_they_change(tmp_path, monkeypatch, age, stays):
+    write_and_be_killed(tmp_path / "a.png")
+    (temporary,) = tmp_path.iterdir()
+    os.utime(temporary, (time.time() - age,) * 2)
+    monkeypatch.setattr(files, "_machine", lambda: "elsewhere")
+    remove_left_over([tmp_path / "a.png"])
+    assert temporary.exists() == stays
+
+
+def test_a_file_of_a_process_of_the_same_number_in_an_earlier_container_is_removed(tmp_path):
+    left = tmp_path / f"{files.temporary_prefix('a.png')}x.png"
+    left.touch()
+    remove_left_over([tmp_path / "a.png"])
+    assert not left.exists()

@@ -5,6 +5,7 @@ import pytest
 
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
+from c2m_tf.jobs.folders import find_jobs
 from c2m_tf.photos import images
 from c2m_tf.upscaling import batch
 
@@ -30,8 +31,7 @@ def folder(tmp_path, rng):
 
 
 def test_a_shared_reference_is_encoded_once(folder, light):
-    jobs, problems = batch.find_jobs(folder / "lr", [folder / "ref.png"], folder / "sr")
-    assert not problems
+    jobs = find_jobs(f"{folder}/lr", [f"{folder}/ref.png"], f"{folder}/sr").jobs
     upscaler = CountingUpscaler(light)
     kept = batch.KeptReference()
     shares = [batch.run(upscaler, job, kept=kept) for job in jobs]

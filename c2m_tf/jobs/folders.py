@@ -1,0 +1,136 @@
+"""The jobs of a photo, or of a folder whose photos are paired with references of the same name; at paths or URLs."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from c2m_tf.jobs import storage
+from c2m_tf.jobs.results import is_result
+from c2m_tf.photos import images
+from c2m_tf.photos.folders import pairing_name
+from c2m_tf.photos.outputs import are_one_file, likeness
+from c2m_tf.photos.paths import is_url, place
+from c2m_tf.upscaling.batch import Job
+
+
+class FoundJobs(NamedTuple):
+    """What folders hold for an upscaler.
+
+    Attributes:
+        jobs: list of Job, in order of the photos' names.
+        problems: list of (LR photo, reason) of photos that cannot be upscaled.
+        others: names of files in the folder of photos that are none.
+        folders: names of folders in it, which are not entered.
+    """
+
+    jobs: list[Job]
+    problems: list[tuple[str, str]]
+    others: list[str]
+    folders: list[str]
+
+
+def find_jobs(source: str, references: Sequence[str], output: str, read: Sequence[str] = ()) -> FoundJobs:
+    """The jobs of a command line, checked as far as possible without decoding photos.
+
+    A photo and its reference may spell accents differently. Where `output` is the folder of the photos, what earlier runs made
+    there is known by its name and size, and is no photo to upscale.
+
+    Args:
+        source: LR photo, or folder of them.
+        references: reference photos used for every LR photo; or folders, from which the photos of the LR photo's name (without
+            suffix) are taken; or a mixture.
+        output: file for one photo (its folder must exist); folder for a folder, made if missing, results named <name>.png.
+        read: other files that no result may replace.
+
+    Returns:
+        FoundJobs.
+
+    Raises:
+        images.ImageError: the input is missing or cannot be read; the output of a single photo cannot be written or would
+            overwrite an input, where all files of a folder of references count as inputs; or the folder of results is one of
+            references.
+    """
+    many = storage.is_folder(source)
+    given = [_Given(reference) for reference in references]
+    if not many:
+        refs = [path for reference in given for path in reference.of(source)]
+        inputs = images.Inputs([source, *refs, *references, *read])
+        _check_output(output, inputs)
+        return FoundJobs([Job(source, refs, output)], [], [], [])
+
+    target = place(output)
+    if any(reference.named is not None and place(reference.path) == target for reference in given):
+        raise images.ImageError(f"{output} is a folder of references, for which results would be taken; give another folder")
+    found = storage.list_folder(source)
+    photos = _without_results(found.photos) if place(source) == target else found.photos
+    if not photos:
+        raise images.ImageError(f"{source} holds no photos ({' '.join(images.PHOTO_SUFFIXES)})")
+    if not is_url(output):
+        if Path(output).is_file():
+            raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
+        images.make_folder(output)
+    folders = [name for name in found.folders if place(storage.joined(source, name)) != target]
+    everything = FoundJobs([], [], found.others, folders)
+    named = [path for reference in given for path in reference.photos()]
+    inputs = images.Inputs([*photos, *references, *named, *read])
+    alike: dict[str, list[Job]] = {}
+    for photo in photos:
+        result = storage.joined(output, f"{PurePosixPath(photo).stem}.png")
+        try:
+            job = Job(photo, [path for reference in given for path in reference.of(photo)], result)
+            _check_output(result, inputs)
+            others = alike.setdefault(result if is_url(result) else likeness(result), [])
+            same = next((other for other in others if is_url(result) or are_one_file(Path(result), Path(other.output))), None)
+            if same is not None:
+                raise images.ImageError(f"{photo} and {PurePosixPath(same.lr).name} would both become {result}; rename one")
+        except images.ImageError as error:
+            everything.problems.append((photo, str(error)))
+            continue
+        others.append(job)
+        everything.jobs.append(job)
+    return everything
+
+
+class _Given:
+    """A reference, or a folder of them, which is listed once."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.named: dict[str, list[str]] | None = None
+        if storage.is_folder(path):
+            self.named = {}
+            for photo in storage.list_folder(path).photos:
+                self.named.setdefault(pairing_name(photo), []).append(photo)
+
+    def photos(self) -> list[str]:
+        """All that were found."""
+        return [self.path] if self.named is None else [photo for photos in self.named.values() for photo in photos]
+
+    def of(self, photo: str) -> list[str]:
+        """The references of a photo; raises ImageError if it has none of its name."""
+        if self.named is None:
+            return [self.path]
+        name = pairing_name(photo)
+        if name not in self.named:
+            raise images.ImageError(f"{photo} has no reference named {name} in {self.path}")
+        return self.named[name]
+
+
+def _check_output(output, inputs):
+    if is_url(output):
+        images.check_suffix(output)
+        images.check_not_input(output, inputs)
+    else:
+        images.check_output(output, inputs)
+
+
+def _without_results(photos):
+    """The photos of a folder that are no results of others beside them."""
+    beside: dict[str, list[str]] = {}
+    for photo in photos:
+        beside.setdefault(f"{PurePosixPath(photo).stem}.png", []).append(photo)
+    return [
+        photo
+        for photo in photos
+        if not any(other != photo and is_result(photo, other) for other in beside.get(PurePosixPath(photo).name, ()))
+    ]

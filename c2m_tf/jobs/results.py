@@ -1,0 +1,75 @@
+"""What lies where a result is to be written: nothing, a complete result, one that was cut, or something else."""
+
+from pathlib import PurePosixPath
+
+from c2m_tf.jobs import storage
+from c2m_tf.photos import formats, images
+from c2m_tf.photos.headers import decoding, read_header
+
+_CURE = "give another folder, or --overwrite to replace it"
+_FEW_BYTES = 16
+_MAX_PIXELS = images.SCALE**2 * images.MAX_PIXELS  # of the largest photo's result
+
+
+def is_result(path: str, lr: str) -> bool:
+    """Whether a photo has the size of another one's result, by their headers; whether it is complete is not looked at."""
+    try:
+        return sorted(_size(path)) == sorted(_size_of_result(lr))
+    except images.ImageError:
+        return False
+
+
+def is_complete(path: str, lr: str) -> bool:
+    """Whether the result of an LR photo is there and need not be made: four times as large, and all of it can be decoded.
+
+    Files appear complete or not at all, but copies, downloads and full drives cut them later. What was cut is made again; so
+    are results of more pixels than Pillow opens.
+
+    Raises:
+        images.ImageError: something else is there, which nobody asked to replace.
+    """
+    if not storage.exists(path):
+        return False
+    try:
+        expected = _size_of_result(lr)
+    except images.ImageError:
+        return False  # and the job says why
+    try:
+        found = _size(path)
+    except images.ImageError as error:
+        too_large = isinstance(error, images.TooLargeError) and expected[0] * expected[1] > images.MAX_PIXELS
+        if too_large or _may_have_been_cut(path):
+            return False
+        raise images.ImageError(f"{path} is there and no photo; {_CURE}") from error
+    if sorted(found) != sorted(expected):  # orientation turns some photos by 90 degrees
+        raise images.ImageError(
+            f"{path} is there and has {_in_words(found)} pixels, a result of {PurePosixPath(lr).name} has "
+            f"{_in_words(expected)}; {_CURE}"
+        )
+    try:
+        with storage.opened(path) as file, decoding(file, path, _MAX_PIXELS) as image:
+            image.load()
+    except images.ImageError:
+        return False
+    return True
+
+
+def _size_of_result(lr):
+    return [images.SCALE * side for side in _size(lr)]
+
+
+def _size(path):
+    with storage.opened(path) as file:
+        return read_header(file, path, _MAX_PIXELS)[:2]
+
+
+def _may_have_been_cut(path):
+    """Whether a file that is no whole photo begins as one of its suffix does, or holds next to nothing."""
+    with storage.opened(path) as file:
+        start = file.read(formats.HEADER_BYTES)
+    expected = formats.SUFFIXES[PurePosixPath(path).suffix.lower()]
+    return len(start) < _FEW_BYTES or not start.strip(b"\0") or formats.format_of(start) == expected
+
+
+def _in_words(sides):
+    return f"{sides[1]}x{sides[0]}"
