@@ -6,6 +6,7 @@ import time
 
 import httpx
 import numpy as np
+import pytest
 import uvicorn
 
 from c2m_tf import Upscaler
@@ -45,6 +46,12 @@ def photos(seed=0):
 
 def files(lr, *refs):
     return [("lr", ("lr.png", png(lr))), *(("ref", ("ref.png", png(ref))) for ref in refs)]
+
+
+def local_client(app, **options):
+    """A client in this process, which calls the server by its address."""
+    testclient = pytest.importorskip("fastapi.testclient")  # Starlette warns of a package that is to come
+    return testclient.TestClient(app, base_url="http://127.0.0.1", **options)
 
 
 class Held(Upscaler):

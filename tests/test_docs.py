@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"])
 NAMED = re.compile(r"\btests/[\w/]+\.py(?:::\w+)?")
 
 
@@ -22,6 +22,15 @@ def test_every_test_that_a_page_names_exists(page):
         path, _, function = named.partition("::")
         assert (ROOT / path).is_file(), named
         assert not function or function in functions(ROOT / path), named
+
+
+@pytest.mark.parametrize("workflow", sorted(ROOT.glob(".github/workflows/*.yml")), ids=lambda path: path.name)
+def test_actions_of_workflows_are_pinned_by_commit(workflow):
+    """A tag may be moved to another commit."""
+    actions = re.findall(r"uses: (.*)", workflow.read_text(encoding="utf-8"))
+    assert actions
+    for action in actions:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action), action
 
 
 def test_every_section_of_the_limits_names_a_test():

@@ -22,6 +22,13 @@ def add(commands: "argparse._SubParsersAction") -> None:
     command.set_defaults(run=_run)
     command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: 127.0.0.1)")
     command.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0 takes a free one")
+    command.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name that clients may call the server by, * for any (default: localhost on 127.0.0.1, any on other addresses)",
+    )
     for name, value in Limits()._asdict().items():
         option = f"--{name.replace('_', '-')}"
         help_text = f"{_LIMITS[name]} (default: {value:,})"
@@ -31,12 +38,12 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 def _run(options):
     try:
-        from c2m_tf.server.running import listen, run_server
+        from c2m_tf.server.running import allowed_hosts, listen, run_server
     except ImportError as error:
         raise ImportError(f"{one_line(error)}; serving needs: pip install 'c2m-tf[serve]'") from error
 
     limits = Limits(**{name: getattr(options, name) for name in Limits._fields})
     limits.check()
     with listen(options.host, options.port) as listener:
-        run_server(open_upscaler(options), options.model, limits, listener)
+        run_server(open_upscaler(options), options.model, limits, listener, allowed_hosts(options.host, options.allow_host))
     return 0

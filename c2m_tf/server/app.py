@@ -4,15 +4,16 @@ Memory and time are bounded for any input (docs/limits.md): `gate.Gate` bounds b
 first byte; headers of photos are read and memory is estimated before any pixel is decoded; one photo is upscaled at a time
 (`turns.Turns`), so that simultaneous requests give the same bytes as single ones.
 
-    400 a multipart body that cannot be read, or with too many parts      422 a photo that cannot be used
-    408 the upload took too long                                          429 too many requests wait, or uploads are under way
-    413 too many bytes or pixels, or more memory needed than allowed      503 it took too long
+    400 a multipart body that cannot be read, or with too many parts      422 a photo that cannot be used, or an unknown field
+    403 a name that is not allowed, or a page of another site             429 too many requests wait, or uploads are under way
+    408 the upload took too long                                          503 it took too long, or the server is not ready yet
+    413 too many bytes or pixels, or more memory needed than allowed      507 the server has no room for the upload
     415 not multipart/form-data, or no photo
 """
 
 import asyncio
 import io
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection
 from functools import partial
 from importlib import resources
 from typing import Annotated, Any
@@ -22,16 +23,19 @@ import prometheus_client
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from c2m_tf.photos import images
 from c2m_tf.photos.headers import read_header
+from c2m_tf.server.description import description_page
+from c2m_tf.server.forms import BoundedRoute
 from c2m_tf.server.gate import CLIENT_LEFT, RETRY_SECONDS, UPSCALE_PATH, Gate
 from c2m_tf.server.health import Health, warm_up
 from c2m_tf.server.limits import Limits
-from c2m_tf.server.turns import BusyError, ClientLeftError, TookTooLongError, Turns
+from c2m_tf.server.protection import Protection, policy_of
+from c2m_tf.server.request_log import RequestLog
+from c2m_tf.server.turns import BusyError, ClientLeftError, TookTooLongError, Turns, in_time
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.batch import upscale_photo
 from c2m_tf.version import __version__
@@ -45,23 +49,28 @@ class Problem(BaseModel):
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "A body that cannot be read as multipart/form-data, or has too many parts."},
+    403: {"model": Problem, "description": "A name that is not allowed, or a page of another site."},
     408: {"model": Problem, "description": "The upload took too long."},
     413: {"model": Problem, "description": "Too many bytes or pixels, or more memory needed than allowed."},
     415: {"model": Problem, "description": "Not multipart/form-data, or a file that is no photo."},
-    422: {"model": Problem, "description": "A file is missing, or a photo cannot be used."},
+    422: {"model": Problem, "description": "A file is missing, a field unknown, or a photo cannot be used."},
     429: {"model": Problem, "description": "Too many requests wait or arrive; try again after Retry-After seconds."},
-    503: {"model": Problem, "description": "It took too long."},
+    503: {"model": Problem, "description": "It took too long, or the server is not ready yet."},
+    507: {"model": Problem, "description": "The server has no room for the upload."},
 }
 
 
-def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up: bool = False) -> fastapi.FastAPI:
+def create_app(
+    upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up: bool = False, hosts: Collection[str] = ()
+) -> fastapi.FastAPI:
     """The application.
 
     Args:
         upscaler: TiledUpscaler.
         model: name of the model, as /healthz reports it.
         limits: Limits.
-        warms_up: whether a first photo is upscaled when the application starts, before /v2/health/ready says so.
+        warms_up: whether first photos are upscaled when the application starts, before /v2/health/ready says so.
+        hosts: names by which it may be called, see `protection.Protection`.
 
     Returns:
         fastapi.FastAPI.
@@ -69,7 +78,14 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
     turns = Turns(limits.queue)
     health_of = Health(turns, partial(warm_up, upscaler) if warms_up else None)
     description = "4x super-resolution with a reference photo."
-    app = fastapi.FastAPI(title="c2m-tf", version=__version__, description=description, lifespan=health_of.lifespan)
+    app = fastapi.FastAPI(
+        title="c2m-tf",
+        version=__version__,
+        description=description,
+        lifespan=health_of.lifespan,
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.health = health_of  # for what runs the application and is no client
     health_of.add_to(app, {"model": Problem, "description": "Not yet, or never: the detail says why."})
     registry = prometheus_client.CollectorRegistry()
@@ -83,10 +99,17 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
     folder = resources.files("c2m_tf.server")
     page, slider = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("index.html", "compare-slider.js"))
 
+    page_policy = {"content-security-policy": policy_of(page)}
+
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False, response_class=HTMLResponse)
-    async def index() -> str:
-        return page
+    async def index() -> Response:
+        return HTMLResponse(page, headers=page_policy)
+
+    @app.get("/docs", include_in_schema=False, response_class=HTMLResponse)
+    async def documentation() -> Response:
+        described = description_page(app.openapi())
+        return HTMLResponse(described, headers={"content-security-policy": policy_of(described)})
 
     @app.get("/compare-slider.js", include_in_schema=False)
     async def compare_slider() -> Response:
@@ -138,7 +161,7 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
         images.encode(encoded, "PNG", *result)
         return encoded.getvalue()
 
-    router = fastapi.APIRouter(route_class=_BoundedRoute)
+    router = fastapi.APIRouter(route_class=BoundedRoute)
 
     @router.post(
         UPSCALE_PATH,
@@ -161,8 +184,9 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
         ref = ref if strength > 0 else []
         try:
             upscaler.check_strength(strength)
-            await run_in_threadpool(check, lr, ref)
+            await in_time(run_in_threadpool(check, lr, ref), request.state.deadline)
             left = request.state.deadline - asyncio.get_running_loop().time()
+            request.state.end_upload()  # from here on it counts as waiting
             png = await turns.run(lambda report: upscaled(lr, ref, strength, report), _client_left(request), left, x_request_id)
         except BusyError as error:
             raise _busy(error) from error
@@ -187,31 +211,17 @@ def create_app(upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up:
         return JSONResponse({"detail": "; ".join(problems)}, 422)
 
     def check_room() -> None:
+        if health_of.starting:
+            raise HTTPException(503, "not ready yet: first photos are being upscaled", {"Retry-After": str(RETRY_SECONDS)})
         try:
             turns.check_room()
         except BusyError as error:
             raise _busy(error) from error
 
     app.add_middleware(Gate, limits=limits, check_room=check_room, count=lambda status: requests.labels(str(status)).inc())
+    app.add_middleware(Protection, hosts=hosts)
+    app.add_middleware(RequestLog)
     return app
-
-
-class _BoundedRequest(fastapi.Request):
-    """A request whose form has a bounded number of parts."""
-
-    def form(self, **given: Any) -> Any:
-        files = self.state.max_files
-        return super().form(**(given | {"max_files": files, "max_fields": files, "max_part_size": 2**16}))
-
-
-class _BoundedRoute(APIRoute):
-    def get_route_handler(self) -> Callable[[fastapi.Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_bounded(request: fastapi.Request) -> Response:
-            return await handle(_BoundedRequest(request.scope, request.receive))
-
-        return handle_bounded
 
 
 async def _client_left(request: fastapi.Request) -> None:

@@ -14,8 +14,9 @@ const STYLE = `
   input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize;
     touch-action: pan-y pinch-zoom; }
   input:focus-visible ~ .line { background: var(--accent, #2474d8); width: 4px; }
-  span { position: absolute; bottom: .5rem; padding: .1rem .5rem; border-radius: .3rem; background: #000a; color: #fff;
+  span { position: absolute; bottom: .5rem; left: .5rem; padding: .1rem .5rem; border-radius: .3rem; background: #000a; color: #fff;
     font-size: .85rem; pointer-events: none; }
+  span + span { left: auto; right: .5rem; }
 `;
 
 const CONTENT = `
@@ -23,7 +24,7 @@ const CONTENT = `
   <img class="before" alt="the photo as it was, enlarged">
   <input type="range" min="0" max="100" step="0.1" value="50" aria-label="how much of the photo as it was is shown">
   <div class="line"></div>
-  <span style="left: .5rem" aria-hidden="true">before</span><span style="right: .5rem" aria-hidden="true">after</span>
+  <span aria-hidden="true">before</span><span aria-hidden="true">after</span>
 `;
 
 export class CompareSlider extends HTMLElement {

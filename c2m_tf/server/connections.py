@@ -1,12 +1,15 @@
 """Closes idle connections: uvicorn itself waits without limit for headers and for clients that do not read."""
 
 import asyncio
+import logging
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 512
+
+logger = logging.getLogger("c2m_tf.server")
 
 
 class TimedConnection(H11Protocol):
@@ -43,6 +46,20 @@ class TimedConnection(H11Protocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._writing = _stopped(self._writing)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP. uvicorn's answer would go beside that of a request which is being worked on."""
+        client = self.client[0] if self.client else "-"
+        logger.info("%s sends what is no HTTP, 400", client)
+        answers = self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE)
+        if self.cycle is not None and not self.cycle.response_complete:
+            answers = answers and not self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if answers:
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reading, self._writing = _stopped(self._reading), _stopped(self._writing)

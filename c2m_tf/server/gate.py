@@ -23,7 +23,8 @@ class Gate:
     """ASGI middleware that bounds incoming requests.
 
     For requests to upscale, `request.state.deadline` is the time of the event loop's clock by which an answer is due, and
-    `request.state.max_files` how many files the form may have.
+    `request.state.max_files` how many files the form may have. A request holds its place among the uploads until it is answered
+    or calls `request.state.end_upload`, so that what is done with a body before it waits for its turn counts too.
 
     Args:
         app: ASGI application.
@@ -56,8 +57,9 @@ class Gate:
             await send(message)
 
         deadline = asyncio.get_running_loop().time() + self._limits.timeout
-        scope.setdefault("state", {}).update(deadline=deadline, max_files=self._limits.max_references + 1)
         body = _Body(self, receive, deadline)
+        files = self._limits.max_references + 1
+        scope.setdefault("state", {}).update(deadline=deadline, max_files=files, end_upload=body.end)
         try:
             self._check_headers(scope)
             self._check_room()
@@ -143,7 +145,6 @@ class _Body:
         if message["type"] != "http.request" or not message.get("more_body", False):
             self._complete = True
             self.left = message["type"] == "http.disconnect"
-            self.end()
         return message
 
     async def _next(self):

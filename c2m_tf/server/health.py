@@ -1,7 +1,8 @@
 """Whether the server lives and is ready, at the paths of the Open Inference Protocol: /v2/health/live and /v2/health/ready.
 
-A server is ready once it has upscaled a small photo, with a reference and without: the first photo costs seconds more than the
-others, because libraries start and graphs are traced.
+A server is ready once it has upscaled small photos of two sizes, with a reference and without: the first photo costs seconds
+more than the others, because libraries start and graphs are traced, and so does the second size, because graphs are traced
+again, for sizes that are not known.
 """
 
 import asyncio
@@ -14,18 +15,22 @@ import fastapi
 import numpy as np
 from fastapi.responses import JSONResponse, Response
 
+from c2m_tf.photos import images
 from c2m_tf.server.turns import Turns
 from c2m_tf.startup import one_line
 from c2m_tf.upscaling.base import TiledUpscaler
 
-_LR_SIDE, _REF_SIDE = 16, 48  # pixels
+_SIZES = ((16, 16), (20, 24))  # of LR photos, height and width in pixels
 
 
 def warm_up(upscaler: TiledUpscaler, report: Callable[[int, int], None] | None = None) -> None:
-    """Upscales a small photo with a reference and without; raises what `TiledUpscaler.upscale` raises."""
-    lr, reference = (np.linspace(0, 1, side**2 * 3, dtype=np.float32).reshape(side, side, 3) for side in (_LR_SIDE, _REF_SIDE))
-    upscaler.upscale(lr, reference, report)
-    upscaler.upscale(lr, None, report)
+    """Upscales small photos with a reference that shows the same, and without; raises what `TiledUpscaler.upscale` raises."""
+    random = np.random.default_rng(0)
+    for size in _SIZES:
+        reference = images.upsample(random.integers(0, 256, (*size, 3), np.uint8))
+        lr = images.downsample(reference)
+        upscaler.upscale(lr, reference, report)
+        upscaler.upscale(lr, None, report)
 
 
 class Health:
@@ -40,7 +45,7 @@ class Health:
     def __init__(self, turns: Turns, work: Callable[[Callable[[int, int], None]], None] | None) -> None:
         self._turns = turns
         self._work = work
-        self._waits_for = None if work is None else "the first photo is being upscaled"
+        self._waits_for = None if work is None else "first photos are being upscaled"
         self._ended = asyncio.Event()
 
     @asynccontextmanager
@@ -53,6 +58,11 @@ class Health:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    @property
+    def starting(self) -> bool:
+        """Whether the first photos are being upscaled: a request would wait for them."""
+        return self._work is not None and not self._ended.is_set()
 
     async def wait(self) -> None:
         """Ends when requests can be sent, which is at once later on; raises RuntimeError in words if that will never be."""

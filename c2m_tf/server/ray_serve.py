@@ -16,6 +16,7 @@ from ray import serve
 from c2m_tf.machine import DTYPES, usable_cores
 from c2m_tf.server.app import create_app
 from c2m_tf.server.limits import Limits
+from c2m_tf.server.protection import ANY_HOST
 from c2m_tf.upscaling.ensemble import check_ensemble
 from c2m_tf.upscaling.memory import default_max_memory
 from c2m_tf.upscaling.opening import open_upscaler
@@ -126,4 +127,4 @@ def _make_app(replicas, limits):
         threads=replicas.cores,
         ensemble=replicas.ensemble,
     )
-    return create_app(upscaler, replicas.model, limits, warms_up=True)
+    return create_app(upscaler, replicas.model, limits, warms_up=True, hosts=(ANY_HOST,))

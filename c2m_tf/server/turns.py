@@ -36,6 +36,24 @@ class Progress(NamedTuple):
     total: int
 
 
+async def in_time(work: Coroutine[Any, Any, Result], deadline: float) -> Result:
+    """The result of `work`, which is left alone, not stopped, if it takes longer.
+
+    Args:
+        work: coroutine.
+        deadline: by the clock of the event loop.
+
+    Raises:
+        TookTooLongError: it does.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=max(deadline - asyncio.get_running_loop().time(), 0.0))
+    if not task.done():
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else asks for it
+        raise TookTooLongError
+    return task.result()
+
+
 class Turns:
     """Takes work from the coroutines of one event loop.
 

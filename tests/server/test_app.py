@@ -1,6 +1,8 @@
 """The server, by real requests to a real port."""
 
+import errno
 import io
+import os
 import re
 import signal
 import subprocess
@@ -16,11 +18,10 @@ from c2m_tf.photos import images
 
 httpx = pytest.importorskip("httpx")
 uvicorn = pytest.importorskip("uvicorn")
-testclient = pytest.importorskip("fastapi.testclient")
 pytest.importorskip("multipart")
 pytest.importorskip("prometheus_client")
 
-from serving import Held, Running, files, photos, png, wait_for  # noqa: E402
+from serving import Held, Running, files, local_client, photos, png, wait_for  # noqa: E402
 
 from c2m_tf.server.app import create_app  # noqa: E402
 from c2m_tf.server.limits import Limits  # noqa: E402
@@ -111,9 +112,38 @@ def test_invalid_requests_have_their_own_status(client):
     assert "the request has more than 200,000 bytes" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("name", ["ref[]", "refs", "reference", "Ref", "lr2", "STRENGTH"])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_fields_that_nobody_reads_are_refused_by_name(client, name, as_file):
+    lr, ref = photos()
+    more = {"files": [*files(lr), (name, ("ref.png", png(ref)))]} if as_file else {"files": files(lr), "data": {name: "1"}}
+    answer = client.post("/v1/upscale", **more)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == f"{name}: there is no such field; the fields are lr, ref and strength"
+
+
+def test_parameters_of_the_address_are_refused_by_name(client):
+    answer = client.post("/v1/upscale?strength=0.5", files=files(*photos()))
+    assert answer.status_code == 422
+    expected = "strength: there is no such parameter; send lr, ref and strength as fields of the form"
+    assert answer.json()["detail"] == expected
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EFBIG, 507), (errno.EMFILE, 503)])
+def test_an_upload_that_the_server_cannot_keep_is_not_the_client_s_fault(monkeypatch, caplog, number, status):
+    def write(file, content):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("starlette.datastructures.UploadFile.write", write)
+    answer = local_client(create_app(None, "none", LIMITS)).post("/v1/upscale", files=files(*photos()))
+    assert answer.status_code == status
+    assert "try again later" in answer.json()["detail"]
+    assert os.strerror(number) in caplog.text
+
+
 def test_limits_hold_where_the_server_is_one_of_several_below_a_prefix(upscaler):
     app = create_app(upscaler, "golden", LIMITS)
-    with testclient.TestClient(app, root_path="/photos") as client:
+    with local_client(app, root_path="/photos") as client:
         assert client.post("/photos/v1/upscale", files=files(*photos())).status_code == 200
         answer = client.post("/photos/v1/upscale", files=[("lr", b"a" * LIMITS.max_bytes)])
         assert answer.status_code == 413

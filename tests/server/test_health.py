@@ -1,24 +1,30 @@
 """Live at once, ready after a first photo."""
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
 pytest.importorskip("prometheus_client")
-testclient = pytest.importorskip("fastapi.testclient")
 
-from serving import Held, wait_for  # noqa: E402
+from serving import Held, files, local_client, photos, wait_for
 
-from c2m_tf.server.app import create_app  # noqa: E402
-from c2m_tf.server.limits import Limits  # noqa: E402
+from c2m_tf import Upscaler
+from c2m_tf.photos import images
+from c2m_tf.server.app import create_app
+from c2m_tf.server.health import warm_up
+from c2m_tf.server.limits import Limits
 
 
 def test_the_server_is_live_at_once_and_ready_after_a_first_photo(light):
     upscaler = Held(light)
-    with testclient.TestClient(create_app(upscaler, "golden", Limits(), warms_up=True)) as client:
+    with local_client(create_app(upscaler, "golden", Limits(), warms_up=True)) as client:
         assert client.get("/v2/health/live").json() == {"live": True}
         answer = client.get("/v2/health/ready")
         assert answer.status_code == 503
-        assert answer.json() == {"detail": "not ready: the first photo is being upscaled"}
+        assert answer.json() == {"detail": "not ready: first photos are being upscaled"}
+        early = client.post("/v1/upscale", files=files(*photos()))
+        assert (early.status_code, early.json()) == (503, {"detail": "not ready yet: first photos are being upscaled"})
+        assert int(early.headers["retry-after"]) > 0
         upscaler.free.set()
         wait_for(lambda: client.get("/v2/health/ready").status_code == 200)
         assert client.head("/v2/health/ready").status_code == 200
@@ -29,13 +35,13 @@ def test_a_server_whose_first_photo_fails_is_live_and_never_ready(light):
         def upscale(self, lr, refs, progress=None, **options):
             raise RuntimeError("the device\nis gone")
 
-    with testclient.TestClient(create_app(Broken(light), "golden", Limits(), warms_up=True)) as client:
+    with local_client(create_app(Broken(light), "golden", Limits(), warms_up=True)) as client:
         wait_for(lambda: client.get("/v2/health/ready").json() == {"detail": "not ready: the device is gone"})
         assert client.get("/v2/health/live").status_code == 200
 
 
 def test_without_a_warm_up_there_is_nothing_to_wait_for(light):
-    with testclient.TestClient(create_app(Held(light), "golden", Limits())) as client:
+    with local_client(create_app(Held(light), "golden", Limits())) as client:
         assert client.get("/v2/health/ready").json() == {"ready": True}
 
 
@@ -49,9 +55,32 @@ def test_what_runs_the_application_can_wait_for_the_first_photo(light):
     upscaler = Held(light)
     upscaler.free.set()
     for app in (create_app(upscaler, "golden", Limits(), warms_up=True), create_app(Held(light), "golden", Limits())):
-        with testclient.TestClient(app) as client:
+        with local_client(app) as client:
             client.portal.call(app.state.health.wait)
             assert client.get("/v2/health/ready").status_code == 200
     app = create_app(Broken(light), "golden", Limits(), warms_up=True)
-    with testclient.TestClient(app) as client, pytest.raises(RuntimeError, match="not ready: the device is gone"):
+    with local_client(app) as client, pytest.raises(RuntimeError, match="not ready: the device is gone"):
         client.portal.call(app.state.health.wait)
+
+
+def test_the_warm_up_leaves_no_graph_to_trace_for_another_size(light, monkeypatch):
+    """Of sizes, Keras traces the first as it is and the second as unknown; the next ones are computed by the same graph."""
+    calls, traced = [], []
+    call = type(light.restoration).call
+
+    def counted(self, *arguments, **options):
+        traced.append(self.name)
+        return call(self, *arguments, **options)
+
+    monkeypatch.setattr(type(light.restoration), "call", counted)
+    upscaler = Upscaler(light)
+    warm_up(upscaler, lambda done, total: calls.append(done))
+    assert calls
+    before = len(traced)
+    random = np.random.default_rng(0)
+    for height, width in ((18, 30), (13, 21)):
+        reference = images.upsample(random.integers(0, 256, (height, width, 3), np.uint8))
+        upscaler.upscale(images.downsample(reference), reference)
+        upscaler.upscale(images.downsample(reference))
+    assert before > 0
+    assert len(traced) == before

@@ -22,7 +22,7 @@ from c2m_tf.server.limits import Limits  # noqa: E402
 LIMITS = Limits(
     max_bytes=200_000, max_lr_pixels=1600, max_ref_pixels=40_000, max_references=3, max_uploads=2, queue=2, timeout=60.0
 )
-HEAD = b"POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=X\r\n"
+HEAD = b"POST /v1/upscale HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=X\r\n"
 PART = b'--X\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
 
 
@@ -180,6 +180,57 @@ def test_uploads_over_the_limit_are_refused_at_once(running):
     for client in clients:
         client.close()
     wait_for(lambda: running.client.post("/v1/upscale", files=files(*photos())).status_code == 200)
+
+
+def test_a_request_holds_its_place_while_its_photos_are_checked(upscaler, monkeypatch):
+    """Else any number of them would be kept, and every thread be busy with headers."""
+    checked = threading.Event()
+    monkeypatch.setattr("c2m_tf.server.app.read_header", lambda *_: checked.wait(60))
+    running = Running(upscaler, LIMITS)
+    clients = [send(running, whole_request()) for _ in range(LIMITS.max_uploads)]
+    try:
+        wait_for(lambda: running.client.post("/v1/upscale", files=files(*photos())).status_code == 429)
+        assert nothing_pending(running)
+    finally:
+        checked.set()
+        for client in clients:
+            client.close()
+        running.stop()
+
+
+def test_a_check_of_photos_that_takes_too_long_is_answered_in_time(upscaler, monkeypatch):
+    checked = threading.Event()
+    monkeypatch.setattr("c2m_tf.server.app.read_header", lambda *_: checked.wait(60))
+    running = Running(upscaler, LIMITS._replace(timeout=0.3))
+    try:
+        answer = running.client.post("/v1/upscale", files=files(*photos()))
+        assert (answer.status_code, answer.json()["detail"][:10]) == (503, "no result ")
+    finally:
+        checked.set()
+        running.stop()
+
+
+MALFORMED = {
+    "no HTTP": b"hello\r\n\r\n",
+    "a chunk without a size": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a chunk of an upload": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n--X\r\n\r\nzz\r\n",
+    "a request and no HTTP": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nhello\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+    "a target that is none": b"GET \xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_request_is_one_line_and_no_traceback(running, content, caplog):
+    caplog.set_level("INFO")
+    with send(running, content) as client:
+        client.settimeout(30)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert answer.count(b"HTTP/1.1 ") <= 2
+    assert b"HTTP/1.1 500" not in answer
+    assert running.client.get("/healthz").status_code == 200
+    assert "Traceback" not in caplog.text
+    assert caplog.text.count("127.0.0.1 sends what is no HTTP, 400") == 1
 
 
 def test_work_of_disconnected_clients_is_dropped(held):

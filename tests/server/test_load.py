@@ -1,4 +1,4 @@
-"""The server under overload, with slow and disconnecting clients, and against its OpenAPI description.
+"""The server under overload, with slow, disconnecting and hostile clients, and against its OpenAPI description.
 
 `LOAD_REQUESTS` sets the number of requests, 1,000 if it is not set.
 """
@@ -26,11 +26,14 @@ pytestmark = pytest.mark.slow
 
 REQUESTS = int(os.environ.get("LOAD_REQUESTS", "1000"))
 PLACES = 5  # one that is worked on, four that wait
-CLIENTS = PLACES + 8
+CLIENTS = 16
 PAIRS = 6
 LIMITS = ["--queue", f"{PLACES - 1}", "--max-uploads", "6", "--timeout", "120", "--max-bytes", "300000"]
 MAY_GROW = 150  # MiB, between the first tenth of the requests and the end
-HEAD = b"POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: %d\r\n\r\n"
+HEAD = (
+    b"POST /v1/upscale HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Content-Type: multipart/form-data; boundary=X\r\nContent-Length: %d\r\n\r\n"
+)
 PART = b'--X\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
 
 
@@ -65,7 +68,8 @@ class Client:
         self.statuses = []
 
     def one(self):
-        kind = self.random.choices([self.whole, self.slow, self.vanishing, self.refused], weights=[70, 10, 15, 5])[0]
+        kinds = [self.whole, self.slow, self.vanishing, self.refused, self.hostile]
+        kind = self.random.choices(kinds, weights=[60, 10, 15, 5, 10])[0]
         kind(self.random.randrange(PAIRS))
 
     def whole(self, pair):
@@ -100,6 +104,30 @@ class Client:
     def refused(self, pair):
         answer = self.client.post("/v1/upscale", files=[("lr", b"no photo"), ("ref", png(photos(pair)[1]))])
         assert answer.status_code in (415, 429)
+
+    def hostile(self, pair):
+        """Photos that cost far more than their pixels, fields and names that are not taken, and what is no HTTP."""
+        photo = png(photos(pair)[0])
+        segments = b"\xff\xd8" + b"\xff\xe5\0\2" * 50_000
+        directories = b"II*\0\x08\0\0\0" + b"\xff\xff" + bytes(200_000)
+        files, headers, status = self.random.choice(
+            [
+                ([("lr", segments)], {}, 422),
+                ([("lr", directories)], {}, 422),
+                ([("lr", photo[:-40] + bytes(40))], {}, 422),
+                ([("lr", photo), ("ref[]", photo)], {}, 422),
+                ([("lr", photo)], {"Host": "rebound.example"}, 403),
+                ([("lr", photo)], {"Origin": "http://evil.example"}, 403),
+                (None, {}, 400),
+            ]
+        )
+        if files is None:
+            with socket.create_connection(self.server, timeout=180) as connection:
+                connection.sendall(HEAD[:-22] + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
+                assert connection.recv(65536).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 429 "))
+            return
+        answer = self.client.post("/v1/upscale", files=[(name, (name, content)) for name, content in files], headers=headers)
+        assert answer.status_code in (status, 429)
 
     def content(self, pair):
         lr, ref = photos(pair)

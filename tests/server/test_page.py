@@ -1,7 +1,6 @@
 """The server's page in a real browser: Chromium or Chrome, driven by Selenium; skipped where either is missing."""
 
 import shutil
-import threading
 import time
 
 import numpy as np
@@ -11,13 +10,14 @@ from c2m_tf import Upscaler
 from c2m_tf.photos import images
 
 webdriver = pytest.importorskip("selenium.webdriver")
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed")
 
-from c2m_tf.server.app import create_app  # noqa: E402
+from serving import Held, Running  # noqa: E402
+
 from c2m_tf.server.limits import Limits  # noqa: E402
 
 # Containers often have a small /dev/shm, which Chromium's pages need more of.
@@ -27,17 +27,25 @@ OPTIONS = (
 )
 
 
+LIMITS = Limits(max_bytes=2**20, max_lr_pixels=2000, max_ref_pixels=200 * 200, queue=2, timeout=60.0)
+
+
 @pytest.fixture(scope="module")
 def address(light):
-    limits = Limits(max_bytes=2**20, max_lr_pixels=2000, max_ref_pixels=200 * 200, queue=2, timeout=60.0)
-    server = uvicorn.Server(uvicorn.Config(create_app(Upscaler(light), "golden", limits), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    running = Running(Upscaler(light), LIMITS)
+    yield f"http://127.0.0.1:{running.port}"
+    running.stop()
+
+
+@pytest.fixture
+def held(light):
+    """An upscaler whose photos take until `free` is set, and the address of its server."""
+    upscaler = Held(light)
+    running = Running(upscaler, LIMITS)
+    upscaler.address = f"http://127.0.0.1:{running.port}"
+    yield upscaler
+    upscaler.free.set()
+    running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +114,30 @@ def test_refusals_are_shown_on_the_page(browser, address, tmp_path):
     status = element(browser, "#status")
     wait_for(lambda: "wrong" in status.get_attribute("class"))
     assert "lr has 60x60 pixels, more than the limit of 2,000" in status.text
+
+
+def test_a_result_is_offered_under_the_name_of_its_own_photo(browser, address, tmp_path, rng, held):
+    images.write(tmp_path / "first.png", rng.random((16, 20, 3)))
+    images.write(tmp_path / "second.png", rng.random((30, 10, 3)))
+    browser.get(held.address)
+    button = element(browser, "button")
+    choose(browser, "lr", tmp_path / "first.png")
+    wait_for(button.is_enabled)
+    button.click()
+    wait_for(lambda: not button.is_enabled())
+    choose(browser, "lr", tmp_path / "second.png")
+    wait_for(lambda: "second.png" in element(browser, "#lr").text)
+    assert not button.is_enabled()
+    held.free.set()
+    wait_for(lambda: element(browser, "#status").text == "done")
+    assert element(browser, "#result a").get_attribute("download") == "first-upscaled.png"
+    assert element(browser, "#size").text.split()[::2] == ["80", "64"]
+    before = "return document.querySelector('compare-slider').shadowRoot.querySelector('.before').naturalWidth"
+    assert browser.execute_script(before) == 20
+    assert button.is_enabled()
+
+
+def test_pages_break_no_rule_of_their_policies(browser, address):
+    for path in ("/", "/docs"):
+        browser.get(address + path)
+        assert [line for line in browser.get_log("browser") if "Content Security Policy" in line["message"]] == []

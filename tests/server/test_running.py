@@ -2,7 +2,10 @@
 
 import math
 import re
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +13,7 @@ for name in ("uvicorn", "fastapi", "multipart", "prometheus_client"):
     pytest.importorskip(name)
 
 from c2m_tf.server.limits import Limits  # noqa: E402
-from c2m_tf.server.running import address, listen  # noqa: E402
+from c2m_tf.server.running import address, allowed_hosts, listen  # noqa: E402
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "::", "0.0.0.0"])
@@ -58,3 +61,54 @@ def test_the_command_refuses_them_in_one_line(arguments, capsys):
     error = capsys.readouterr().err
     assert "is not a positive number" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "given", "expected"),
+    [
+        ("127.0.0.1", [], ()),
+        ("localhost", [], ()),
+        ("[::1]", [], ()),
+        ("0.0.0.0", [], ("*",)),
+        ("192.168.1.2", ["photos.example"], ["photos.example"]),
+        ("127.0.0.1", ["photos.example"], ["photos.example"]),
+    ],
+)
+def test_names_are_free_only_where_other_machines_reach_the_server(host, given, expected):
+    assert allowed_hosts(host, given) == expected
+
+
+# The server in a process of its own, around work that nothing interrupts.
+STUCK = """
+import sys, threading, time
+import numpy as np
+from c2m_tf.server import running
+from c2m_tf.server.limits import Limits
+
+class Stuck:
+    def check_strength(self, strength): pass
+    def checked_plan(self, lr_shape, ref_shapes): pass
+    def upscale(self, lr, refs=None, progress=None, **options):
+        print("working", flush=True)
+        if sys.argv[1] == "working":
+            time.sleep(600)
+        return np.zeros((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
+
+running.GRACE_SECONDS = running._END_SECONDS = 1.0
+with running.listen("127.0.0.1", 0) as listener:
+    running.run_server(Stuck(), "stuck", Limits(), listener)
+"""
+
+
+@pytest.mark.parametrize("moment", ["working", "ready"])
+def test_the_process_ends_well_whatever_it_computes(moment):
+    command = [sys.executable, "-c", STUCK, moment]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            for line in process.stdout:
+                if line == "working\n":
+                    break
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
