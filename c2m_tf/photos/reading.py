@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from PIL import ImageOps
 
-from c2m_tf.photos import jpeg, png, tiff
+from c2m_tf.photos import heif, jpeg, png, tiff
 from c2m_tf.photos.headers import MAX_PIXELS, decoding, name_of, opened
 from c2m_tf.photos.photo import Photo
 from c2m_tf.photos.pixel_kinds import photo_of
@@ -57,6 +57,8 @@ def decode(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXELS
             tiff.check_strips(file, tags, name)
         elif kind in ("JPEG", "MPO"):
             jpeg.check_scans(file, name)
+        elif kind == "HEIF":
+            heif.check_items(file, name, image.width * image.height)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         if kind == "PNG":
