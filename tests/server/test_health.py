@@ -8,7 +8,6 @@ pytest.importorskip("prometheus_client")
 
 from serving import Held, files, local_client, photos, wait_for
 
-from c2m_tf import Upscaler
 from c2m_tf.photos import images
 from c2m_tf.server.app import create_app
 from c2m_tf.server.health import warm_up
@@ -63,24 +62,18 @@ def test_what_runs_the_application_can_wait_for_the_first_photo(light):
         client.portal.call(app.state.health.wait)
 
 
-def test_the_warm_up_leaves_no_graph_to_trace_for_another_size(light, monkeypatch):
-    """Of sizes, Keras traces the first as it is and the second as unknown; the next ones are computed by the same graph."""
-    calls, traced = [], []
-    call = type(light.restoration).call
+def test_the_warm_up_has_two_sizes_with_a_reference_that_fits_and_without():
+    """Keras traces graphs for the first size, and for unknown sizes at the second; what does not fit is not restored."""
+    seen = []
 
-    def counted(self, *arguments, **options):
-        traced.append(self.name)
-        return call(self, *arguments, **options)
+    class Recorder:
+        def upscale(self, lr, refs, progress=None):
+            seen.append((lr.shape, refs is not None))
+            if refs is not None:
+                np.testing.assert_array_equal(images.downsample(refs), lr)
+                assert lr.std() > 20
 
-    monkeypatch.setattr(type(light.restoration), "call", counted)
-    upscaler = Upscaler(light)
-    warm_up(upscaler, lambda done, total: calls.append(done))
-    assert calls
-    before = len(traced)
-    random = np.random.default_rng(0)
-    for height, width in ((18, 30), (13, 21)):
-        reference = images.upsample(random.integers(0, 256, (height, width, 3), np.uint8))
-        upscaler.upscale(images.downsample(reference), reference)
-        upscaler.upscale(images.downsample(reference))
-    assert before > 0
-    assert len(traced) == before
+    warm_up(Recorder())
+    shapes = {shape for shape, _ in seen}
+    assert len(shapes) == 2
+    assert set(seen) == {(shape, given) for shape in shapes for given in (True, False)}
