@@ -86,16 +86,36 @@ def bilinear_upsample(lr: Tensor) -> Tensor:
     Returns:
         [B,4h,4w,C] of the same dtype.
     """
+    return _weighted_upsample(lr, _BILINEAR_WEIGHTS)
+
+
+def bicubic_upsample_floats(photo: Tensor) -> Tensor:
+    """Bicubic 4x upsampling of values that are not rounded to 8 bits, edges clamped.
+
+    Args:
+        photo: float [B,h,w,C].
+
+    Returns:
+        [B,4h,4w,C] of the same dtype.
+    """
+    return _weighted_upsample(photo, _BICUBIC_WEIGHTS)
+
+
+_BILINEAR_WEIGHTS = np.array([[0.375, 0.625, 0.0], [0.125, 0.875, 0.0], [0.0, 0.875, 0.125], [0.0, 0.625, 0.375]])
+_BICUBIC_WEIGHTS = _BICUBIC_TABLE[0, 0] / (1 << _PRECISION_BITS)
+
+
+def _weighted_upsample(values, weights):
+    """[B,h,w,C] -> [B,4h,4w,C]: each new pixel of phase p is the sum of the pixels around the old one, weighted by weights[p]."""
+    reach = weights.shape[1] // 2
     for axis in (2, 1):
-        length = ops.shape(lr)[axis]
-        last = length - 1
-        neighbours = ops.arange(-1, length + 1)
-        padded = ops.take(lr, ops.clip(neighbours, 0, last), axis=axis)
-        weights = np.array([[0.375, 0.625, 0.0], [0.125, 0.875, 0.0], [0.0, 0.875, 0.125], [0.0, 0.625, 0.375]])
-        weights = ops.convert_to_tensor(weights, lr.dtype)[None]
-        total = sum(_phases(_shifted(padded, tap, length, axis), weights[:, :, tap], axis) for tap in range(3))
-        lr = _interleave(total, ops.shape(lr), axis)
-    return lr
+        length = ops.shape(values)[axis]
+        neighbours = ops.clip(ops.arange(-reach, length + reach), 0, length - 1)
+        padded = ops.take(values, neighbours, axis=axis)
+        of_taps = ops.convert_to_tensor(weights, values.dtype)[None]
+        total = sum(_phases(_shifted(padded, tap, length, axis), of_taps[:, :, tap], axis) for tap in range(2 * reach + 1))
+        values = _interleave(total, ops.shape(values), axis)
+    return values
 
 
 def _shifted(padded, start, length, axis):

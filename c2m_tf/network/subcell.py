@@ -1,0 +1,173 @@
+"""Matches of cells, refined to pixels of the reference.
+
+A cell of the LR photo is one pixel; where the reference shows it is known to a cell of 4x4 reference pixels once both are matched
+at the LR photo's resolution. But the reference has more to say: shifted by 0 to 3 pixels along each axis before it is downsampled,
+it gives 16 LR pictures ("phases") of the same thing, of which one shows it just as the LR photo's sensor saw it. The phase whose
+5x5 pixels correlate best with the LR photo's, among those of the matched cell and its eight neighbours, is the match to the pixel.
+
+    phases of a photo = its low-pass at every pixel, [B,H,W,3], cut into cells of 4x4: [B,H/4,W/4,16 phases]
+
+The low-pass is Pillow's bicubic for a reduction by 4, so phase (0, 0) is the reference downsampled by 4.
+"""
+
+import numpy as np
+from keras import ops
+
+from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network.padding import edge_padded
+from c2m_tf.network.tensors import Tensor
+
+WINDOW = 5  # LR pixels per side that are correlated
+REACH = 1  # cells around a match that are tried along each axis
+_LEAST_NORM = 0.03  # added to norms, so that what is flat correlates with nothing
+_MIDDLE = 0.5  # subtracted from values before they are squared, for the sake of precision
+_PHASES = FEATURE_STRIDE**2
+_SHIFTS = 2 * REACH + 1
+_GATHERED = WINDOW + 2 * REACH  # cells per side around a match that are looked at
+
+
+def _low_pass_weights():
+    """float32 [16], Pillow's bicubic at a quarter of the size, from 6 pixels before the first of a cell to 9 after it."""
+    distance = np.abs(np.arange(4 * FEATURE_STRIDE) - 7.5) / FEATURE_STRIDE
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    weights = np.where(distance < 1, near, far)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+_WEIGHTS = _low_pass_weights()
+_BEFORE, _AFTER = 6, 9
+
+
+def low_pass(photo: Tensor) -> Tensor:
+    """What an LR pixel shows whose 4x4 pixels start at each pixel of a photo.
+
+    Args:
+        photo: float [B,H,W,C].
+
+    Returns:
+        float32 [B,H,W,C]. As in Pillow, taps outside the photo are left out and the others weigh more.
+    """
+    photo = ops.cast(photo, "float32")
+    for axis in (1, 2):
+        length = ops.shape(photo)[axis]
+        padding = [[0, 0]] * 4
+        padding[axis] = [_BEFORE, _AFTER]
+        padded = ops.pad(photo, padding)
+        present = ops.pad(ops.ones((length,)), [[_BEFORE, _AFTER]])
+        index = [slice(None)] * 4
+        total, weight = 0.0, 0.0
+        for tap, value in enumerate(_WEIGHTS):
+            index[axis] = slice(tap, tap + length)
+            total = total + value * padded[tuple(index)]
+            weight = weight + value * present[tap : tap + length]
+        photo = total / ops.reshape(weight, (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1))
+    return photo
+
+
+def phases(low: Tensor) -> Tensor:
+    """The phases of each cell.
+
+    Args:
+        low: float [B,H,W,C], result of `low_pass`; H, W multiples of 4.
+
+    Returns:
+        [B,H/4,W/4,C*16]; channel 16*c + 4*a + b is that of the cell shifted by a rows and b columns.
+    """
+    batch, height, width = ops.shape(low)[:3]
+    channels = low.shape[-1]
+    side = FEATURE_STRIDE
+    # In two steps, because runtimes for phones transpose five axes at most: columns of the cells, then rows.
+    columns = ops.reshape(low, (batch * height, width // side, side, channels))
+    columns = ops.reshape(ops.transpose(columns, (0, 1, 3, 2)), (batch * height // side, side, width // side, channels * side))
+    rows = ops.reshape(ops.transpose(columns, (0, 2, 1, 3)), (-1, side, channels, side))
+    return ops.reshape(ops.transpose(rows, (0, 2, 1, 3)), (batch, height // side, width // side, channels * _PHASES))
+
+
+def first_phase(cells: Tensor) -> Tensor:
+    """The photo downsampled by 4, [B,Y,X,3], of its phases [B,Y,X,48]."""
+    return cells[..., ::_PHASES]
+
+
+def phase_norms(cells: Tensor) -> Tensor:
+    """Of each phase, the norm of the 5x5 cells around each cell, less their mean; the photo's edge is repeated outside.
+
+    Args:
+        cells: float32 [B,Y,X,48], result of `phases`.
+
+    Returns:
+        float32 [B,Y,X,16].
+    """
+    values = edge_padded(cells, WINDOW // 2) - _MIDDLE
+    shape = (*ops.shape(values)[:3], 3, _PHASES)
+    sums = ops.sum(ops.reshape(values, shape), axis=-2)
+    squares = ops.sum(ops.reshape(ops.square(values), shape), axis=-2)
+    options = {"strides": 1, "padding": "valid", "data_format": "channels_last"}
+    mean, mean_square = (ops.average_pool(part, WINDOW, **options) for part in (sums, squares))
+    count = WINDOW * WINDOW
+    # Of count * 3 values: the sum of squares, less the square of the sum over their number.
+    return ops.sqrt(ops.maximum(count * mean_square - count * ops.square(mean) / 3.0, 0.0))
+
+
+def refine(lr: Tensor, cells: Tensor, norms: Tensor, matches: Tensor) -> tuple[Tensor, Tensor]:
+    """The best phase among those of each match and of its neighbours.
+
+    Args:
+        lr: float [B,h,w,3] in [0, 1].
+        cells: float32 [B,Y,X,48], result of `phases`.
+        norms: float32 [B,Y,X,16], result of `phase_norms`.
+        matches: int32 [B,h,w,2], (y, x) of the matched cell; at least one cell away from the edge of the reference.
+
+    Returns:
+        positions: int32 [B,h,w,2], (y, x) of the first reference pixel of the 4x4 that each LR pixel shows.
+        correlation: float32 [B,h,w], normalised, in [-1, 1].
+    """
+    batch, height, width = ops.shape(lr)[:3]
+    count = batch * height * width
+    rows, columns = ops.shape(cells)[1:3]
+    y, x = ops.reshape(matches[..., 0], (-1,)), ops.reshape(matches[..., 1], (-1,))
+    photo = ops.repeat(ops.arange(batch, dtype="int32"), height * width)
+
+    around = _neighbourhood(photo, y, x, rows, columns, _GATHERED // 2, WINDOW // 2)
+    edged = edge_padded(cells, WINDOW // 2)
+    seen = ops.take(ops.reshape(edged, (-1, 3 * _PHASES)), ops.reshape(around, (-1,)), axis=0)
+    seen = ops.reshape(seen, (count, 3 * _GATHERED**2, _PHASES))
+    products = ops.matmul(_shifted_windows(lr, count), seen)  # [count, shifts, phases]
+
+    tried = _neighbourhood(photo, y, x, rows, columns, REACH, 0)
+    norm = ops.take(ops.reshape(norms, (-1, _PHASES)), ops.reshape(tried, (-1,)), axis=0)
+    correlations = products / (ops.reshape(norm, ops.shape(products)) + _LEAST_NORM)
+    correlations = ops.reshape(correlations, (count, _SHIFTS**2 * _PHASES))
+    best = ops.cast(ops.argmax(correlations, axis=-1), "int32")
+    shift, phase = best // _PHASES, best % _PHASES
+    best_y = FEATURE_STRIDE * (y + shift // _SHIFTS - REACH) + phase // FEATURE_STRIDE
+    best_x = FEATURE_STRIDE * (x + shift % _SHIFTS - REACH) + phase % FEATURE_STRIDE
+    positions = ops.reshape(ops.stack([best_y, best_x], axis=-1), (batch, height, width, 2))
+    return positions, ops.reshape(ops.max(correlations, axis=-1), (batch, height, width))
+
+
+def _shifted_windows(lr, count):
+    """5x5 pixels around each pixel, of mean 0 and norm 1, set into 7x7 zeros at each of the 9 places: [count, 9, 7*7*3]."""
+    height, width = ops.shape(lr)[1:3]
+    edged = edge_padded(ops.cast(lr, "float32"), WINDOW // 2)
+    parts = [edged[:, i : i + height, j : j + width] for i in range(WINDOW) for j in range(WINDOW)]
+    window = ops.reshape(ops.concatenate(parts, axis=-1), (count, WINDOW * WINDOW * 3))
+    window = window - ops.mean(window, axis=-1, keepdims=True)
+    window = window / (ops.sqrt(ops.sum(ops.square(window), axis=-1, keepdims=True)) + _LEAST_NORM)
+    window = ops.reshape(window, (count, WINDOW, 3 * WINDOW))
+    placed = []
+    for i in range(_SHIFTS):
+        for j in range(_SHIFTS):
+            rows = [i, _SHIFTS - 1 - i]
+            columns = [3 * j, 3 * (_SHIFTS - 1 - j)]
+            placed.append(ops.reshape(ops.pad(window, [[0, 0], rows, columns]), (count, 1, 3 * _GATHERED**2)))
+    return ops.concatenate(placed, axis=1)
+
+
+def _neighbourhood(photo, y, x, rows, columns, reach, edge):
+    """Flat indices [count, (2*reach+1)^2] of the cells around (y, x), in arrays with `edge` more cells on each side."""
+    offsets = ops.arange(-reach, reach + 1, dtype="int32")
+    of_rows = (photo * (rows + 2 * edge) + y + edge)[:, None] + offsets
+    of_columns = (x + edge)[:, None] + offsets
+    return of_rows[:, :, None] * (columns + 2 * edge) + of_columns[:, None, :]
+
