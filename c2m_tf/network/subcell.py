@@ -19,6 +19,7 @@ from c2m_tf.network.tensors import Tensor
 
 WINDOW = 5  # LR pixels per side that are correlated
 REACH = 1  # cells around a match that are tried along each axis
+CHUNK = 2048  # pixels refined at once; each takes about 15 kB
 _LEAST_NORM = 0.03  # added to norms, so that what is flat correlates with nothing
 _MIDDLE = 0.5  # subtracted from values before they are squared, for the sake of precision
 _PHASES = FEATURE_STRIDE**2
@@ -124,43 +125,58 @@ def refine(lr: Tensor, cells: Tensor, norms: Tensor, matches: Tensor) -> tuple[T
     """
     batch, height, width = ops.shape(lr)[:3]
     count = batch * height * width
-    rows, columns = ops.shape(cells)[1:3]
-    y, x = ops.reshape(matches[..., 0], (-1,)), ops.reshape(matches[..., 1], (-1,))
+    chunks = (count + CHUNK - 1) // CHUNK
     photo = ops.repeat(ops.arange(batch, dtype="int32"), height * width)
-
-    around = _neighbourhood(photo, y, x, rows, columns, _GATHERED // 2, WINDOW // 2)
+    whole = [_windows(lr), photo, ops.reshape(matches[..., 0], (-1,)), ops.reshape(matches[..., 1], (-1,))]
+    added = chunks * CHUNK - count
+    # What fills the last chunk looks at cell (1, 1), which every reference has.
+    padded = [
+        ops.pad(values, [[0, added]] + [[0, 0]] * (len(values.shape) - 1), constant_values=fill)
+        for values, fill in zip(whole, (0.0, 0, 1, 1), strict=True)
+    ]
+    chunked = [ops.reshape(values, (chunks, CHUNK, *values.shape[1:])) for values in padded]
     edged = edge_padded(cells, WINDOW // 2)
-    seen = ops.take(ops.reshape(edged, (-1, 3 * _PHASES)), ops.reshape(around, (-1,)), axis=0)
-    seen = ops.reshape(seen, (count, 3 * _GATHERED**2, _PHASES))
-    products = ops.matmul(_shifted_windows(lr, count), seen)  # [count, shifts, phases]
+    positions, correlation = ops.map(lambda chunk: _refined(*chunk, edged, norms), tuple(chunked))
+    positions = ops.reshape(ops.reshape(positions, (-1, 2))[:count], (batch, height, width, 2))
+    return positions, ops.reshape(ops.reshape(correlation, (-1,))[:count], (batch, height, width))
 
+
+def _refined(window, photo, y, x, edged, norms):
+    """`refine` for a chunk of pixels: windows [N,75], numbers of photos and cells (y, x), [N] each."""
+    rows, columns = ops.shape(norms)[1:3]
+    around = _neighbourhood(photo, y, x, rows, columns, _GATHERED // 2, WINDOW // 2)
+    seen = ops.take(ops.reshape(edged, (-1, 3 * _PHASES)), ops.reshape(around, (-1,)), axis=0)
+    seen = ops.reshape(seen, (-1, 3 * _GATHERED**2, _PHASES))
+    products = ops.matmul(_placed(window), seen)  # [N, shifts, phases]
     tried = _neighbourhood(photo, y, x, rows, columns, REACH, 0)
     norm = ops.take(ops.reshape(norms, (-1, _PHASES)), ops.reshape(tried, (-1,)), axis=0)
     correlations = products / (ops.reshape(norm, ops.shape(products)) + _LEAST_NORM)
-    correlations = ops.reshape(correlations, (count, _SHIFTS**2 * _PHASES))
+    correlations = ops.reshape(correlations, (-1, _SHIFTS**2 * _PHASES))
     best = ops.cast(ops.argmax(correlations, axis=-1), "int32")
     shift, phase = best // _PHASES, best % _PHASES
     best_y = FEATURE_STRIDE * (y + shift // _SHIFTS - REACH) + phase // FEATURE_STRIDE
     best_x = FEATURE_STRIDE * (x + shift % _SHIFTS - REACH) + phase % FEATURE_STRIDE
-    positions = ops.reshape(ops.stack([best_y, best_x], axis=-1), (batch, height, width, 2))
-    return positions, ops.reshape(ops.max(correlations, axis=-1), (batch, height, width))
+    return ops.stack([best_y, best_x], axis=-1), ops.max(correlations, axis=-1)
 
 
-def _shifted_windows(lr, count):
-    """5x5 pixels around each pixel, of mean 0 and norm 1, set into 7x7 zeros at each of the 9 places: [count, 9, 7*7*3]."""
+def _windows(lr):
+    """5x5 pixels around each pixel, of mean 0 and norm 1: [B*h*w, 5*5*3]."""
     height, width = ops.shape(lr)[1:3]
     edged = edge_padded(ops.cast(lr, "float32"), WINDOW // 2)
     parts = [edged[:, i : i + height, j : j + width] for i in range(WINDOW) for j in range(WINDOW)]
-    window = ops.reshape(ops.concatenate(parts, axis=-1), (count, WINDOW * WINDOW * 3))
+    window = ops.reshape(ops.concatenate(parts, axis=-1), (-1, WINDOW * WINDOW * 3))
     window = window - ops.mean(window, axis=-1, keepdims=True)
-    window = window / (ops.sqrt(ops.sum(ops.square(window), axis=-1, keepdims=True)) + _LEAST_NORM)
-    window = ops.reshape(window, (count, WINDOW, 3 * WINDOW))
+    return window / (ops.sqrt(ops.sum(ops.square(window), axis=-1, keepdims=True)) + _LEAST_NORM)
+
+
+def _placed(window):
+    """Windows [N,75] set into 7x7 pixels of zeros at each of 9 places: [N, 9, 7*7*3]."""
+    window = ops.reshape(window, (-1, WINDOW, 3 * WINDOW))
     placed = []
     for i in range(_SHIFTS):
         for j in range(_SHIFTS):
-            rows = [i, _SHIFTS - 1 - i]
-            columns = [3 * j, 3 * (_SHIFTS - 1 - j)]
-            placed.append(ops.reshape(ops.pad(window, [[0, 0], rows, columns]), (count, 1, 3 * _GATHERED**2)))
+            border = [[0, 0], [i, _SHIFTS - 1 - i], [3 * j, 3 * (_SHIFTS - 1 - j)]]
+            placed.append(ops.reshape(ops.pad(window, border), (-1, 1, 3 * _GATHERED**2)))
     return ops.concatenate(placed, axis=1)
 
 
