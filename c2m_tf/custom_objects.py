@@ -20,6 +20,7 @@ MODULES = {
     "c2m_tf>FlowWarping": "c2m_tf.network.warping",
     "c2m_tf>ImageNetNormalization": "c2m_tf.network.features",
     "c2m_tf>LargestAround": "c2m_tf.network.single_image",
+    "c2m_tf>Mobile": "c2m_tf.network.mobile",
     "c2m_tf>ModulatedDeformConv2D": "c2m_tf.network.deform_conv",
     "c2m_tf>PSNR": "c2m_tf.evaluation.metrics",
     "c2m_tf>PixelShuffle": "c2m_tf.network.restoration",

@@ -221,10 +221,42 @@ class AdversarialConfig(_ReferenceConfig):
     published_critic: bool = False  # with BatchNormalization and sigmoid, as the released code has it
 
 
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class DescriptorsConfig(_RunConfig):
+    """Descriptors of the mobile network. `start` is a preset or .keras file of that kind; null for new numbers."""
+
+    data: DataConfig
+    start: str | None = None
+    temperature: Rate = 0.07
+    validation: ValidationConfig | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class MobileConfig(_RunConfig):
+    """Fusion of the mobile network, and its single-image branch along.
+
+    `start` is a preset or .keras file of that kind. `branch` gives it a single-image branch of an .npz file of `c2m-tf train
+    own-trunk-weights`, `descriptors` those of a .keras file.
+    """
+
+    data: ReferenceDataConfig
+    start: str
+    branch: str | None = None
+    descriptors: str | None = None
+    new_fusion: bool = False  # start the fusion from new numbers, with which the result is the single-image branch's
+    learns_branch: bool = False
+    reference_scales: tuple[Rate, ...] = (1.0, 0.84, 1.19)  # sizes in which references are searched while training
+    alone: AloneConfig | None = None  # patches without a reference, trained beside those with one
+    pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
+    validation: ValidationConfig | None = None
+
+
 STAGES = {
     "teacher": TeacherConfig,
     "student": StudentConfig,
     "trunk": TrunkConfig,
     "restoration": RestorationConfig,
     "adversarial": AdversarialConfig,
+    "descriptors": DescriptorsConfig,
+    "mobile": MobileConfig,
 }

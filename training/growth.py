@@ -123,8 +123,18 @@ def load_own_trunk(model: C2Matching, path: str | os.PathLike) -> None:
     Raises:
         ConfigError: no such file, or names or shapes that are not those of the network.
     """
+    load_single_image_weights(model.trunk, path)
+
+
+def load_single_image_weights(network: keras.Model, path: str | os.PathLike) -> None:
+    """The same for a single-image network by itself.
+
+    Args:
+        network: result of `single_image.single_image_network`.
+        path, raises: see `load_own_trunk`.
+    """
     arrays = _read_trunk(path)
-    variables = _by_name(model.trunk)
+    variables = _by_name(network)
     missing = sorted(variables.keys() - arrays.keys())
     if missing:
         raise ConfigError(

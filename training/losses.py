@@ -1,8 +1,10 @@
-"""Losses of the four training stages.
+"""Losses of the training stages.
 
     teacher       triplet
     student       triplet + 15 * correlation distillation
     restoration   L1
+    descriptors   InfoNCE, of the mobile network
+    mobile        L1
     adversarial   L1 + 1e-4 * perceptual + 1e-6 * adversarial, on request + grid; the critic: WGAN with 10 * gradient penalty
 
 Everything is written in `keras.ops` and differentiable on any backend. Source: C2-Matching (CVPR 2021), sections 3.2 to 3.4;
@@ -52,6 +54,30 @@ class TripletLoss(NamedTuple):
     loss: Tensor
     positive_distance: Tensor
     negative_distance: Tensor
+
+
+def contrastive_loss(photo: Tensor, reference: Tensor, cells: Tensor, temperature: float) -> Tensor:
+    """InfoNCE over all cells of the reference: cross-entropy of the softmax of cosines against the true cell.
+
+    Args:
+        photo: [B,h,w,C], unit vectors.
+        reference: [B,Y,X,C], unit vectors.
+        cells: int32 [B,h,w], the true cell's index in row-major order, -1 where there is none.
+        temperature: that cosines are divided by.
+
+    Returns:
+        float32 scalar, the mean over pixels that have a true cell.
+    """
+    channels = photo.shape[-1]
+    photo, reference = (ops.cast(features, "float32") for features in (photo, reference))
+    batch = ops.shape(cells)[0]
+    cells = ops.reshape(cells, (batch, -1))
+    photo, reference = (ops.reshape(features, (batch, -1, channels)) for features in (photo, reference))
+    logits = ops.matmul(photo, ops.transpose(reference, (0, 2, 1))) / temperature
+    known = ops.cast(cells >= 0, "float32")
+    true = ops.take_along_axis(logits, ops.maximum(cells, 0)[..., None], axis=-1)[..., 0]
+    entropy = ops.logsumexp(logits, axis=-1) - true
+    return ops.sum(known * entropy) / ops.maximum(ops.sum(known), 1.0)
 
 
 def correspondence(homography: Tensor, height: int, width: int) -> Correspondence:

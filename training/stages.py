@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from c2m_tf.network.features import perceptual_stem
+from c2m_tf.network.mobile import Mobile
 from c2m_tf.network.model import C2Matching
 from c2m_tf.weights import checkpoints
 from c2m_tf.weights.vgg import read_vgg
@@ -15,12 +16,13 @@ from . import datasets, distribution, sources
 from .config import ConfigError, rooted
 from .fitting import fit_run
 from .matching import Extractors, StudentTrainer, TeacherTrainer
+from .mobile import DescriptorTrainer, MobileTrainer
 from .optimizers import GroupedAdam, Schedule
 from .parts import Parts
 from .patches import PhotoPatches
 from .restoration import RestorationTrainer
 from .runs import Run, check_run, state_of
-from .starts import load_weights, network_of, student_extractors, vgg_extractors, vgg_of
+from .starts import load_weights, mobile_of, network_of, student_extractors, vgg_extractors, vgg_of
 from .trunk import TrunkTrainer
 from .validation import MatchingValidation, PairsValidation
 
@@ -52,7 +54,7 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
         with _devices(config):
             parts = _BUILDERS[stage](config)
         run = Run(folder, stage, config, group.leads)
-    save, suffix = (run.save_model, ".keras") if isinstance(parts.product, C2Matching) else (run.save_weights, ".weights.h5")
+    save, suffix = (run.save_model, ".keras") if isinstance(parts.product, C2Matching | Mobile) else (run.save_weights, ".weights.h5")
     with distribution.failing_alone(group):
         done = fit_run(
             run,
@@ -88,7 +90,7 @@ def _source(config, source):
 def _validation(stage, config, photos):
     if config.validation is None:
         return None
-    if stage in ("trunk", "restoration", "adversarial"):
+    if stage in ("trunk", "restoration", "adversarial", "descriptors", "mobile"):
         references = "none" if stage == "trunk" else "1"
         return PairsValidation(rooted(config, config.validation.pairs), references, config.validation.degradations)
     held_back = [path for source in photos for path in getattr(source, "held_back", [])]
@@ -117,6 +119,8 @@ def _batches(stage, config, photos, first_iteration, group):
     }
     if stage in ("teacher", "student"):
         return datasets.HomographyPairs(photos, **common)
+    if stage == "descriptors":
+        return datasets.CorrespondencePairs(photos, **common)
     sizes = {"lr_size": data.lr_size, "ref_size": data.ref_size, "central": data.central}
     pairs = datasets.ReferencePairs(photos, unrelated=data.unrelated, **sizes, **common)
     alone = getattr(config, "alone", None)
@@ -226,10 +230,26 @@ def _adversarial(config):
     return Parts(trainer, network, network.like(), callbacks)
 
 
+def _descriptors(config):
+    network = mobile_of(config)
+    return Parts(_compiled(DescriptorTrainer(network, config.temperature), config), network, network.like())
+
+
+def _mobile(config):
+    network = mobile_of(config)
+    product = network.like()
+    network.reference_scales = config.reference_scales
+    alone_weight = 0.0 if config.alone is None else config.alone.weight
+    trainer = MobileTrainer(network, config.learns_branch, alone_weight, config.pixel_loss)
+    return Parts(_compiled(trainer, config), network, product)
+
+
 _BUILDERS = {
     "teacher": _teacher,
     "student": _student,
     "trunk": _trunk,
     "restoration": _restoration,
     "adversarial": _adversarial,
+    "descriptors": _descriptors,
+    "mobile": _mobile,
 }

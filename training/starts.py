@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from c2m_tf.network.mobile import Mobile
 from c2m_tf.network.model import C2Matching
 from c2m_tf.weights import checkpoints
 from c2m_tf.weights.presets import load_model
@@ -10,7 +11,15 @@ from c2m_tf.weights.vgg import read_vgg
 
 from .config import ConfigError, rooted
 from .config_keys import TrunkConfig
-from .growth import grow, load_own_trunk, load_trunk, with_own_trunk, without_own_trunk, without_residual_offsets
+from .growth import (
+    grow,
+    load_own_trunk,
+    load_single_image_weights,
+    load_trunk,
+    with_own_trunk,
+    without_own_trunk,
+    without_residual_offsets,
+)
 from .matching import Extractors
 
 
@@ -62,6 +71,32 @@ def network_of(config: Any) -> C2Matching:
         load = load_own_trunk if network.own_trunk and isinstance(config, TrunkConfig) else load_trunk
         load(network, config.trunk)
     return network
+
+
+def mobile_of(config: Any) -> Mobile:
+    """The Mobile model that a run of descriptors or fusion starts from.
+
+    Raises:
+        ConfigError: no model of that kind, or files that cannot be used.
+    """
+    if config.start is None:
+        return Mobile(dtype=config.dtype_policy)
+    network = _mobile_model(config.start, config.dtype_policy, "start")
+    if getattr(config, "descriptors", None) is not None:
+        described = _mobile_model(config.descriptors, None, "descriptors")
+        network.descriptors.set_weights(described.descriptors.get_weights())
+    if getattr(config, "branch", None) is not None:
+        load_single_image_weights(network.branch, config.branch)
+    if getattr(config, "new_fusion", False):
+        network.fusion.set_weights(network.like().fusion.get_weights())
+    return network
+
+
+def _mobile_model(source, dtype, key):
+    model = load_model(source, dtype)
+    if not isinstance(model, Mobile):
+        raise ConfigError(f"{key} {source} holds a {type(model).__name__} model; a Mobile model is expected")
+    return model
 
 
 def _exchange_extractors(network, config):

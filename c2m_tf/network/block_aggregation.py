@@ -42,14 +42,36 @@ def block_rows(photo: Tensor, high: Tensor) -> Tensor:
     return ops.concatenate([*pixels, mean], axis=-1)
 
 
+def joined_rows(references: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows of several references as one list.
+
+    Args:
+        references: [B,H,W,15] each, results of `block_rows`, of any sizes.
+
+    Returns:
+        rows: [B,N,15], those of the first reference row by row, then of the second, and so on.
+        sizes: int32 [R,2], height and width of each reference.
+    """
+    batch = ops.shape(references[0])[0]
+    rows = ops.concatenate([ops.reshape(reference, (batch, -1, _STORED)) for reference in references], axis=1)
+    sizes = [ops.stack([ops.cast(size, "int32") for size in ops.shape(reference)[1:3]]) for reference in references]
+    return rows, ops.stack(sizes)
+
+
 def aggregate_blocks(
-    lr: Tensor, references: Sequence[Tensor], displacement: Tensor, number: Tensor, score: Tensor, origin: Tensor | None = None
+    lr: Tensor,
+    rows: Tensor,
+    sizes: Tensor,
+    displacement: Tensor,
+    number: Tensor,
+    score: Tensor,
+    origin: Tensor | None = None,
 ) -> Tensor:
     """Nine predictions of each pixel's block.
 
     Args:
         lr: float32 [B,h,w,3] in [0, 1].
-        references: [B,H,W,15] each, results of `block_rows`, of any sizes.
+        rows, sizes: of the references, result of `joined_rows`.
         displacement: int32 [B,h,w,2], (dy, dx): the block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in its reference.
         number: int32 [B,h,w], of the reference that each pixel is matched with.
         score: float32 [B,h,w], correlation of each match.
@@ -62,18 +84,17 @@ def aggregate_blocks(
     batch, height, width = ops.shape(lr)[:3]
     displaced, numbers, scores = _taps(displacement), _taps(number[..., None])[..., 0], _taps(score[..., None])
     first = (0, 0) if origin is None else (origin[0], origin[1])
-    grid = [ops.reshape(SIDE * (start + ops.arange(size)), shape) for start, size, shape in zip(
-        first, (height, width), ((1, -1, 1, 1), (1, 1, -1, 1)), strict=True)]
-    sizes = [ops.shape(reference)[1:3] for reference in references]
-    rows_of, columns_of, starts = _tables(sizes, batch)
-    own_rows, own_columns = ops.take(rows_of, numbers), ops.take(columns_of, numbers)
-    y = ops.clip(grid[0] + displaced[..., 0], 0, own_rows - SIDE)
-    x = ops.clip(grid[1] + displaced[..., 1], 0, own_columns - SIDE)
-    photo = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1, 1))
-    index = ops.take(starts, numbers) + (photo * own_rows + y) * own_columns + x
-    index = index[..., None] + own_columns[..., None] * ops.arange(SIDE, dtype="int32")
-    stored = ops.concatenate([ops.reshape(reference, (-1, _STORED)) for reference in references], axis=0)
-    gathered = ops.reshape(ops.take(stored, ops.reshape(index, (-1,)), axis=0), (-1, TAPS, SIDE, _STORED))
+    own_y = ops.reshape(SIDE * (first[0] + ops.arange(height, dtype="int32")), (1, -1, 1, 1))
+    own_x = ops.reshape(SIDE * (first[1] + ops.arange(width, dtype="int32")), (1, 1, -1, 1))
+    areas = sizes[:, 0] * sizes[:, 1]
+    starts = ops.take(ops.cumsum(areas) - areas, numbers)
+    heights, widths = ops.take(sizes[:, 0], numbers), ops.take(sizes[:, 1], numbers)
+    y = ops.clip(own_y + displaced[..., 0], 0, heights - SIDE)
+    x = ops.clip(own_x + displaced[..., 1], 0, widths - SIDE)
+    photo = ops.reshape(ops.arange(batch, dtype="int32") * ops.shape(rows)[1], (-1, 1, 1, 1))
+    index = (photo + starts + y * widths + x)[..., None] + widths[..., None] * ops.arange(SIDE, dtype="int32")
+    gathered = ops.take(ops.reshape(rows, (-1, _STORED)), ops.reshape(index, (-1,)), axis=0)
+    gathered = ops.cast(ops.reshape(gathered, (-1, TAPS, SIDE, _STORED)), "float32")
     pixels = ops.reshape(gathered[..., : SIDE * 3], (batch, height, width, TAPS, SIDE**2 * 3))
     mean = ops.reshape(gathered[:, :, 0, SIDE * 3 :], (batch, height, width, TAPS, 3))
     taps = [_GAIN * pixels, _GAIN * (mean - lr[..., None, :]), scores]
@@ -85,14 +106,3 @@ def _taps(values):
     height, width = ops.shape(values)[1:3]
     edged = edge_padded(values, 1)
     return ops.stack([edged[:, i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=3)
-
-
-def _tables(sizes, batch):
-    """int32 [R] each: rows and columns of each reference, and where it starts when all are laid out flat, photo after photo."""
-    rows, columns, starts, start = [], [], [], 0
-    for height, width in sizes:
-        rows.append(height)
-        columns.append(width)
-        starts.append(start)
-        start = start + batch * height * width
-    return tuple(ops.stack([ops.cast(value, "int32") for value in values]) for values in (rows, columns, starts))

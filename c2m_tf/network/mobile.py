@@ -120,7 +120,8 @@ class Mobile(keras.Model):
             return self.branch({"lr": inputs["lr"]}, training=training)
         references = self.encode_reference(inputs["ref"])
         matches = self.find_matches(inputs["lr"], references)
-        return self.restore(inputs["lr"], matches, references, None, inputs.get("strength"), training=training)
+        rows, sizes = block_aggregation.joined_rows([reference["rows"] for reference in references])
+        return self.restore(inputs["lr"], matches, rows, sizes, None, inputs.get("strength"), training=training)
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> list[dict[str, Tensor]]:
         """Everything that is computed from the references alone; it serves any number of LR photos.
@@ -164,24 +165,25 @@ class Mobile(keras.Model):
             cells, _ = match(described, reference["descriptors"])
             positions, score = subcell.refine(lr, reference["phases"], reference["norms"], cells + 1)
             found = Matches(positions - ops.cast(grid, "int32")[None], ops.full(ops.shape(score), number, "int32"), score)
-            best = found if best is None else _better(best, found)
+            best = found if best is None else better_matches(best, found)
         return best
 
     def restore(
         self,
         lr: Tensor,
         matches: Matches,
-        references: Sequence[dict[str, Tensor]],
+        rows: Tensor,
+        sizes: Tensor,
         origin: Tensor | None = None,
         strength: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
-        """SR photo from the LR photo, its matches and the encoded references; or a tile of it from their tiles.
+        """SR photo from the LR photo, its matches and the references' rows; or a tile of it from their tiles.
 
         Args:
             lr: [B,h,w,3] in [0, 1], the photo or a tile of it.
             matches: result of `find_matches`, or the same part of its arrays.
-            references: result of `encode_reference`; only "rows" is read.
+            rows, sizes: of the references that the matches are counted in (`block_aggregation.joined_rows`).
             origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
             strength: float32 [B] in [0, 1]; None for 1.
 
@@ -189,8 +191,7 @@ class Mobile(keras.Model):
             float32 [B,4h,4w,3], not clamped to [0, 1].
         """
         lr = ops.cast(lr, "float32")
-        rows = [reference["rows"] for reference in references]
-        taps = ops.stop_gradient(block_aggregation.aggregate_blocks(lr, rows, *matches, origin))
+        taps = ops.stop_gradient(block_aggregation.aggregate_blocks(lr, rows, sizes, *matches, origin))
         features, picture = self.branch_features({"lr": lr}, training=training)
         added = self.fusion({"taps": taps, "features": features, "picture": picture}, training=training)
         added = ops.cast(added, "float32")
@@ -270,11 +271,11 @@ def _leaky(features, name, dtype):
     return layers.LeakyReLU(_SLOPE, name=name, dtype=dtype)(features)
 
 
-def _better(first, second):
+def better_matches(first, second):
     """Of two matches of each pixel the one whose correlation is higher in the mean over 3x3 pixels."""
-    smooth = [
-        ops.average_pool(found.score[..., None], 3, 1, padding="same", data_format="channels_last")[..., 0] for found in (first, second)
-    ]
-    taken = smooth[1] > smooth[0]
-    pairs = zip(first, second, strict=True)
-    return Matches(*(ops.where(taken[..., None] if new.shape[-1] == 2 and len(new.shape) == 4 else taken, new, old) for old, new in pairs))
+    options = {"padding": "same", "data_format": "channels_last"}
+    smooth = [ops.average_pool(found.score[..., None], 3, 1, **options) for found in (first, second)]
+    taken = smooth[1] > smooth[0]  # [B,h,w,1]
+    displacement = ops.where(taken, second.displacement, first.displacement)
+    number, score = (ops.where(taken[..., 0], new, old) for old, new in zip(first[1:], second[1:], strict=True))
+    return Matches(displacement, number, score)

@@ -1,0 +1,96 @@
+"""The mobile network: what it computes before and after training, tiles, several references, files."""
+
+import keras
+import numpy as np
+import pytest
+
+from c2m_tf.network.block_aggregation import joined_rows
+from c2m_tf.network.mobile import Matches, Mobile
+
+SMALL = {"descriptor_width": 8, "descriptor_layers": 2, "entry_width": 8, "fusion_width": 8, "fusion_blocks": 1}
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small network whose fusion adds something."""
+    keras.utils.set_random_seed(5)
+    network = Mobile(**SMALL, reference_scales=(1.0, 0.8))
+    out = network.fusion.get_layer("out")
+    out.set_weights([np.random.default_rng(5).normal(0, 0.05, weight.shape) for weight in out.get_weights()])
+    return network
+
+
+def photos(rng, *sizes):
+    return [rng.random((1, *size, 3), np.float32) for size in sizes]
+
+
+def test_parameters():
+    network = Mobile()
+    counts = {name: part.count_params() for name, part in network.parts.items()}
+    assert counts == {"branch": 495_888, "descriptors": 84_480, "fusion": 626_512}
+
+
+def test_begins_as_the_single_image_branch(rng):
+    lr, ref = photos(rng, (7, 9), (24, 40))
+    network = Mobile(**SMALL)
+    alone = network({"lr": lr})
+    assert alone.shape == (1, 28, 36, 3)
+    np.testing.assert_allclose(network({"lr": lr, "ref": ref}), alone, atol=1e-6)
+
+
+def test_strength_scales_what_is_added(network, rng):
+    lr, ref = photos(rng, (7, 9), (26, 41))
+    alone, whole = (np.asarray(network(inputs)) for inputs in ({"lr": lr}, {"lr": lr, "ref": ref}))
+    assert np.abs(whole - alone).max() > 0.01
+    for strength in (0.0, 0.5, 1.0):
+        mixed = network({"lr": lr, "ref": ref, "strength": np.float32([strength])})
+        np.testing.assert_allclose(mixed, alone + strength * (whole - alone), atol=1e-5)
+
+
+def test_each_pixel_takes_the_reference_that_shows_it(network, rng):
+    lr, *others = photos(rng, (6, 8), (24, 28), (16, 40))
+    true = np.repeat(np.repeat(np.pad(lr, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="edge"), 4, axis=1), 4, axis=2)
+    matches = network.find_matches(lr, network.encode_reference([*others, true]))
+    assert (np.asarray(matches.number) // len(network.reference_scales) == 2).all()
+
+
+def test_a_batch_gives_what_its_photos_give(network, rng):
+    lr, ref = rng.random((2, 6, 7, 3), np.float32), rng.random((2, 21, 30, 3), np.float32)
+    together = np.asarray(network({"lr": lr, "ref": ref}))
+    for number in range(2):
+        part = slice(number, number + 1)
+        np.testing.assert_allclose(together[part], network({"lr": lr[part], "ref": ref[part]}), atol=1e-5)
+
+
+def test_fusion_of_a_tile_is_that_of_the_whole_inside(network, rng):
+    lr, ref = photos(rng, (20, 22), (48, 56))
+    references = network.encode_reference(ref)
+    matches = network.find_matches(lr, references)
+    rows, sizes = joined_rows([reference["rows"] for reference in references])
+    whole = np.asarray(network.restore(lr, matches, rows, sizes)) - np.asarray(network({"lr": lr}))
+    tile, part = lr[:, 4:18, 3:20], Matches(*(values[:, 4:18, 3:20] for values in matches))
+    sr = np.asarray(network.restore(tile, part, rows, sizes, np.array([4, 3], np.int32))) - np.asarray(network({"lr": tile}))
+    # The branch gates by what it sees far around, so that what is added differs a little with it.
+    np.testing.assert_allclose(sr[:, 20:-20, 20:-20], whole[:, 36:52, 32:60], atol=0.05)
+
+
+def test_saved_and_loaded(network, rng, tmp_path):
+    lr, ref = photos(rng, (5, 6), (16, 20))
+    network.save(tmp_path / "mobile.keras")
+    loaded = keras.saving.load_model(tmp_path / "mobile.keras")
+    assert loaded.get_config() == network.get_config()
+    np.testing.assert_array_equal(loaded({"lr": lr, "ref": ref}), network({"lr": lr, "ref": ref}))
+
+
+def test_bfloat16_gives_about_the_same(network, rng):
+    lr, ref = photos(rng, (8, 9), (32, 40))
+    half = network.like(dtype="mixed_bfloat16")
+    half.set_weights(network.get_weights())
+    np.testing.assert_allclose(half({"lr": lr}), network({"lr": lr}), atol=0.1)
+    assert half({"lr": lr, "ref": ref}).dtype == "float32"
+
+
+@pytest.mark.parametrize("name, value", [("fusion_width", 0), ("descriptor_layers", -1), ("reference_scales", ()), ("reference_scales", (0.0,))])
+def test_wrong_sizes_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        Mobile(**{name: value})
