@@ -11,6 +11,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from c2m_tf.network.aggregation import DEFORMABLE_GROUPS
+from c2m_tf.network.deform_conv import TAPS
+from c2m_tf.network.mobile import Mobile
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import write_atomically
 from c2m_tf.renamed import current_name
@@ -84,8 +87,8 @@ def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matchin
         model = keras.saving.load_model(source if is_handle else path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file may raise anything: what zip, JSON, HDF5 and Keras raise on bytes of any kind
         raise ValueError(f"{source} cannot be loaded as a Keras model: {first_line(error)}") from error
-    if not isinstance(model, C2Matching):
-        raise ValueError(f"{source} holds a {type(model).__name__} model; a C2Matching model is expected")
+    if not isinstance(model, (C2Matching, Mobile)):
+        raise ValueError(f"{source} holds a {type(model).__name__} model; a C2Matching or Mobile model is expected")
     if dtype is not None and model.dtype_policy.name != dtype:
         converted = model.like(dtype=dtype)
         converted.set_weights(model.get_weights())
