@@ -13,6 +13,8 @@ STAGES = {
     "trunk": "restoration network without a reference",
     "restoration": "restoration network with references",
     "adversarial": "restoration network by L1, perceptual and adversarial loss",
+    "descriptors": "descriptors of the mobile network, on photos whose correspondences are known",
+    "mobile": "mobile network by a pixel loss",
 }
 
 
