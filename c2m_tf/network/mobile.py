@@ -98,7 +98,7 @@ class Mobile(keras.Model):
             raise ValueError(f"reference_scales {tuple(reference_scales)} are not positive; (1.0,) searches references as they are")
         self.reference_scales = tuple(float(scale) for scale in reference_scales)
         dtype = self.dtype_policy
-        self.branch = single_image_network("branch", dtype)
+        self.branch = single_image_network(name="branch", dtype=dtype)
         picture = self.branch.get_layer("to_img_0")
         self.branch_features = keras.Model(self.branch.inputs, [picture.input, picture.output], name="branch_features")
         self.descriptors = descriptor_network(descriptor_width, descriptor_layers, "descriptors", dtype)

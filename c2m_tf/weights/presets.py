@@ -11,8 +11,6 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from c2m_tf.network.aggregation import DEFORMABLE_GROUPS
-from c2m_tf.network.deform_conv import TAPS
 from c2m_tf.network.mobile import Mobile
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import write_atomically
