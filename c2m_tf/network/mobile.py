@@ -23,7 +23,7 @@ from keras import layers, ops
 
 from c2m_tf.network import block_aggregation, subcell
 from c2m_tf.network.grid import FEATURE_STRIDE
-from c2m_tf.network.matching import match
+from c2m_tf.network.levels import match_by_levels
 from c2m_tf.network.padding import edge_padded
 from c2m_tf.network.resizing import resized
 from c2m_tf.network.single_image import WIDTH, PixelsOfChannels, UnitLength, single_image_network
@@ -162,7 +162,7 @@ class Mobile(keras.Model):
         grid = FEATURE_STRIDE * ops.stack(ops.meshgrid(ops.arange(height), ops.arange(width), indexing="ij"), axis=-1)
         best = None
         for number, reference in enumerate(references):
-            cells, _ = match(described, reference["descriptors"])
+            cells, _ = match_by_levels(described, reference["descriptors"])
             positions, score = subcell.refine(lr, reference["phases"], reference["norms"], cells + 1)
             found = Matches(positions - ops.cast(grid, "int32")[None], ops.full(ops.shape(score), number, "int32"), score)
             best = found if best is None else better_matches(best, found)
