@@ -1,13 +1,12 @@
 """Trainers of the mobile network: its descriptors by contrast, then its fusion, and the rest along, by a pixel loss.
 
-Source of the contrastive loss: InfoNCE (van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018), over
-all cells of the reference.
+Source of the contrastive loss: InfoNCE (van den Oord et al., "Representation Learning with Contrastive Predictive
+Coding", 2018), over all cells of the reference.
 """
 
 from typing import Any
 
 import keras
-from keras import ops
 
 from c2m_tf.network import subcell
 from c2m_tf.network.mobile import Mobile
@@ -39,7 +38,8 @@ class DescriptorTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Tensor:
         del y, sample_weight, training
-        return losses.contrastive_loss(*y_pred, x["cells"], self.temperature)
+        photo, reference = y_pred
+        return losses.contrastive_loss(photo, reference, x["cells"], self.temperature)
 
 
 class MobileTrainer(keras.Model):

@@ -54,7 +54,9 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
         with _devices(config):
             parts = _BUILDERS[stage](config)
         run = Run(folder, stage, config, group.leads)
-    save, suffix = (run.save_model, ".keras") if isinstance(parts.product, C2Matching | Mobile) else (run.save_weights, ".weights.h5")
+    save, suffix = (
+        (run.save_model, ".keras") if isinstance(parts.product, C2Matching | Mobile) else (run.save_weights, ".weights.h5")
+    )
     with distribution.failing_alone(group):
         done = fit_run(
             run,

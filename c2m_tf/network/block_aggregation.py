@@ -1,11 +1,12 @@
 """Aggregation at the LR photo's resolution: what the matches say about each pixel's 4x4 block of the result.
 
-The match of a pixel's neighbour at (i, j) predicts the pixel too: the reference's block that lies as far from the neighbour's match
-as the pixel from the neighbour. Nine neighbours make nine predictions (taps), as in dynamic aggregation (C2-Matching, section 3.3),
-but of whole blocks, whose pixels are channels; no pixel of the result is computed before the last step of the network. A tap is
+The match of a pixel's neighbour at (i, j) predicts the pixel too: the reference's block that lies as far from the
+neighbour's match as the pixel from the neighbour. Nine neighbours make nine predictions (taps), as in dynamic
+aggregation (C2-Matching, section 3.3), but of whole blocks, whose pixels are channels; no pixel of the result is
+computed before the last step of the network. A tap is
 
-    the reference's high frequencies in that block, 4x4x3; the LR pixel's difference to the block's mean, 3, which tells whether the
-    reference says the same in other light; the correlation of the neighbour's match, 1
+    the reference's high frequencies in that block, 4x4x3; the LR pixel's difference to the block's mean, 3, which tells
+    whether the reference says the same in other light; the correlation of the neighbour's match, 1
 """
 
 from collections.abc import Sequence

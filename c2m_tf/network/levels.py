@@ -116,8 +116,7 @@ def _refined(lr, ref, candidates, coarse, coarse_score):
     found = (batch * blocks_y * blocks_x, beside.shape[0] ** 2)
     tried = ops.reshape(ops.take(ops.reshape(displacement, (batch, rows * columns, 2)), index, axis=1), (*found, 2))
     weight = ops.take(ops.reshape(ops.maximum(coarse_score, 0.0), (batch, rows * columns)), index, axis=1)
-    tried = _agreed(tried, ops.reshape(weight, found))
-    matches, score = _search(lr, ref, candidates, tried, blocks_y, blocks_x)
+    matches, score = _search(lr, ref, candidates, tried, ops.reshape(weight, found), blocks_y, blocks_x)
     # Each cell's own averaged patch is matched with one whose inner cells are free to be matched.
     own_rows, own_columns = (
         ops.clip((ops.arange(size - (PATCH - 1)) + 1) // 2 - 1, 0, number - 1)
@@ -143,8 +142,11 @@ def _agreed(displacements, weights):
     return ops.concatenate(chosen, axis=1)
 
 
-def _search(lr, ref, candidates, displacements, blocks_y, blocks_x):
-    """Best patches around the displacements [B*blocks,D,2] of each block; those without any are scored below -5."""
+def _search(lr, ref, candidates, tried, weight, blocks_y, blocks_x):
+    """Best patches around those displacements of each block, [B*blocks,K,2] weighed by [B*blocks,K], that most agree on.
+
+    Matches and scores as of `match`; where none of the patches may be matched, the score is far below -1.
+    """
     batch, height, width = (ops.shape(lr)[axis] for axis in range(3))
     ref_height, ref_width = ops.shape(ref)[1:3]
     channels, count = lr.shape[-1], DISPLACEMENTS
@@ -177,8 +179,8 @@ def _search(lr, ref, candidates, displacements, blocks_y, blocks_x):
     inside = ops.arange(BLOCK, dtype="int32")
 
     def search(inputs):
-        """Flat index and score [N,BLOCK,BLOCK] of N blocks, given their numbers [N] and displacements [N,D,2]."""
-        number, displacement = inputs
+        """Flat index and score [N,BLOCK,BLOCK] of N blocks, of numbers [N], displacements [N,K,2] and weights [N,K]."""
+        number, displacement = inputs[0], _agreed(*inputs[1:])
         photo, block_y, block_x = number // (blocks_y * blocks_x), number // blocks_x % blocks_y, number % blocks_x
         first = (photo * lr_rows + block_y * BLOCK) * lr_columns + block_x * BLOCK
         cells = ops.where(met, first[:, None, None, None] + lr_index, batch * lr_rows * lr_columns)
@@ -215,8 +217,10 @@ def _search(lr, ref, candidates, displacements, blocks_y, blocks_x):
     at_a_time = smaller(max(1, _NUMBERS // channels), blocks)
     steps = (blocks + at_a_time - 1) // at_a_time
     numbers = ops.minimum(ops.arange(steps * at_a_time, dtype="int32"), blocks - 1)
-    displacements = ops.reshape(ops.take(displacements, numbers, axis=0), (steps, at_a_time, count, 2))
-    found = ops.map(search, (ops.reshape(numbers, (steps, at_a_time)), displacements))
+    tried, weight = (ops.take(values, numbers, axis=0) for values in (tried, weight))
+    tried = ops.reshape(tried, (steps, at_a_time, *tried.shape[1:]))
+    weight = ops.reshape(weight, (steps, at_a_time, *weight.shape[1:]))
+    found = ops.map(search, (ops.reshape(numbers, (steps, at_a_time)), tried, weight))
 
     def arranged(values):
         """[steps, blocks at a time, BLOCK, BLOCK] -> [B,h-2,w-2]."""

@@ -5,16 +5,18 @@
     ref -> downsampled by 4 -> descriptors /                                                 fusion -> + -> pixel shuffle -> sr
     lr -> single-image branch: features, and a picture of 48 channels ----------------------/---------/
 
-The single-image branch restores the photo alone (`single_image`). Descriptors, five small convolutions, see the LR photo as it is
-and the reference downsampled by 4, so that references cost next to nothing; matches of cells are refined to pixels by correlation
-(`subcell`). The reference's high frequencies come as blocks of 4x4 pixels in channels (`block_aggregation`), and a small network
-adds to the branch's picture what they tell. Pixels of the result appear in the last step.
+The single-image branch restores the photo alone (`single_image`). Descriptors, five small convolutions, see the LR
+photo as it is and the reference downsampled by 4, so that references cost next to nothing; matches of cells are refined
+to pixels by correlation (`subcell`). The reference's high frequencies come as blocks of 4x4 pixels in channels
+(`block_aggregation`), and a small network adds to the branch's picture what they tell. Pixels of the result appear in
+the last step.
 
-Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Of several references
-each pixel takes the one that correlates best. Each reference is searched in several sizes, as if its copies were further references,
-because descriptors and correlation find what is shown at about the same size.
+Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Of several
+references each pixel takes the one that correlates best. Each reference is searched in several sizes, as if its copies
+were further references, because descriptors and correlation find what is shown at about the same size.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -38,7 +40,8 @@ class Matches(NamedTuple):
     """Where the references show each pixel of an LR photo.
 
     Attributes:
-        displacement: int32 [B,h,w,2], (dy, dx): the 4x4 block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in its reference.
+        displacement: int32 [B,h,w,2], (dy, dx): the 4x4 block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in
+            its reference.
         number: int32 [B,h,w], of the reference.
         score: float32 [B,h,w], normalised correlation of 5x5 LR pixels, in [-1, 1].
     """
@@ -65,8 +68,9 @@ class Mobile(keras.Model):
         ValueError: a size is not positive.
 
     Call arguments:
-        inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B] in [0, 1],
-            how much of what the reference adds is added (1 by default). Without "ref", the single-image branch's result.
+        inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B]
+            in [0, 1], how much of what the reference adds is added (1 by default). Without "ref", the result of the
+            single-image branch.
 
     Returns:
         float32 [B,4h,4w,3], not clamped to [0, 1].
@@ -95,7 +99,9 @@ class Mobile(keras.Model):
             if value < 1:
                 raise ValueError(f"{size} {value} is not positive")
         if not reference_scales or min(reference_scales) <= 0.0:
-            raise ValueError(f"reference_scales {tuple(reference_scales)} are not positive; (1.0,) searches references as they are")
+            raise ValueError(
+                f"reference_scales {tuple(reference_scales)} are not positive; (1.0,) searches references as they are"
+            )
         self.reference_scales = tuple(float(scale) for scale in reference_scales)
         dtype = self.dtype_policy
         self.branch = single_image_network(name="branch", dtype=dtype)
@@ -113,7 +119,7 @@ class Mobile(keras.Model):
 
     def like(self, dtype: Any = None) -> "Mobile":
         """A new model of the same sizes, with new numbers, of another dtype policy (float32 by default)."""
-        return Mobile(**self.sizes, reference_scales=self.reference_scales, dtype=dtype)
+        return Mobile.from_config({**self.sizes, "reference_scales": self.reference_scales, "dtype": dtype})
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
@@ -132,7 +138,8 @@ class Mobile(keras.Model):
         Returns:
             For each reference, and of it each of its sizes (`reference_scales`), whose cells are counted in its own pixels:
             "descriptors" [B,Y,X,48], unit vectors of its Y x X cells of 4x4 pixels (a rest of 1 to 3 rows or columns is
-            left out); "phases" [B,Y,X,48], "norms" [B,Y,X,16] (`subcell`); "rows" [B,4Y,4X,15] (`block_aggregation.block_rows`).
+            left out); "phases" [B,Y,X,48], "norms" [B,Y,X,16] (`subcell`); "rows" [B,4Y,4X,15]
+            (`block_aggregation.block_rows`).
         """
         photos = references if isinstance(references, (list, tuple)) else [references]
         return [self._encode_one(resized(photo, scale)) for photo in photos for scale in self.reference_scales]
@@ -160,13 +167,13 @@ class Mobile(keras.Model):
         described = edge_padded(self.descriptors(lr), 1)
         height, width = ops.shape(lr)[1:3]
         grid = FEATURE_STRIDE * ops.stack(ops.meshgrid(ops.arange(height), ops.arange(width), indexing="ij"), axis=-1)
-        best = None
+        found: list[Matches] = []
         for number, reference in enumerate(references):
             cells, _ = match_by_levels(described, reference["descriptors"])
             positions, score = subcell.refine(lr, reference["phases"], reference["norms"], cells + 1)
-            found = Matches(positions - ops.cast(grid, "int32")[None], ops.full(ops.shape(score), number, "int32"), score)
-            best = found if best is None else better_matches(best, found)
-        return best
+            displacement = positions - ops.cast(grid, "int32")[None]
+            found.append(Matches(displacement, ops.full(ops.shape(score), number, "int32"), score))
+        return functools.reduce(better_matches, found)
 
     def restore(
         self,
@@ -271,7 +278,7 @@ def _leaky(features, name, dtype):
     return layers.LeakyReLU(_SLOPE, name=name, dtype=dtype)(features)
 
 
-def better_matches(first, second):
+def better_matches(first: Matches, second: Matches) -> Matches:
     """Of two matches of each pixel the one whose correlation is higher in the mean over 3x3 pixels."""
     options = {"padding": "same", "data_format": "channels_last"}
     smooth = [ops.average_pool(found.score[..., None], 3, 1, **options) for found in (first, second)]

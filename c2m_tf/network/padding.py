@@ -6,11 +6,12 @@ from c2m_tf.network.tensors import Tensor
 
 
 def edge_padded(values: Tensor, before: int, after: int | None = None) -> Tensor:
-    """[B,h,w,...] with the first and last rows and columns repeated: `before` times above and left, `after` times below and right.
+    """[B,h,w,...] with the first and last rows and columns repeated.
 
     Args:
         values: any type.
-        before, after: rows and columns; `after` is `before` by default.
+        before: rows added above, and columns added left.
+        after: the same below and right, as many as `before` by default.
     """
     after = before if after is None else after
     for axis in (1, 2):

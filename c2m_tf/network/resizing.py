@@ -1,4 +1,7 @@
-"""Photos in another size, inside the graph, with Pillow's filter; `keras.ops.image.resize` refuses sizes known only when it runs."""
+"""Photos in another size, inside the graph, with Pillow's filter.
+
+`keras.ops.image.resize` refuses sizes that are known only when a graph runs.
+"""
 
 import math
 

@@ -1,9 +1,10 @@
 """Matches of cells, refined to pixels of the reference.
 
-A cell of the LR photo is one pixel; where the reference shows it is known to a cell of 4x4 reference pixels once both are matched
-at the LR photo's resolution. But the reference has more to say: shifted by 0 to 3 pixels along each axis before it is downsampled,
-it gives 16 LR pictures ("phases") of the same thing, of which one shows it just as the LR photo's sensor saw it. The phase whose
-5x5 pixels correlate best with the LR photo's, among those of the matched cell and its eight neighbours, is the match to the pixel.
+A cell of the LR photo is one pixel; where the reference shows it is known to a cell of 4x4 reference pixels once both
+are matched at the LR photo's resolution. But the reference has more to say: shifted by 0 to 3 pixels along each axis
+before it is downsampled, it gives 16 LR pictures ("phases") of the same thing, of which one shows it just as the LR
+photo's sensor saw it. The phase whose 5x5 pixels correlate best with the LR photo's, among those of the matched cell
+and its eight neighbours, is the match to the pixel.
 
     phases of a photo = its low-pass at every pixel, [B,H,W,3], cut into cells of 4x4: [B,H/4,W/4,16 phases]
 
@@ -15,6 +16,7 @@ from keras import ops
 
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.padding import edge_padded
+from c2m_tf.network.sizes import smaller
 from c2m_tf.network.tensors import Tensor
 
 WINDOW = 5  # LR pixels per side that are correlated
@@ -125,24 +127,26 @@ def refine(lr: Tensor, cells: Tensor, norms: Tensor, matches: Tensor) -> tuple[T
     """
     batch, height, width = ops.shape(lr)[:3]
     count = batch * height * width
-    chunks = (count + CHUNK - 1) // CHUNK
+    size = smaller(CHUNK, count)
+    chunks = (count + size - 1) // size
     photo = ops.repeat(ops.arange(batch, dtype="int32"), height * width)
     whole = [_windows(lr), photo, ops.reshape(matches[..., 0], (-1,)), ops.reshape(matches[..., 1], (-1,))]
-    added = chunks * CHUNK - count
+    added = chunks * size - count
     # What fills the last chunk looks at cell (1, 1), which every reference has.
     padded = [
         ops.pad(values, [[0, added]] + [[0, 0]] * (len(values.shape) - 1), constant_values=fill)
         for values, fill in zip(whole, (0.0, 0, 1, 1), strict=True)
     ]
-    chunked = [ops.reshape(values, (chunks, CHUNK, *values.shape[1:])) for values in padded]
+    chunked = [ops.reshape(values, (chunks, size, *values.shape[1:])) for values in padded]
     edged = edge_padded(cells, WINDOW // 2)
-    positions, correlation = ops.map(lambda chunk: _refined(*chunk, edged, norms), tuple(chunked))
+    positions, correlation = ops.map(lambda chunk: _refined(chunk, edged, norms), tuple(chunked))
     positions = ops.reshape(ops.reshape(positions, (-1, 2))[:count], (batch, height, width, 2))
     return positions, ops.reshape(ops.reshape(correlation, (-1,))[:count], (batch, height, width))
 
 
-def _refined(window, photo, y, x, edged, norms):
-    """`refine` for a chunk of pixels: windows [N,75], numbers of photos and cells (y, x), [N] each."""
+def _refined(chunk, edged, norms):
+    """`refine` for a chunk of pixels: windows [N,75], numbers of photos, rows and columns of cells, [N] each."""
+    window, photo, y, x = chunk
     rows, columns = ops.shape(norms)[1:3]
     around = _neighbourhood(photo, y, x, rows, columns, _GATHERED // 2, WINDOW // 2)
     seen = ops.take(ops.reshape(edged, (-1, 3 * _PHASES)), ops.reshape(around, (-1,)), axis=0)
@@ -186,4 +190,3 @@ def _neighbourhood(photo, y, x, rows, columns, reach, edge):
     of_rows = (photo * (rows + 2 * edge) + y + edge)[:, None] + offsets
     of_columns = (x + edge)[:, None] + offsets
     return of_rows[:, :, None] * (columns + 2 * edge) + of_columns[:, None, :]
-

@@ -106,7 +106,7 @@ _BICUBIC_WEIGHTS = _BICUBIC_TABLE[0, 0] / (1 << _PRECISION_BITS)
 
 
 def _weighted_upsample(values, weights):
-    """[B,h,w,C] -> [B,4h,4w,C]: each new pixel of phase p is the sum of the pixels around the old one, weighted by weights[p]."""
+    """[B,h,w,C] -> [B,4h,4w,C]: a pixel of phase p is the sum of the pixels around the old one, weighted by weights[p]."""
     reach = weights.shape[1] // 2
     for axis in (2, 1):
         length = ops.shape(values)[axis]

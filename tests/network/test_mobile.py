@@ -90,7 +90,9 @@ def test_bfloat16_gives_about_the_same(network, rng):
     assert half({"lr": lr, "ref": ref}).dtype == "float32"
 
 
-@pytest.mark.parametrize("name, value", [("fusion_width", 0), ("descriptor_layers", -1), ("reference_scales", ()), ("reference_scales", (0.0,))])
+@pytest.mark.parametrize(
+    "name, value", [("fusion_width", 0), ("descriptor_layers", -1), ("reference_scales", ()), ("reference_scales", (0.0,))]
+)
 def test_wrong_sizes_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         Mobile(**{name: value})
