@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from golden_models import golden, state
 
+from c2m_tf.network import subcell
 from c2m_tf.network.block_aggregation import joined_rows
 from c2m_tf.network.mobile import Matches, Mobile
 
@@ -96,3 +98,36 @@ def test_bfloat16_gives_about_the_same(network, rng):
 def test_wrong_sizes_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         Mobile(**{name: value})
+
+
+def test_equals_the_prototype_stage_by_stage():
+    """Golden numbers of a prototype in PyTorch: kernels are OIHW, and a tap has channels before pixels."""
+    arrays = golden("mobile")
+    network = Mobile(reference_scales=(1.0,))
+    described, fused = state("mobile_descriptors"), state("mobile_fusion")
+    for number in range(5):
+        set_kernel(network.descriptors.get_layer(f"conv_{number}"), described, f"net.{2 * number}")
+    names = {f"body_{block}_{number}": f"body.{block}.{number}" for block in range(6) for number in range(2)}
+    for name, theirs in (names | {"mix": "mix", "out": "out"}).items():
+        set_kernel(network.fusion.get_layer(name), fused, theirs)
+    order = np.concatenate([52 * tap + np.r_[np.arange(48).reshape(3, 16).T.ravel(), 48:52] for tap in range(9)])
+    set_kernel(network.fusion.get_layer("enter"), fused, "enter", order)
+
+    lr, ref = arrays["lr"][None], arrays["ref"][None]
+    np.testing.assert_allclose(network.descriptors(lr)[0], arrays["descriptors"], atol=1e-4)
+    (reference,) = network.encode_reference(ref)
+    inner = (slice(3, -3), slice(3, -3))  # what the low-pass of the photo's edges does not reach
+    usable = np.all((arrays["cells"] > 3) & (arrays["cells"] < np.array([12, 14])), axis=-1)[inner]
+    positions, correlation = subcell.refine(lr, reference["phases"], reference["norms"], arrays["cells"][None])
+    np.testing.assert_array_equal(np.asarray(positions)[0][inner][usable], arrays["positions"][inner][usable])
+    np.testing.assert_allclose(np.asarray(correlation)[0][inner][usable], arrays["correlation"][inner][usable], atol=1e-3)
+    inputs = {
+        "taps": arrays["taps"][None][..., order],
+        "features": arrays["features"][None],
+        "picture": arrays["picture"][None],
+    }
+    np.testing.assert_allclose(network.fusion(inputs)[0], arrays["added"], atol=1e-3)
+
+
+def set_kernel(layer, weights, name, inputs=slice(None)):
+    layer.set_weights([weights[f"{name}.weight"].transpose(2, 3, 1, 0)[:, :, inputs], weights[f"{name}.bias"]])
