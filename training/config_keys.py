@@ -28,7 +28,7 @@ Degradation = Annotated[str, AfterValidator(_known_degradation)]  # a name that 
 class SourceConfig:
     """A folder of photos (see `c2m_tf.training.sources`) and how often it is drawn from, relative to the others."""
 
-    kind: Literal["cufed", "multiview", "single"]
+    kind: Literal["cufed", "multiview", "single", "layered"]
     folder: str
     weight: Rate = 1.0
     held_back: Count = 0  # photos of a `single` folder kept for validation

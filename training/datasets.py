@@ -1,9 +1,10 @@
 """Training batches: keras PyDatasets over sources of photos.
 
-    HomographyPairs   a photo and its warp, with the homography: teacher and student
-    ReferencePairs    LR photo and reference -> HR photo: restoration and adversarial training
-    PatchBatches      LR patch -> the photo's, or a teacher's, patch: the trunk
-    JointBatches      both of them: restoration that keeps what it can do without a reference
+    HomographyPairs      a photo and its warp, with the homography: teacher and student
+    CorrespondencePairs  LR photo and reference, with the cell of the reference that each LR pixel shows: descriptors
+    ReferencePairs       LR photo and reference -> HR photo: restoration and adversarial training
+    PatchBatches         LR patch -> the photo's, or a teacher's, patch: the trunk
+    JointBatches         both of them: restoration that keeps what it can do without a reference
 
 Position p of batch n depends on the seed, n and p alone. So every worker draws differently, a run that resumes at iteration n
 continues with the same batches as an uninterrupted one, and processes that draw a part of the positions each (`first_position`)
@@ -21,7 +22,7 @@ from c2m_tf.photos import images
 from c2m_tf.photos.random_degradations import draw_reference_degradation
 
 from .degraded import degraded_patch
-from .homography import PHOTO_SIDE, draw_homography, warp
+from .homography import LR_CENTRES, PHOTO_SIDE, draw_homography, warp
 from .patches import PhotoPatches, teacher_share
 from .turn import Turn
 
@@ -40,6 +41,15 @@ class Source(Protocol):
 
     def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
         """A photo, uint8 [H,W,3], and the origin (y, x) of a 160x160 window in it."""
+
+
+class CorrespondenceSource(Source, Protocol):
+    """Source whose true correspondence is known."""
+
+    def correspondence(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A photo and its reference, uint8 [160,160,3] each, and where each LR pixel lies in the reference, float32 [40,40,2]:
+        (x, y), pixel centres counted from 0, NaN where it is not seen.
+        """
 
 
 class _Batches(keras.utils.PyDataset):
@@ -133,6 +143,43 @@ class HomographyPairs(_Batches):
             "upsampled": images.as_float(upsampled),
             "ref": images.as_float(reference),
             "homography": np.float32(homography),
+        }
+
+
+class CorrespondencePairs(_Batches):
+    """Batches for descriptors.
+
+    Args:
+        sources: list of `CorrespondenceSource`.
+        arguments, options: as above.
+
+    Raises:
+        ValueError: sources whose true correspondence is not known.
+
+    A batch is ({"lr": float32 [B,40,40,3], "ref": float32 [B,160,160,3], "cells": int32 [B,40,40]},). A cell is a block of 4x4
+    pixels of the reference; `cells` has the number 40 * y + x of the cell that is nearest to what the LR pixel shows, -1 where
+    the reference does not show it.
+    """
+
+    def __init__(self, sources: Sequence[CorrespondenceSource], *arguments: Any, **options: Any) -> None:
+        for source in sources:
+            if not hasattr(source, "correspondence"):
+                raise ValueError(
+                    f"sources: the true correspondence of {type(source).__name__} is not known; "
+                    "descriptors are trained on sources of kind single or layered"
+                )
+        super().__init__(sources, *arguments, **options)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        return (_stack(self._samples(index)),)
+
+    def _sample(self, random):
+        photo, reference, positions = self._draw_source(random).correspondence(random)
+        turn = Turn(random)
+        return {
+            "lr": images.as_float(self._lr(turn(photo), (0, 0), PHOTO_SIDE, random)),
+            "ref": images.as_float(turn(self._changed(reference, random))),
+            "cells": _cells(turn.positions(positions)),
         }
 
 
@@ -252,6 +299,13 @@ class JointBatches(keras.utils.PyDataset):
         inputs, hr = self.pairs[index]
         alone, target = self.patches[index]
         return inputs | {"alone": alone["lr"]}, {"sr": hr, "alone": target}
+
+
+def _cells(positions):
+    """Numbers of the cells whose centres are nearest to positions [h,w,2], -1 for NaN."""
+    first, side = LR_CENTRES[0], LR_CENTRES.size
+    cells = np.rint((np.nan_to_num(positions) - first) / images.SCALE).clip(0, side - 1)
+    return np.where(np.isnan(positions[..., 0]), -1, side * cells[..., 1] + cells[..., 0]).astype(np.int32)
 
 
 def _origin(shape, size, random, central):

@@ -8,9 +8,16 @@ import numpy as np
 from PIL import Image
 from skimage.transform import estimate_transform
 
+from c2m_tf.photos.images import SCALE
+
 PHOTO_SIDE = 160  # side of the training photos in pixels
+LR_CENTRES = SCALE * np.arange(PHOTO_SIDE // SCALE) + (SCALE - 1) / 2  # of LR pixels along an axis, in pixels of the photo
 _NEAREST = 10  # the square whose corners are moved lies at least this far from the photo's origin
 _LARGEST_SHIFT = 10  # corners move by less than this many pixels along each axis
+
+# Of stronger homographies, which are not published.
+_SCALES = 0.8, 1.25
+_LARGEST_SHARE = 0.12  # of the photo's side that corners move along each axis
 
 
 def draw_homography(random: np.random.RandomState) -> np.ndarray:
@@ -36,6 +43,24 @@ def draw_homography(random: np.random.RandomState) -> np.ndarray:
             shift = random.randint(0, _LARGEST_SHIFT)
             corner[axis] += shift * random.choice([-1, 1])
     homography = estimate_transform("projective", moved, corners).params
+    return homography / homography[2, 2]
+
+
+def draw_stronger_homography(random: np.random.RandomState) -> np.ndarray:
+    """A random homography that also enlarges or reduces: by 0.8 to 1.25, then corners move by up to 12 % of the photo's side.
+
+    Args:
+        random: what is drawn depends on its state alone.
+
+    Returns:
+        float64 [3,3], image 1 -> image 2, last element 1.
+    """
+    middle = (PHOTO_SIDE - 1) / 2
+    corners = middle + PHOTO_SIDE / 2 * np.array([[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
+    scale = np.exp(random.uniform(*np.log(_SCALES)))
+    largest = _LARGEST_SHARE * PHOTO_SIDE
+    moved = middle + scale * (corners - middle) + random.uniform(-largest, largest, (4, 2))
+    homography = estimate_transform("projective", corners, moved).params
     return homography / homography[2, 2]
 
 

@@ -4,6 +4,7 @@
     multiview   FOLDER/img/SCENE_*.jpg and FOLDER/pairs160.npz with `files` [F] and `pairs` int16 [P,>=6]: rows (image A, xA,
                 yA, image B, xB, yB, ...), each two 160x160 windows of one scene that show the same thing
     single      FOLDER/*.jpg, photos without a reference
+    layered     the same, see `layered`
 
 Every photo is read once when a source is made, so that damaged photos are reported before training starts, not an hour later.
 """
@@ -17,7 +18,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.weights.npz import read_npz
 
-from .homography import PHOTO_SIDE, draw_homography, warp
+from .homography import LR_CENTRES, PHOTO_SIDE, draw_homography, draw_stronger_homography, warp
 
 CACHE_BYTES = 2 * 2**30  # decoded photos that a source keeps; what exceeds it is decoded anew each time
 _FAULTS_NAMED = 5
@@ -172,6 +173,17 @@ class SinglePhotos:
         """A window and the same warped by a homography, sharp, uint8 [160,160,3] each."""
         photo, origin = self.window(random)
         return _cut(photo, origin), warp(photo, draw_homography(random), origin, PHOTO_SIDE)
+
+    def correspondence(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A window, the same warped by a stronger homography, and where each LR pixel lies there; see `LayeredPairs`."""
+        photo, origin = self.window(random)
+        homography = draw_stronger_homography(random)
+        centres = np.stack([*np.meshgrid(LR_CENTRES, LR_CENTRES), np.ones((LR_CENTRES.size,) * 2)], axis=-1)
+        mapped = centres @ homography.T
+        positions = mapped[..., :2] / mapped[..., 2:]
+        inside = ((positions >= -0.5) & (positions < PHOTO_SIDE - 0.5)).all(axis=-1, keepdims=True)
+        warped = warp(photo, homography, origin, PHOTO_SIDE)
+        return _cut(photo, origin), warped, np.float32(np.where(inside, positions, np.nan))
 
     def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
         """A photo and the origin (y, x) of a 160x160 window in it."""

@@ -15,6 +15,7 @@ from c2m_tf.weights.vgg import read_vgg
 from . import datasets, distribution, sources
 from .config import ConfigError, rooted
 from .fitting import fit_run
+from .layered import LayeredPairs
 from .matching import Extractors, StudentTrainer, TeacherTrainer
 from .mobile import DescriptorTrainer, MobileTrainer
 from .optimizers import GroupedAdam, Schedule
@@ -86,7 +87,8 @@ def _source(config, source):
         return sources.SinglePhotos(folder, source.held_back)
     if source.held_back:
         raise ConfigError(f"data.sources: held_back is for photos of kind single, not {source.kind}")
-    return {"cufed": sources.CufedPairs, "multiview": sources.MultiviewPairs}[source.kind](folder)
+    kinds = {"cufed": sources.CufedPairs, "multiview": sources.MultiviewPairs, "layered": LayeredPairs}
+    return kinds[source.kind](folder)
 
 
 def _validation(stage, config, photos):

@@ -23,3 +23,11 @@ class Turn:
         x = shape[1] - side - x if self._orientation.mirrored else x
         y = shape[0] - side - y if self._orientation.upturned else y
         return (x, y) if self._orientation.transposed else (y, x)
+
+    def positions(self, positions: np.ndarray, side: int = PHOTO_SIDE) -> np.ndarray:
+        """Where positions [h,w,2] (x, y) in a square photo are after the flips, for pixels that are flipped alike."""
+        mirrored, upturned, transposed = self._orientation
+        last = side - 1
+        x, y = positions[..., 0], positions[..., 1]
+        moved = np.stack([last - x if mirrored else x, last - y if upturned else y], axis=-1)
+        return self(moved[..., ::-1] if transposed else moved)
