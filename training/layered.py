@@ -20,6 +20,7 @@ from .views import CELL, NODES, Views, interpolated
 
 LAYERS = 6  # at most, with the background
 
+_LAYERS_BEFORE = 0.4  # probability of each layer before the background; three layers in the mean
 _LONG_SIDE = 1600  # pixels; larger photos are reduced to it, because single pixels of theirs are soft
 _MOST_REDUCED = 2.0  # half of the photos are reduced, by up to this
 _WINDOWS = 2  # drawn of a photo, of which the one with more detail is taken: skies and blurred backgrounds teach little
@@ -109,7 +110,7 @@ class LayeredPairs:
         return photo, (random.randint(photo.shape[0] - PHOTO_SIDE + 1), random.randint(photo.shape[1] - PHOTO_SIDE + 1))
 
     def _draw(self, random):
-        count = random.randint(1, LAYERS + 1)
+        count = 1 + random.binomial(LAYERS - 1, _LAYERS_BEFORE)
         views = Views(random, count)
         textures = [self._texture(random, views.scale) for _ in range(count)]
         shapes = [_shape(random, texture) for texture in textures[1:]]
