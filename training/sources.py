@@ -183,7 +183,7 @@ class SinglePhotos:
         positions = mapped[..., :2] / mapped[..., 2:]
         inside = ((positions >= -0.5) & (positions < PHOTO_SIDE - 0.5)).all(axis=-1, keepdims=True)
         warped = warp(photo, homography, origin, PHOTO_SIDE)
-        return _cut(photo, origin), warped, np.float32(np.where(inside, positions, np.nan))
+        return _cut(photo, origin), warped, np.where(inside, positions, np.nan).astype(np.float32)
 
     def window(self, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
         """A photo and the origin (y, x) of a 160x160 window in it."""
