@@ -228,7 +228,6 @@ class DescriptorsConfig(_RunConfig):
     data: DataConfig
     start: str | None = None
     temperature: Rate = 0.07
-    validation: ValidationConfig | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

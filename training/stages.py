@@ -92,9 +92,9 @@ def _source(config, source):
 
 
 def _validation(stage, config, photos):
-    if config.validation is None:
+    if getattr(config, "validation", None) is None:
         return None
-    if stage in ("trunk", "restoration", "adversarial", "descriptors", "mobile"):
+    if stage in ("trunk", "restoration", "adversarial", "mobile"):
         references = "none" if stage == "trunk" else "1"
         return PairsValidation(rooted(config, config.validation.pairs), references, config.validation.degradations)
     held_back = [path for source in photos for path in getattr(source, "held_back", [])]

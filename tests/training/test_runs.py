@@ -30,7 +30,8 @@ def root(tmp_path):
 
 def test_every_stage_through_the_command_line(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    runs = {stage: tmp_path / f"runs/smoke-{stage}" for stage in ("teacher", "student", "trunk", "restoration", "adversarial")}
+    stages = ("teacher", "student", "trunk", "restoration", "adversarial", "descriptors", "mobile")
+    runs = {stage: tmp_path / f"runs/smoke-{stage}" for stage in stages}
     for stage, folder in runs.items():
         assert training(command(stage, root, folder)) == 0, capsys.readouterr().err
         assert [row["iteration"] for row in rows(folder)] == ["2", "4"]
