@@ -50,7 +50,7 @@ class Protection:
             await send(message)
 
         problem = self._problem(scope["method"], Headers(scope=scope))
-        app = self._app if problem is None else JSONResponse({"detail": problem}, 403, {"Connection": "close"})
+        app = self._app if problem is None else JSONResponse({"detail": problem}, 403)
         await app(scope, receive, send_protected)
 
     def _problem(self, method, headers):

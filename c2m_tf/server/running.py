@@ -91,7 +91,7 @@ def allowed_hosts(host: str, given: Collection[str]) -> Collection[str]:
 
 
 def run_server(
-    upscaler: TiledUpscaler, model: str, limits: Limits, listener: socket.socket, hosts: Collection[str] = (ANY_HOST,)
+    upscaler: TiledUpscaler, model: str, limits: Limits, listener: socket.socket, hosts: Collection[str] = ()
 ) -> None:
     """Serves until SIGTERM or SIGINT; small photos are upscaled first, and each request is a line on standard error.
 

@@ -45,7 +45,9 @@ def server(tmp_path_factory, light):
     command = [sys.executable, "-m", "c2m_tf", "serve", "--model", f"{path}", "--port", "0", *LIMITS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield re.search(r"http://\S+", process.stdout.readline())[0], process.pid
+            address = re.search(r"http://\S+", process.stdout.readline())[0]
+            wait_for(lambda: httpx.get(f"{address}/v2/health/ready").status_code == 200)
+            yield address, process.pid
             process.send_signal(signal.SIGTERM)
             assert process.wait(180) == 0
         finally:
