@@ -1,6 +1,6 @@
 """Recipes: YAML files that are validated into the classes of `config_keys`.
 
-Unknown keys and values of the wrong type are errors that name the key and the closest valid one.
+Unknown keys and values of the wrong type are errors that name the key and the closest valid one of the same level.
 """
 
 import dataclasses
@@ -138,10 +138,12 @@ def _fault(cls, fault):
     location = [part for part in fault["loc"] if isinstance(part, int) or not part.startswith("function-")]
     key = ".".join(str(part) for part in location)
     if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = _keys(cls)
-        names = {name.split(".")[-1]: name for name in reversed(known)}
-        near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.4)
-        return f"unknown key {key}; " + (f"did you mean {names[near[0]]}?" if near else f"known are {', '.join(known)}")
+        *section, name = [part for part in location if isinstance(part, str)]
+        prefix = "".join(f"{part}." for part in section)
+        known = [other.removeprefix(prefix) for other in _keys(cls) if other.startswith(prefix)]
+        known = [other for other in known if "." not in other]  # of the same level
+        near = difflib.get_close_matches(name, known, n=1)
+        return f"unknown key {key}; " + (f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(known)}")
     if fault["type"] in ("missing", "missing_argument"):
         return f"key {key} is missing"
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {fault['input']!r}"

@@ -57,6 +57,8 @@ def test_configs_round_trip_through_yaml(recipe, tmp_path):
     ("change", "words"),
     [
         ({"iteratons": 3}, "unknown key iteratons; did you mean iterations?"),
+        ({"lr": 3}, "unknown key lr; known are iterations, batch_size, optimizer,"),
+        ({"optimizer": {"lr": 1}}, "unknown key optimizer.lr; known are learning_rate, factors, warmup,"),
         ({"optimizer": {"learning_rate": 1, "warm_up": 3}}, "unknown key optimizer.warm_up; did you mean optimizer.warmup?"),
         ({"data": {"sources": [{"kind": "single", "folder": "x", "wieght": 1}]}}, "did you mean data.sources.weight?"),
         ({"iterations": "many"}, "iterations: input should be a valid integer"),
