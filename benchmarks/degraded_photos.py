@@ -18,6 +18,7 @@ from c2m_tf.startup import start_keras
 
 start_keras()
 
+from c2m_tf import Upscaler  # noqa: E402
 from c2m_tf.evaluation.groups import find_groups  # noqa: E402
 from c2m_tf.evaluation.protocols import Result, evaluate_group  # noqa: E402
 from c2m_tf.photos import images  # noqa: E402
@@ -25,7 +26,6 @@ from c2m_tf.photos.degradations import degradation_named  # noqa: E402
 from c2m_tf.photos.quality import quality_of  # noqa: E402
 from c2m_tf.photos.sheets import Panel, crop_panels, most_changed_box, sheet  # noqa: E402
 from c2m_tf.upscaling.choice import CLEAN, DEGRADED, choose  # noqa: E402
-from c2m_tf.upscaling.opening import open_upscaler  # noqa: E402
 
 DEGRADATIONS = ("bicubic", "jpeg90", "jpeg75", "jpeg50", "area", "noise8", "blur", "messenger", "phone")
 SIDE, ENLARGEMENT = 112, 2
@@ -40,7 +40,7 @@ def main() -> None:
     groups = [group for group in find_groups(options.pairs, "1") if not options.groups or group.name in options.groups]
     if not groups:
         raise SystemExit(f"{options.pairs} has none of the groups {', '.join(options.groups)}")
-    upscalers = {model: open_upscaler(model) for model in options.model}
+    upscalers = {model: Upscaler.from_preset(model) for model in options.model}
     chosen = {CLEAN, DEGRADED} <= set(options.model)
     columns = [*options.model, *(["auto"] if chosen else [])]
     print(f"| | bicubic |{''.join(f' {column} |' for column in columns)}")
@@ -71,7 +71,7 @@ def _gain(result: Result) -> float:
 
 
 def _choice(result: Result) -> str:
-    return choose(quality_of(images.Photo(images.as_float(result.lr)))).preset
+    return choose(quality_of(images.Image(images.as_float(result.lr)))).preset
 
 
 def _row(name: str, results: dict[str, Result]) -> list[Panel]:

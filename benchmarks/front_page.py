@@ -17,11 +17,11 @@ from c2m_tf.startup import start_keras
 
 start_keras()
 
+from c2m_tf import Upscaler  # noqa: E402
 from c2m_tf.evaluation.groups import find_groups  # noqa: E402
 from c2m_tf.evaluation.protocols import Result, evaluate_group  # noqa: E402
 from c2m_tf.photos import images  # noqa: E402
 from c2m_tf.photos.sheets import Panel, crop_panels, sheet  # noqa: E402
-from c2m_tf.upscaling.opening import open_upscaler  # noqa: E402
 
 ENLARGEMENT = 2
 
@@ -49,7 +49,7 @@ def main() -> None:
     missing = [crop.group for crop in crops if crop.group not in with_reference]
     if missing:
         raise SystemExit(f"{options.pairs} has no group {', '.join(missing)}; it has {', '.join(with_reference)}")
-    upscaler = open_upscaler(options.model)
+    upscaler = Upscaler.from_preset(options.model)
     rows = []
     for crop in crops:
         group = with_reference[crop.group]

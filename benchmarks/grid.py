@@ -30,15 +30,15 @@ def main() -> None:
 
 def table(pairs: str, models: list[str]) -> list[str]:
     """The table's lines of Markdown."""
+    from c2m_tf import Upscaler
     from c2m_tf.evaluation.groups import find_groups
     from c2m_tf.evaluation.metrics import luma
     from c2m_tf.evaluation.protocols import evaluate_group
-    from c2m_tf.upscaling.opening import open_upscaler
 
     groups = find_groups(pairs)
     lines = ["| | period 2 | period 4 |", "|---|---|---|"]
     for model in models:
-        upscaler = open_upscaler(model)
+        upscaler = Upscaler.from_preset(model)
         results = [evaluate_group(upscaler, group) for group in groups]
         if len(lines) == 2:
             lines.append(row("true photo", [luma(result.hr) for result in results]))

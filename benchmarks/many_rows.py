@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pyarrow
 
+from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.ray_engine import RayEngine, Work
 from c2m_tf.jobs.report import writing_report
 from c2m_tf.jobs.work import MADE, Outcome
-from c2m_tf.upscaling.batch import Job
 
 
 def open_stand_in(seconds: float, on_one_machine: int, cores: int) -> Work:

@@ -41,10 +41,10 @@ def upscaling_of(row: str, file: str | None) -> Callable[[], object]:
     arrays = photos(LR_SIZE, (LR_SIZE[0] * SCALE, LR_SIZE[1] * SCALE))
     lr, ref = arrays["lr"], arrays["ref"]
     if row in INT8:
-        from c2m_tf.upscaling.opening import open_upscaler
+        from c2m_tf import Upscaler
 
-        upscaler = open_upscaler(file)
-        return lambda: upscaler.upscale(lr, ref)
+        upscaler = Upscaler.from_preset(file)
+        return lambda: upscaler(lr, ref).image.rgb
     name, dtype = row.rsplit(" ", 1)
     if name in PEERS:
         return peer(name, dtype, lr)

@@ -67,7 +67,7 @@ def _quality(path, name) -> PhotoQuality:
     photo = images.read(path)
     hr = images.crop_to_multiple(images.as_uint8(photo.rgb))
     lr = degradation_named(name)(hr, np.random.RandomState(zlib.crc32(path.name.encode())))
-    return quality_of(images.Photo(images.as_float(lr)))
+    return quality_of(images.Image(images.as_float(lr)))
 
 
 def _span(values):

@@ -38,6 +38,7 @@ def main() -> None:
 
 def table(options: argparse.Namespace) -> list[str]:
     """The table's lines of Markdown."""
+    from c2m_tf import Upscaler
     from c2m_tf.commands.evaluate import model_names
     from c2m_tf.evaluation.evaluator import Evaluator
     from c2m_tf.evaluation.groups import find_groups
@@ -46,12 +47,11 @@ def table(options: argparse.Namespace) -> list[str]:
     from c2m_tf.evaluation.reports import make_report
     from c2m_tf.evaluation.systems import ModelSystem
     from c2m_tf.photos.degradations import degradation_named
-    from c2m_tf.upscaling.opening import open_upscaler
     from c2m_tf.weights.presets import PRESETS
 
     groups = find_groups(options.pairs)
     models = options.model or list(PRESETS)
-    systems = [ModelSystem(name, open_upscaler(model)) for name, model in zip(model_names(models), models, strict=True)]
+    systems = [ModelSystem(name, Upscaler.from_preset(model)) for name, model in zip(model_names(models), models, strict=True)]
     measures = load_measures(["flip"] if options.flip else [])
     evaluator = Evaluator(systems, PROTOCOLS["plain"], degradation_named(options.degradation), measures)
     results = [evaluator.evaluate(group).without_photos() for group in groups]

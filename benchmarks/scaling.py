@@ -30,9 +30,9 @@ def photo(width: int, height: int) -> np.ndarray:
 
 def work(size: str, model: str, dtype: str) -> None:
     """Upscales a photo of that size and prints one JSON object."""
+    from c2m_tf import Upscaler
     from c2m_tf.machine import DTYPES
     from c2m_tf.photos import images
-    from c2m_tf.upscaling.keras_upscaler import Upscaler
     from c2m_tf.weights.presets import load_model
 
     width, height = (int(side) for side in size.split("x"))
@@ -42,11 +42,11 @@ def work(size: str, model: str, dtype: str) -> None:
     plan = upscaler.plan(lr.shape, [ref.shape])
     # Tracing is done once per process: a small photo pays for it.
     small = Upscaler(upscaler.model, search=plan.search)
-    small.upscale(lr[:40, :48], ref[:160, :192])
-    small.upscale(lr[:44, :40], ref[:180, :160])
+    small(lr[:40, :48], ref[:160, :192])
+    small(lr[:44, :40], ref[:180, :160])
     started = time.perf_counter()
     counted = []
-    upscaler.upscale(lr, ref, lambda done, total: counted.append(total))
+    upscaler(lr, ref, lambda done, total: counted.append(total))
     answer = {
         "seconds": time.perf_counter() - started,
         "mebibytes": peak_mebibytes(),

@@ -41,10 +41,10 @@ def work(path: str, signature: str, threads: int) -> None:
 
 def quality(path: str, groups: list["Group"]) -> dict[str, float]:
     """Mean PSNR and SSIM on Y over groups of photos."""
+    from c2m_tf import Upscaler
     from c2m_tf.evaluation.protocols import evaluate_group
-    from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
-    upscaler = TFLiteUpscaler(path)
+    upscaler = Upscaler.from_preset(path)
     figures = [evaluate_group(upscaler, group).figures for group in groups]
     return {name: float(np.mean([row[name] for row in figures])) for name in ("psnr_y", "ssim_y")}
 
@@ -64,12 +64,12 @@ def main() -> None:
         return
     if not options.files:
         parser.error("give at least one .tflite file")
+    from c2m_tf import Upscaler
     from c2m_tf.evaluation.groups import find_groups  # not in the workers
-    from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
     groups = find_groups(options.pairs) if options.pairs else []
     for file in options.files:
-        TFLiteUpscaler(file)  # a file that cannot be used is named now, not by a worker that ends
+        Upscaler.from_preset(file)  # a file that cannot be used is named now, not by a worker that ends
     command = [__file__, "--threads", str(options.threads), "--worker"]
     workers = {
         file: {name: Worker(f"{file} {name}", [*command, file, name]) for name in ("upscale", "locate")}

@@ -1,7 +1,7 @@
 """C2-Matching in Keras 3: 4x super-resolution of a photo with the help of a reference photo of the same scene.
 
-from c2m_tf import C2Matching, Upscaler
-sr = Upscaler(C2Matching.from_preset("light")).upscale(lr, ref)
+from c2m_tf import Upscaler
+Upscaler.from_preset("auto")("lr.jpg", "reference.jpg").image.save("sr.png")
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,10 @@ from c2m_tf.version import __version__
 
 if TYPE_CHECKING:
     from c2m_tf.network.model import C2Matching
-    from c2m_tf.upscaling.keras_upscaler import Upscaler
+    from c2m_tf.photos.image import Image
+    from c2m_tf.upscaling.upscaler import Upscaler, UpscaleResult
 
-__all__ = ["C2Matching", "Upscaler", "__version__"]
+__all__ = ["C2Matching", "Image", "UpscaleResult", "Upscaler", "__version__"]
 
 register_once_keras_is_imported()
 
@@ -24,8 +25,12 @@ def __getattr__(name: str) -> Any:
         from c2m_tf.network.model import C2Matching
 
         return C2Matching
-    if name == "Upscaler":
-        from c2m_tf.upscaling.keras_upscaler import Upscaler
+    if name == "Image":
+        from c2m_tf.photos.image import Image
 
-        return Upscaler
+        return Image
+    if name in ("UpscaleResult", "Upscaler"):
+        from c2m_tf.upscaling import upscaler
+
+        return getattr(upscaler, name)
     raise AttributeError(f"module 'c2m_tf' has no attribute {name!r}")

@@ -20,7 +20,7 @@ import tensorflow as tf
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import ImageError, make_folder
 from c2m_tf.startup import one_line
-from c2m_tf.upscaling.keras_upscaler import MIN_LR_SIDE, MIN_REF_SIDE
+from c2m_tf.upscaling.plans import MIN_LR_SIDE, MIN_REF_SIDE
 from c2m_tf.upscaling.saved_model_upscaler import is_version
 
 from . import photos, warm_up

@@ -13,6 +13,8 @@ from c2m_tf import Upscaler
 from c2m_tf.photos import images
 from c2m_tf.server.app import create_app
 from c2m_tf.server.running import server_config
+from c2m_tf.upscaling.base import Restored
+from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
 
 
 class Running:
@@ -58,14 +60,20 @@ class Held(Upscaler):
     """Waits for `free` within each photo, and reports two tiles."""
 
     def __init__(self, model):
+        super().__init__(HeldModel(model))
+        self.free = self._only.free
+
+
+class HeldModel(KerasUpscaler):
+    def __init__(self, model):
         super().__init__(model)
         self.free = threading.Event()
 
-    def upscale(self, lr, refs, progress=None, **options):
+    def restore(self, lr, reference, plan, strength=1.0, ensemble=1, progress=None):
         progress(1, 2)
         self.free.wait(60)
         progress(2, 2)
-        return np.zeros((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
+        return Restored(np.zeros((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32), 2)
 
 
 def wait_for(condition):

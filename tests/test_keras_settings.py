@@ -32,7 +32,7 @@ def test_settings_of_other_projects_change_no_byte(tmp_path, rng):
     paths = ["-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/sr.png"]
     done = run(tmp_path, json.dumps(settings).encode(), "-m", "c2m_tf", "upscale", *paths, *model)
     assert (done.returncode, done.stderr) == (0, "")
-    expected = Upscaler(C2Matching.from_preset("light")).upscale(lr, ref)
+    expected = Upscaler(C2Matching.from_preset("light"))(lr, ref).image.rgb
     np.testing.assert_array_equal(images.as_uint8(images.read(tmp_path / "sr.png").rgb), images.as_uint8(expected))
 
 

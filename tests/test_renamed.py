@@ -7,11 +7,10 @@ from c2m_tf.training.config import read_config
 from c2m_tf.training.starts import network_of
 from training_runs import SMOKE
 
-from c2m_tf import C2Matching
+from c2m_tf import C2Matching, Upscaler
 from c2m_tf.cli import main
 from c2m_tf.photos import images
 from c2m_tf.renamed import RenamedWarning
-from c2m_tf.upscaling.opening import open_upscaler
 
 SAID = "light-integer is now called light"
 
@@ -22,7 +21,7 @@ def test_the_old_preset_is_the_new_one():
     for weight, expected in zip(old.get_weights(), C2Matching.from_preset("light").get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
     with pytest.warns(RenamedWarning, match=SAID):
-        assert open_upscaler("light-integer").model.get_config() == old.get_config()
+        assert Upscaler.from_preset("light-integer")._only.model.get_config() == old.get_config()
     with pytest.warns(RenamedWarning, match=SAID):
         assert quantized_preset("light-integer") == quantized_preset("light")
 

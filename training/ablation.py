@@ -24,7 +24,7 @@ from c2m_tf.evaluation.protocols import PROTOCOLS
 from c2m_tf.evaluation.reports import as_json, make_report
 from c2m_tf.evaluation.systems import ModelSystem
 from c2m_tf.photos import images
-from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.upscaler import Upscaler
 from c2m_tf.weights.presets import load_model
 
 from .config import ConfigError, find_recipe, read_config, rooted

@@ -15,7 +15,7 @@ from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.photos.match_map import match_map
 from c2m_tf.photos.sheets import Panel, sheet
-from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.upscaler import Upscaler
 
 from .homography import PHOTO_SIDE, draw_homography, warp
 from .losses import IMAGE_BORDER

@@ -18,9 +18,9 @@ import skimage
 from layout_html import Html
 from PIL import Image
 
+from c2m_tf import Upscaler
 from c2m_tf.evaluation.demo import other_view
 from c2m_tf.photos import images
-from c2m_tf.upscaling.opening import open_upscaler
 
 MODEL = "c2m_light_int8.tflite"
 STYLE = Path(__file__).with_name("screens.css").read_text(encoding="utf-8")
@@ -38,11 +38,11 @@ def photos(folder: Path) -> float:
     """Writes screen_lr.png, screen_ref.png and the model's result, screen_sr.png; returns its seconds, the least of three."""
     hr = images.crop_to_multiple(skimage.data.coffee())
     lr, reference = images.downsample(hr)[4:100, 34:130], other_view(hr)
-    upscaler = open_upscaler(folder / MODEL)
+    upscaler = Upscaler.from_preset(folder / MODEL)
     seconds = []
     for _ in range(3):
         began = time.monotonic()
-        sr = images.as_uint8(upscaler.upscale(lr, reference))
+        sr = images.as_uint8(upscaler(lr, reference).image.rgb)
         seconds.append(time.monotonic() - began)
     for name, pixels in (("lr", lr), ("ref", reference), ("sr", sr)):
         images.write(folder / f"screen_{name}.png", pixels)

@@ -37,8 +37,8 @@ def findings() -> list[tuple[str, str]]:
     import keras
 
     from c2m_tf import machine
-    from c2m_tf.upscaling.memory import SHARE, default_max_memory
     from c2m_tf.upscaling.opening import default_dtype
+    from c2m_tf.upscaling.plans import SHARE, default_max_memory
     from c2m_tf.version import __version__
 
     features = machine.processor_features()

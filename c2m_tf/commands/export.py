@@ -121,9 +121,9 @@ def _write_tflite(options, network, precision, groups):
     summary = f"wrote {options.output}: {described['precision']}, tiles of {options.tile}, windows of {options.window}"
     if groups:
         from c2m_tf.evaluation.protocols import evaluate_group
-        from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
+        from c2m_tf.upscaling.upscaler import Upscaler
 
-        upscaler = TFLiteUpscaler(options.output)
+        upscaler = Upscaler.from_preset(options.output)
         figures = [evaluate_group(upscaler, group).figures["psnr_y"] for group in groups]
         described["psnr_y"] = sum(figures) / len(figures)
         write_description(options.output, described)

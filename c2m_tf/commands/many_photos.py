@@ -15,7 +15,7 @@ from c2m_tf.photos.paths import is_url, local_path, place
 from c2m_tf.startup import say, warn
 
 if TYPE_CHECKING:
-    from c2m_tf.upscaling.batch import Job
+    from c2m_tf.jobs.folders import Job
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -114,8 +114,7 @@ class _Work(NamedTuple):
 
 def _work(options):
     from c2m_tf.jobs import storage, table
-    from c2m_tf.jobs.folders import find_jobs
-    from c2m_tf.upscaling.batch import Job
+    from c2m_tf.jobs.folders import Job, find_jobs
 
     shard = _Shard(options.shard)
     if options.jobs is not None:

@@ -10,8 +10,7 @@ from c2m_tf.renamed import current_name
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import WorkerSettings
-    from c2m_tf.upscaling.base import TiledUpscaler
-    from c2m_tf.upscaling.choice import ChosenUpscalers
+    from c2m_tf.upscaling.upscaler import Upscaler
 
 
 def model_name(text: str) -> str:
@@ -19,23 +18,16 @@ def model_name(text: str) -> str:
     return current_name(local_path(text))
 
 
-def add_model_options(command: argparse.ArgumentParser, several: bool = False, automatic: bool = False) -> None:
-    """Adds the options that `open_upscaler` reads.
-
-    Args:
-        several: makes --model a list, None if it is not given.
-        automatic: makes auto the default of --model, for commands that read `open_upscalers`.
-    """
-    default = "auto" if automatic else "light"
-    chooses = "auto, which takes light or light-photo by the photo's quality; " if automatic else ""
+def add_model_options(command: argparse.ArgumentParser, several: bool = False) -> None:
+    """Adds the options that `open_upscaler` reads; `several` makes --model a list, None if it is not given."""
     command.add_argument(
         "--model",
         action="append" if several else "store",
         type=model_name,
-        default=None if several else default,
+        default=None if several else "auto",
         metavar="MODEL",
-        help=f"{chooses}preset, .keras file, exported .tflite file, or folder of an exported SavedModel (default: "
-        + ("light); may be given several times" if several else f"{default})"),
+        help="auto, which takes light or light-photo by the photo's quality; preset, .keras file, exported .tflite "
+        "file, or folder of an exported SavedModel (default: " + ("light); may be given several times" if several else "auto)"),
     )
     command.add_argument(
         "--dtype",
@@ -64,30 +56,15 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False, a
     )
 
 
-def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "TiledUpscaler":
+def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Upscaler":
     """The upscaler for the options of `add_model_options`, or for one model of several.
 
     Raises:
-        ValueError, ImportError: see `c2m_tf.upscaling.opening.open_upscaler`.
+        ValueError, ImportError: see `c2m_tf.upscaling.upscaler.Upscaler.from_preset`.
     """
-    from c2m_tf.upscaling import opening
-    from c2m_tf.upscaling.choice import AUTO, CLEAN, DEGRADED
+    from c2m_tf.upscaling.upscaler import Upscaler
 
-    source = model or options.model
-    if source == AUTO:
-        raise ValueError(f"--model auto is for c2m-tf upscale; give a model here, such as {CLEAN} or {DEGRADED}")
-    return opening.open_upscaler(source, **_settings(options))
-
-
-def open_upscalers(options: argparse.Namespace) -> "TiledUpscaler | ChosenUpscalers":
-    """The upscaler for the options of `add_model_options`, or with --model auto those that a photo's quality chooses from.
-
-    Raises:
-        ValueError, ImportError: see `open_upscaler`.
-    """
-    from c2m_tf.upscaling.choice import AUTO, ChosenUpscalers
-
-    return ChosenUpscalers(**_settings(options)) if options.model == AUTO else open_upscaler(options)
+    return Upscaler.from_preset(model or options.model, **_settings(options))
 
 
 def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: bool) -> "WorkerSettings":
@@ -98,7 +75,7 @@ def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: 
 
 
 def _settings(options) -> dict[str, Any]:
-    """What `opening.open_upscaler` takes besides the model."""
+    """What `Upscaler.from_preset` takes besides the model."""
     return {
         "dtype": None if options.dtype is None else DTYPES[options.dtype],
         "max_memory": None if options.max_memory is None else _bytes(options.max_memory),

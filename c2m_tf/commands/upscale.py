@@ -1,16 +1,13 @@
 """c2m-tf upscale: one photo, or many (`many_photos`)."""
 
 import argparse
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
 
 from c2m_tf.commands import many_photos
-from c2m_tf.commands.model_options import add_model_options, open_upscalers
+from c2m_tf.commands.model_options import add_model_options, open_upscaler
 from c2m_tf.commands.progress import tile_progress
 from c2m_tf.photos.paths import local_path
 from c2m_tf.startup import say, warn
-
-if TYPE_CHECKING:
-    from c2m_tf.upscaling.choice import Choice
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -51,14 +48,14 @@ def add(commands: "argparse._SubParsersAction") -> None:
         metavar="MAP.png",
         help="also draw where the reference shows each part of the photo (one photo only)",
     )
-    add_model_options(command, automatic=True)
+    add_model_options(command)
     many_photos.add_options(command)
 
 
 def _run(options):
     from c2m_tf.jobs.folders import find_jobs
     from c2m_tf.photos import images
-    from c2m_tf.upscaling import batch
+    from c2m_tf.photos.match_map import match_map
 
     _check_reference_options(options)
     if options.jobs is None and options.output is None:
@@ -79,17 +76,37 @@ def _run(options):
             images.check_output(path, [job.lr, *job.refs, *options.reference, options.model])
             written.append(path)
     images.check_distinct(written)
-    upscaler = open_upscalers(options)
+    upscaler = open_upscaler(options)
     strength = options.reference_strength
-
-    def tell(choice: "Choice") -> None:
-        warn(f"takes {choice} (--model takes another)")
-
-    with tile_progress() as progress:
-        share = batch.run(upscaler, job, options.comparison, options.matches, progress, strength=strength, chosen=tell)
-    if share is not None:
-        say(f"the references explain {share:.0%} of the photo")
+    with ExitStack() as files:
+        lr, *references = (files.enter_context(images.Image.open(path)) for path in (job.lr, *(job.refs if strength else ())))
+        if options.matches is not None:
+            height, width, _ = lr.stored_shape
+            images.check_fits(options.matches, (images.SCALE * height, images.SCALE * width))
+        progress = files.enter_context(tile_progress())
+        prepared = files.enter_context(upscaler.prepare(lr, references or None, strength))
+        prepared.check_output(options.output)
+        result = prepared.run(progress)
+    result.image.save(options.output)
+    if result.reason:
+        warn(f"using {result.preset}: {result.reason} (override with --model)")
+    if options.comparison is not None:
+        _draw_comparison(options.comparison, lr, references, result)
+    if result.matches is not None and options.matches is not None:
+        images.write(options.matches, match_map(*result.matches))
+    if result.coverage is not None:
+        say(f"the references explain {result.coverage:.0%} of the photo")
     return 0
+
+
+def _draw_comparison(path, lr, references, result):
+    from c2m_tf.photos import images
+    from c2m_tf.photos.sheets import comparison_sheet
+
+    bicubic = images.upsample(images.as_uint8(lr.visible()))
+    shown = images.as_uint8(references[0].in_colours_of(lr)) if references else None
+    drawn = comparison_sheet(bicubic, images.as_uint8(result.image.rgb), shown)
+    images.write(path, drawn, icc_profile=None if lr.gray else lr.icc_profile)
 
 
 def _check_reference_options(options):

@@ -13,10 +13,10 @@ from skimage.transform import warp
 
 from c2m_tf.evaluation.protocols import PROTOCOLS
 from c2m_tf.photos import images
-from c2m_tf.upscaling.batch import comparison_sheet
+from c2m_tf.photos.sheets import comparison_sheet
 
 if TYPE_CHECKING:
-    from c2m_tf.upscaling.base import TiledUpscaler
+    from c2m_tf.upscaling.upscaler import Upscaler
 
 # Homography from the reference to the photo, both as shares of width and height: turned, tilted and a little nearer.
 _VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
@@ -24,11 +24,11 @@ _VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
 _NAMES = ("lr.png", "ref.png", "bicubic.png", "sr.png", "comparison.png")
 
 
-def run(upscaler: "TiledUpscaler", folder: str | os.PathLike) -> dict[str, dict[str, float]]:
+def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, float]]:
     """Writes lr.png, ref.png, bicubic.png, sr.png and comparison.png into `folder`.
 
     Args:
-        upscaler: of any kind.
+        upscaler: Upscaler.
         folder: made if missing.
 
     Returns:
@@ -43,7 +43,7 @@ def run(upscaler: "TiledUpscaler", folder: str | os.PathLike) -> dict[str, dict[
     lr = images.downsample(hr)
     _check_folder(folder, lr, reference)
     bicubic = images.upsample(lr)
-    sr = images.as_uint8(upscaler.upscale(lr, reference))
+    sr = images.as_uint8(upscaler(lr, reference).image.rgb)
     photos = {"lr": lr, "ref": reference, "bicubic": bicubic, "sr": sr}
     photos["comparison"] = comparison_sheet(bicubic, sr, reference, hr)
     for name, pixels in photos.items():

@@ -26,7 +26,7 @@ from c2m_tf.photos import images
 from c2m_tf.photos.degradations import DEGRADATIONS, Degradation
 
 if TYPE_CHECKING:
-    from c2m_tf.upscaling.base import TiledUpscaler
+    from c2m_tf.upscaling.upscaler import Upscaler
 
 FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 
@@ -116,7 +116,7 @@ class Protocol:
         """
         photo = images.read(group.hr)
         hr = images.crop_to_multiple(images.as_uint8(photo.rgb))
-        references = [images.as_uint8(images.reference_colours(images.read(path), photo)) for path in group.references]
+        references = [images.as_uint8(images.read(path).in_colours_of(photo)) for path in group.references]
         if self.references in ("cropped", "padded"):
             references = [images.crop_to_multiple(reference) for reference in references]
         if self.references == "as the HR photo":
@@ -181,12 +181,12 @@ def degrading(degradation: Degradation, group: Group) -> Callable[[np.ndarray], 
 
 
 def evaluate_group(
-    upscaler: "TiledUpscaler", group: Group, protocol: str = "plain", degradation: Degradation = DEGRADATIONS["bicubic"]
+    upscaler: "Upscaler", group: Group, protocol: str = "plain", degradation: Degradation = DEGRADATIONS["bicubic"]
 ) -> Result:
     """Degrades a group's HR photo, upscales it again with the group's references and compares.
 
     Args:
-        upscaler: TiledUpscaler.
+        upscaler: Upscaler.
         group: Group; with no references, none is used.
         protocol: a name of PROTOCOLS.
         degradation: how the LR photo is made.
@@ -200,7 +200,7 @@ def evaluate_group(
     chosen = protocol_named(protocol)
     case = chosen.case(group, degrading(degradation, group))
     height, width = case.hr.shape[:2]
-    sr = upscaler.upscale(case.lr, case.references or None)[:height, :width]
+    sr = upscaler(case.lr, case.references or None).image.rgb[:height, :width]
     # Shown beside the result in pictures.
     shown = case.references[0] if case.references else case.lr
     figures, bicubic_figures = chosen.figures(case.hr, sr), chosen.figures(case.hr, case.bicubic)

@@ -12,7 +12,7 @@ import numpy as np
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.evaluation.protocols import Case
 from c2m_tf.photos import images
-from c2m_tf.upscaling.base import TiledUpscaler
+from c2m_tf.upscaling.upscaler import Upscaler
 
 BICUBIC = "bicubic"
 
@@ -22,23 +22,23 @@ class ModelSystem:
 
     Args:
         name: of the system in tables.
-        upscaler: TiledUpscaler.
+        upscaler: Upscaler.
     """
 
-    def __init__(self, name: str, upscaler: TiledUpscaler) -> None:
+    def __init__(self, name: str, upscaler: Upscaler) -> None:
         self.name = name
         self.upscaler = upscaler
 
     def picture(self, case: Case) -> np.ndarray:
         """SR of a case, float32 [H,W,3] in [0, 1], cropped to the HR photo."""
         height, width = case.hr.shape[:2]
-        return self.upscaler.upscale(case.lr, case.references or None)[:height, :width]
+        return self.upscaler(case.lr, case.references or None).image.rgb[:height, :width]
 
     def fit(self, case: Case) -> float | None:
         """Mean match score of the case's references, in [-1, 1]: how well they fit the photo. None without references."""
         if not case.references or not self.upscaler.reports_matches:
             return None
-        return float(np.mean(self.upscaler.find_matches(case.lr, case.references)[1]))
+        return float(np.mean(self.upscaler.find_matches(case.lr, case.references).score))
 
 
 class ResultsSystem:

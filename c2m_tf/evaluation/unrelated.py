@@ -15,7 +15,7 @@ import numpy as np
 
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.photos import images
-from c2m_tf.upscaling.base import TiledUpscaler
+from c2m_tf.upscaling.upscaler import Upscaler
 
 CANDIDATES = 8  # groups, the next ones in order of their names
 # Share of the own reference's match score from which another group's reference is suspected to show the same scene. Measured
@@ -34,14 +34,14 @@ class Lent(NamedTuple):
     suspect: list[str]
 
 
-def match_score(upscaler: TiledUpscaler) -> MatchScore:
+def match_score(upscaler: Upscaler) -> MatchScore:
     """A function of two files, HR photo and reference, that gives the mean match score of their small versions, in [-1, 1]."""
 
     def score(hr, reference):
         photo = images.read(hr)
-        colours = (photo.rgb, images.reference_colours(images.read(reference), photo))
+        colours = (photo.rgb, images.read(reference).in_colours_of(photo))
         small, other = (images.bicubic(images.as_uint8(rgb), (_SIDE, _SIDE)) for rgb in colours)
-        return float(np.mean(upscaler.find_matches(images.downsample(small), other)[1]))
+        return float(np.mean(upscaler.find_matches(images.downsample(small), other).score))
 
     return score
 

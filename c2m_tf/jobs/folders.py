@@ -10,7 +10,14 @@ from c2m_tf.photos import images
 from c2m_tf.photos.folders import pairing_name
 from c2m_tf.photos.outputs import are_one_file, likeness
 from c2m_tf.photos.paths import is_url, place
-from c2m_tf.upscaling.batch import Job
+
+
+class Job(NamedTuple):
+    """One photo to upscale: its file, its references' files (none is possible) and the result's."""
+
+    lr: str
+    refs: list[str]
+    output: str
 
 
 class FoundJobs(NamedTuple):

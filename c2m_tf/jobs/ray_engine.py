@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.work import FAILED, Outcome
 from c2m_tf.startup import one_line
-from c2m_tf.upscaling.batch import Job
 
 Work = Callable[[Job], Outcome]
 

@@ -22,12 +22,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c2m_tf.jobs import storage
+from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.parquet import import_pyarrow
 from c2m_tf.jobs.work import Outcome
 from c2m_tf.photos.files import replacing
 from c2m_tf.photos.paths import is_url
 from c2m_tf.startup import warn
-from c2m_tf.upscaling.batch import Job
 
 COLUMNS = ("name", "output", *Outcome._fields)
 _ROWS_AT_ONCE = 1000

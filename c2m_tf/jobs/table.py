@@ -14,11 +14,11 @@ from collections.abc import Hashable, Sequence
 from pathlib import PurePosixPath
 
 from c2m_tf.jobs import storage
+from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.parquet import import_pyarrow
 from c2m_tf.photos import images
 from c2m_tf.photos.paths import identities, local_path, place
 from c2m_tf.startup import one_line
-from c2m_tf.upscaling.batch import Job
 
 COLUMNS = ("lr", "references", "output")
 SEPARATOR = "|"

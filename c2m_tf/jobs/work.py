@@ -1,22 +1,22 @@
 """One job: a photo fetched, upscaled and stored. Whatever fails becomes part of the outcome, and the next job goes on."""
 
+import os
 import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from c2m_tf.jobs import storage
+from c2m_tf.jobs.folders import Job, find_jobs
 from c2m_tf.jobs.results import is_complete
+from c2m_tf.photos.errors import ImageError
 from c2m_tf.photos.paths import is_url
 from c2m_tf.startup import one_line
-from c2m_tf.upscaling import batch, opening
-from c2m_tf.upscaling.base import TiledUpscaler
-from c2m_tf.upscaling.batch import Job
-from c2m_tf.upscaling.choice import AUTO, CLEAN, Choice, ChosenUpscalers
-from c2m_tf.upscaling.memory import default_max_memory
+from c2m_tf.upscaling.plans import default_max_memory
+from c2m_tf.upscaling.upscaler import References, Upscaler, UpscaleResult
 
 MADE = "made"
 KEPT = "kept"
@@ -44,12 +44,9 @@ class Outcome(NamedTuple):
 
 
 class WorkerSettings(NamedTuple):
-    """What a worker is made of, wherever it runs; see `opening.open_upscaler` and `Worker` for the fields.
+    """What a worker is made of, wherever it runs; see `Upscaler.from_preset` and `Worker` for the fields."""
 
-    Model `choice.AUTO` chooses a preset for each photo.
-    """
-
-    model: str = "light"
+    model: str = "auto"
     dtype: str | None = None
     max_memory: int | None = None
     search: str = "auto"
@@ -67,81 +64,103 @@ class WorkerSettings(NamedTuple):
             cores: that this worker may use; by default those that the process may use.
 
         Raises:
-            ValueError, ImportError: see `opening.open_upscaler`; or a strength that the model does not know.
+            ValueError, ImportError: see `Upscaler.from_preset`; or a strength that the model does not know.
         """
-        settings: dict[str, Any] = {
-            "dtype": self.dtype,
-            "max_memory": self.max_memory or default_max_memory() // on_one_machine,
-            "search": self.search,
-            "tile": self.tile,
-            "window": self.window,
-            "threads": cores,
-            "ensemble": self.ensemble,
-        }
-        chosen = ChosenUpscalers(**settings) if self.model == AUTO else None
-        # One is opened now in any case, so that what would fail then fails before any work.
-        upscaler = chosen.open(CLEAN) if chosen else opening.open_upscaler(self.model, **settings)
+        upscaler = Upscaler.from_preset(
+            self.model,
+            dtype=self.dtype,
+            max_memory=self.max_memory or default_max_memory() // on_one_machine,
+            search=self.search,
+            tile=self.tile,
+            window=self.window,
+            threads=cores,
+            ensemble=self.ensemble,
+        )
         upscaler.check_strength(self.strength)
-        return Worker(chosen or upscaler, strength=self.strength, overwrite=self.overwrite)
+        upscaler.load()  # what would fail then fails before any work
+        return Worker(upscaler, strength=self.strength, overwrite=self.overwrite)
 
 
 class Worker:
     """Does one job after the other. References that a job shares with the one before are fetched, read and encoded once.
 
     Args:
-        upscaler: TiledUpscaler for all jobs, or ChosenUpscalers.
+        upscaler: Upscaler for all jobs.
         strength: in [0, 1], how much of the references is used.
         overwrite: make results again that are there and complete, and replace what else is there.
     """
 
-    def __init__(self, upscaler: TiledUpscaler | ChosenUpscalers, *, strength: float = 1.0, overwrite: bool = False) -> None:
+    def __init__(self, upscaler: Upscaler, *, strength: float = 1.0, overwrite: bool = False) -> None:
         self._upscaler = upscaler
         self._strength = strength
         self._overwrite = overwrite
-        self._kept = batch.KeptReference()
+        self._references: References | None = None
+        self._paths: list[str] = []  # of these references
         self._copies = _Copies()
 
     def __call__(self, job: Job) -> Outcome:
         """Does a job; raises nothing that is the fault of its photos or of where they lie."""
         start = time.perf_counter()
-        tiles = 0
-
-        def count(done: int, total: int) -> None:
-            nonlocal tiles
-            tiles = done
-
         try:
             if not self._overwrite and is_complete(job.output, job.lr):
                 return Outcome(KEPT, time.perf_counter() - start)
-            explained, model = self._make(job, count)
+            result = self._make(job)
         except Exception as error:
             # Of many photos one fails in ways that nobody foresaw, and the others must not be lost with it.
             known = isinstance(error, (ValueError, OSError, ImportError))
             reason = one_line(self._copies.with_urls(str(error)) or type(error).__name__)
             reason = reason if known else f"{type(error).__name__}: {reason}"
-            return Outcome(FAILED, time.perf_counter() - start, tiles, error=reason)
-        return Outcome(MADE, time.perf_counter() - start, tiles, explained, model=model)
+            return Outcome(FAILED, time.perf_counter() - start, error=reason)
+        model = f"{result.preset}: {result.reason}" if result.reason else ""
+        return Outcome(MADE, time.perf_counter() - start, result.tiles, result.coverage, model=model)
 
-    def _make(self, job, progress):
-        """The share of the photo that the references explain, and the choice of its model in words."""
-        choices: list[Choice] = []
+    def _make(self, job) -> UpscaleResult:
         self._copies.keep(job.refs)
         lr, refs = self._copies.local(job.lr), [self._copies.local(path) for path in job.refs]
         with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
             remote = is_url(job.output)
             output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
-            local = Job(lr, refs, output)
-            explained = batch.run(
-                self._upscaler,
-                local,
-                progress=progress,
-                strength=self._strength,
-                kept=self._kept,
-                chosen=choices.append,
-            )
+            with self._upscaler.prepare(lr, self._opened(refs), self._strength) as prepared:
+                prepared.check_output(output)
+                result = prepared.run()
+            result.image.save(output)
             if remote:
                 storage.store(Path(output), job.output)
-        return explained, "".join(map(str, choices))
+        return result
+
+    def _opened(self, paths):
+        """The references at these paths; those of the job before, if they are the same."""
+        if not paths or self._strength == 0:
+            return None
+        if self._references is None or paths != self._paths:
+            self._references = None  # frees the old features before the new ones are computed
+            self._references, self._paths = self._upscaler.open_references(paths), paths
+        return self._references
+
+
+def upscale_folder(
+    upscaler: Upscaler,
+    source: str | os.PathLike,
+    references: str | os.PathLike | Sequence[str | os.PathLike] | None,
+    output: str | os.PathLike,
+    *,
+    strength: float,
+    overwrite: bool,
+    progress: Callable[[int, int], None] | None,
+) -> list[tuple[Job, Outcome]]:
+    """See `Upscaler.upscale_folder`."""
+    upscaler.check_strength(strength)
+    if not storage.is_folder(os.fspath(source)):
+        raise ImageError(f"{source} is not a folder; give one of photos, or call the upscaler with a single photo")
+    several = [references] if isinstance(references, (str, os.PathLike)) else references or []
+    found = find_jobs(os.fspath(source), [os.fspath(path) for path in several], os.fspath(output))
+    worker = Worker(upscaler, strength=strength, overwrite=overwrite)
+    done = [(Job(lr, [], ""), Outcome(FAILED, error=reason)) for lr, reason in found.problems]
+    for job in found.jobs:
+        done.append((job, worker(job)))
+        if progress is not None:
+            progress(len(done), len(found.jobs) + len(found.problems))
+    return done
 
 
 class _Copies:

@@ -1,7 +1,10 @@
-"""Colour profiles: conversion of photos between colour spaces.
+"""Colours as a network should see them: converted between colour spaces, and without those that full transparency hides.
 
 A photo without a profile, or with a damaged one, is assumed to be sRGB. Conversions are relative colorimetric with
 black point compensation, by Little CMS within Pillow, on 8 bits.
+
+Of fully transparent pixels files may hold any colour: black, white, a key colour, erased content. A network would let it bleed
+into visible pixels, so hidden pixels get the colour of the nearest visible one.
 """
 
 import io
@@ -9,23 +12,11 @@ from contextlib import suppress
 
 import numpy as np
 from PIL import Image, ImageCms
+from scipy.ndimage import distance_transform_edt
 
-from c2m_tf.photos.photo import Photo
-from c2m_tf.photos.resampling import as_float, as_uint8
-from c2m_tf.photos.transparency import fill_hidden
+from c2m_tf.photos.resampling import as_uint8
 
-
-def reference_colours(reference: Photo, lr: Photo) -> np.ndarray:
-    """A reference as the network should see it beside an LR photo.
-
-    Args:
-        reference, lr: as read.
-
-    Returns:
-        float32 [H,W,3] in [0, 1]: the reference's colours in the colour space of the LR photo, those of hidden pixels filled.
-    """
-    rgb = converted(reference.rgb, reference.icc_profile, lr.icc_profile, reference.gray)
-    return fill_hidden(rgb if rgb.dtype == np.float32 else as_float(rgb), reference.alpha)
+_ROWS = 64
 
 
 def converted(rgb: np.ndarray, source: bytes | None, target: bytes | None, gray: bool = False) -> np.ndarray:
@@ -57,6 +48,30 @@ def converted(rgb: np.ndarray, source: bytes | None, target: bytes | None, gray:
     else:
         return rgb
     return np.asarray(_converted(image, source_profile, target_profile))
+
+
+def fill_hidden(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Replaces the colours of fully transparent pixels.
+
+    Args:
+        rgb: [H,W,3] of any dtype.
+        alpha: [H,W], 0 where nothing is visible; or None.
+
+    Returns:
+        rgb itself if no pixel, or every pixel, is hidden; else a copy in which each hidden pixel has the colour of the
+        nearest visible one.
+    """
+    if alpha is None:
+        return rgb
+    hidden = alpha == 0
+    if not hidden.any() or hidden.all():
+        return rgb
+    y, x = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    filled = np.empty_like(rgb)
+    for start in range(0, len(rgb), _ROWS):  # NumPy makes 8-byte copies of the indices: 16 bytes per pixel at one go
+        rows = slice(start, start + _ROWS)
+        filled[rows] = rgb[y[rows], x[rows]]
+    return filled
 
 
 def cmyk_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

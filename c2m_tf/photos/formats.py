@@ -27,6 +27,7 @@ class Format(NamedTuple):
         alpha: whether it holds transparency.
         gray: whether it holds one channel.
         profile: whether it holds a colour profile.
+        exif: whether it holds EXIF.
     """
 
     max_side: int
@@ -34,6 +35,7 @@ class Format(NamedTuple):
     alpha: bool = True
     gray: bool = True
     profile: bool = True
+    exif: bool = True
 
 
 # Sources: libjpeg's JPEG_MAX_DIMENSION (the format itself has 16 bits), WebP's and PNG's specifications; BMP and TIFF count
@@ -42,7 +44,7 @@ WRITTEN = {
     "PNG": Format(2**31 - 1),
     "JPEG": Format(65_500, alpha=False),
     "WEBP": Format(16_383, gray=False),
-    "BMP": Format(2**31 - 1, 2**32 - 2**16, alpha=False, profile=False),
+    "BMP": Format(2**31 - 1, 2**32 - 2**16, alpha=False, profile=False, exif=False),
     "TIFF": Format(2**31 - 1, 2**32 - 2**16),
 }
 FORMATS = tuple(WRITTEN)

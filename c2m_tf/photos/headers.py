@@ -1,6 +1,6 @@
 """Opens photos: sizes from headers before any pixel is decoded, and every failure as an `ImageError`.
 
-A photo is given as the path of a file or as an open binary file. A pipe can be read only once: `rereadable` keeps its bytes.
+A photo is given as the path of a file or as an open binary file. Of a pipe, which can be read only once, the bytes are kept.
 """
 
 import io
@@ -153,17 +153,6 @@ def opened(source: str | os.PathLike | BinaryIO) -> Iterator[BinaryIO]:
             raise ImageError(f"{source} is empty (0 bytes)")
         file.seek(0)
         yield file
-
-
-def rereadable(source: str | os.PathLike | BinaryIO) -> str | os.PathLike | BinaryIO:
-    """A source that can be read repeatedly: the bytes of a pipe in memory, anything else unchanged.
-
-    Raises:
-        ImageError: see `opened`; or the pipe holds more than `MAX_PIPE_BYTES`.
-    """
-    if isinstance(source, (str, os.PathLike)) and _is_stream(Path(source)):
-        return _open(Path(source))
-    return source
 
 
 def name_of(source: str | os.PathLike | BinaryIO) -> str:

@@ -1,10 +1,10 @@
 """Reading and writing photos, and Pillow's bicubic: the commonly used names, gathered from their modules.
 
 headers       opening photos: sizes before pixels, readable errors
-reading       read, decode
+image         Image: a photo, out of a file and into one; read
 pixel_kinds   conversion of depths, palettes, transparency, ...
-colour        colour profiles
-transparency  colours of fully transparent pixels
+colour        colour profiles, and colours of fully transparent pixels
+metadata      EXIF that results keep
 writing       write, encode, write_atomically
 outputs       checks that results can be written, before any work
 folders       photos of a folder
@@ -12,11 +12,12 @@ formats       formats that are read and written, and their limits
 resampling    conversion between 8 bits and floats; bicubic
 """
 
-from c2m_tf.photos.colour import reference_colours
+from c2m_tf.photos.colour import fill_hidden
 from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
 from c2m_tf.photos.folders import by_stem, check_exists, list_folders, list_others, list_photos
 from c2m_tf.photos.formats import FORMATS, PHOTO_SUFFIXES, SUFFIXES, SUFFIXES_WITH_ALPHA
 from c2m_tf.photos.headers import MAX_PIXELS
+from c2m_tf.photos.image import Image, read
 from c2m_tf.photos.outputs import (
     Inputs,
     check_distinct,
@@ -27,10 +28,7 @@ from c2m_tf.photos.outputs import (
     check_writable,
     make_folder,
 )
-from c2m_tf.photos.photo import Photo
-from c2m_tf.photos.reading import decode, read
 from c2m_tf.photos.resampling import SCALE, as_float, as_uint8, bicubic, crop_to_multiple, downsample, upsample
-from c2m_tf.photos.transparency import fill_hidden
 from c2m_tf.photos.writing import encode, write, write_atomically
 
 __all__ = [
@@ -40,9 +38,9 @@ __all__ = [
     "SCALE",
     "SUFFIXES",
     "SUFFIXES_WITH_ALPHA",
+    "Image",
     "ImageError",
     "Inputs",
-    "Photo",
     "TooLargeError",
     "UnknownFormatError",
     "as_float",
@@ -57,7 +55,6 @@ __all__ = [
     "check_suffix",
     "check_writable",
     "crop_to_multiple",
-    "decode",
     "downsample",
     "encode",
     "fill_hidden",
@@ -66,7 +63,6 @@ __all__ = [
     "list_photos",
     "make_folder",
     "read",
-    "reference_colours",
     "upsample",
     "write",
     "write_atomically",

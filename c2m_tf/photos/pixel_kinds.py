@@ -1,26 +1,74 @@
-"""Converts decoded pixels of any kind to a `Photo`. docs/limits.md lists the result of every kind; tests compare each with a
-second decoder.
+"""Converts decoded pixels of any kind to RGB and alpha. docs/limits.md lists the result of every kind; tests compare each with
+a second decoder.
 """
 
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from c2m_tf.photos import png, tiff
 from c2m_tf.photos.colour import cmyk_to_srgb
-from c2m_tf.photos.photo import Photo
+from c2m_tf.photos.errors import ImageError
+from c2m_tf.photos.metadata import kept_exif
 from c2m_tf.photos.resampling import as_float
 
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _GRAY = ("1", "L", "LA", "La")
 _ASSOCIATED_ALPHA = {"La": "LA", "RGBa": "RGBA"}
+_WITH_ALPHA = ("LA", "RGBA", "PA", *_ASSOCIATED_ALPHA)
+_UNKNOWN_RANGE = ("I", "F")  # of Pillow's modes
 
 
-def photo_of(
+class Pixels(NamedTuple):
+    """What is decoded of a photo.
+
+    Attributes:
+        rgb: [H,W,3], float32 in [0, 1], or uint8.
+        alpha: [H,W] of the same types, or None.
+        gray: whether the photo is gray.
+        icc_profile: embedded colour profile, or None.
+        exif: metadata, see `metadata.kept_exif`.
+    """
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None = None
+    gray: bool = False
+    icc_profile: bytes | None = None
+    exif: bytes = b""
+
+
+def has_alpha(picture: Image.Image) -> bool:
+    """Whether `pixels_of_picture` will give alpha for a file that Pillow has opened and not decoded yet."""
+    return picture.mode in _WITH_ALPHA or (picture.format == "PNG" and "transparency" in picture.info)
+
+
+def pixels_of_memory(picture: Image.Image, name: str) -> Pixels:
+    """Pixels of a picture of Pillow's in any mode, upright; what Pillow calls transparency becomes alpha.
+
+    Args:
+        picture: decoded or not; it is not changed.
+        name: in error messages.
+
+    Raises:
+        ImageError: 32 bits per pixel, whose range is unknown.
+    """
+    if picture.mode in _UNKNOWN_RANGE:
+        raise ImageError(
+            f"the {name} has 32 bits per pixel (mode {picture.mode}), whose range is unknown; convert it to L, I;16 or RGB"
+        )
+    upright = ImageOps.exif_transpose(picture)
+    gray = upright.mode in _GRAY
+    if "transparency" in upright.info and upright.mode in ("1", "L", "P", "RGB"):
+        upright = upright.convert("RGBA")
+    found = pixels_of_picture(upright)
+    return found._replace(gray=found.gray or gray, exif=kept_exif(upright))
+
+
+def pixels_of_picture(
     image: Image.Image, header: png.Header | None = None, file: BinaryIO | None = None, tags: tiff.Tags | None = None
-) -> Photo:
-    """A photo from a picture that Pillow has decoded.
+) -> Pixels:
+    """The pixels of a picture that Pillow has decoded; metadata is left out.
 
     Args:
         image: loaded and upright, in any mode.
@@ -28,19 +76,19 @@ def photo_of(
         tags: for a TIFF file, the tags of the picture.
 
     Returns:
-        Photo.
+        Pixels.
     """
     profile = image.info.get("icc_profile")
     profile = profile if isinstance(profile, bytes) else None
     if header is not None:
         rgb, alpha, gray = _png(image, header, file)
-        return Photo(rgb, alpha, gray, profile)
+        return Pixels(rgb, alpha, gray, profile)
     if image.mode in _SIXTEEN_BITS:
-        return Photo(_three(_sixteen_bits(image, tags)), None, True, profile)
+        return Pixels(_three(_sixteen_bits(image, tags)), None, True, profile)
     if image.mode == "P" and tags is not None:
-        return Photo(_colour_map(tags)[np.asarray(image)], None, False, profile)
+        return Pixels(_colour_map(tags)[np.asarray(image)], None, False, profile)
     if image.mode == "CMYK":
-        return Photo(as_float(np.asarray(cmyk_to_srgb(image, profile))))
+        return Pixels(as_float(np.asarray(cmyk_to_srgb(image, profile))))
     if image.mode in _ASSOCIATED_ALPHA:
         image = image.convert(_ASSOCIATED_ALPHA[image.mode])
     gray = image.mode in _GRAY
@@ -48,8 +96,8 @@ def photo_of(
         profile = None  # it describes the colours before the conversion
     if image.mode in ("LA", "RGBA", "PA"):
         rgb, alpha = _colours_and_alpha(image)
-        return Photo(rgb, alpha, gray, profile)
-    return Photo(as_float(np.asarray(image.convert("RGB"))), None, gray, profile)
+        return Pixels(rgb, alpha, gray, profile)
+    return Pixels(as_float(np.asarray(image.convert("RGB"))), None, gray, profile)
 
 
 def _png(image, header, file):

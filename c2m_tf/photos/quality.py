@@ -11,14 +11,13 @@ Blur and averaging. The shape of the spectrum tells them: `spectrum.py`.
 """
 
 import math
-import os
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import fft, ndimage
 
-from c2m_tf.photos.headers import decoding, name_of, opened
-from c2m_tf.photos.photo import Photo
+from c2m_tf.photos.image import Image
+from c2m_tf.photos.resampling import as_float
 from c2m_tf.photos.spectrum import averaged, blurred, shape_of
 
 _SIDE = 512  # of the middle part of a photo that is measured
@@ -75,32 +74,18 @@ class PhotoQuality(NamedTuple):
     averaged: float | None
 
 
-def tables_of(source: str | os.PathLike | BinaryIO) -> dict[int, list[int]] | None:
-    """The quantization tables of a JPEG file, as Pillow gives them; None of other formats. No pixel is decoded.
-
-    Args:
-        source: path of a file; or an open binary file at its start, where it is left.
-
-    Raises:
-        ImageError: see `images.read`.
-    """
-    with opened(source) as file, decoding(file, name_of(source)) as image:
-        return getattr(image, "quantization", None) or None
-
-
-def quality_of(photo: Photo, tables: dict[int, list[int]] | None = None) -> PhotoQuality:
+def quality_of(photo: Image) -> PhotoQuality:
     """Estimates the quality of a photo; of large ones, of the 512x512 pixels in the middle.
 
     Args:
-        photo: Photo, float32 in [0, 1].
-        tables: of its file, see `tables_of`.
+        photo: Image.
 
     Returns:
         PhotoQuality.
     """
-    rgb = _middle(photo.rgb, _SIDE)
+    rgb = as_float(_middle(photo.rgb, _SIDE))
     luma = luma_of(rgb)
-    jpeg = jpeg_quality(tables) if tables else jpeg_quality_of_pixels(luma)
+    jpeg = jpeg_quality(photo.jpeg_tables) if photo.jpeg_tables else jpeg_quality_of_pixels(luma)
     shape = shape_of(luma)
     if shape is None:
         return PhotoQuality(jpeg, _noise(rgb), None, None)

@@ -68,6 +68,27 @@ def most_changed_box(first: np.ndarray, second: np.ndarray, size: int) -> tuple[
     return top, left, height, width
 
 
+def comparison_sheet(
+    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray | None, hr: np.ndarray | None = None, detail: int = 96
+) -> np.ndarray:
+    """Sheet of bicubic, SR, HR and reference (where given), and below them the square that changed most, enlarged.
+
+    Args:
+        bicubic, sr, hr: uint8 [H,W,3].
+        reference: uint8 [H',W',3], or None.
+        detail: side of the enlarged square in pixels.
+
+    Returns:
+        uint8 picture.
+    """
+    whole = [Panel("bicubic", bicubic), Panel("C2-Matching", sr)]
+    if hr is not None:
+        whole.append(Panel("HR", hr))
+    box = most_changed_box(bicubic, sr, detail)
+    last = [] if reference is None else [Panel("reference", reference)]
+    return sheet([[*whole, *last], crop_panels(whole, box)])
+
+
 def _scaled(pixels, height):
     image = Image.fromarray(pixels)
     scale = min(height / image.height, _MAX_ASPECT * height / image.width)

@@ -23,6 +23,7 @@ def write(
     alpha: np.ndarray | None = None,
     gray: bool = False,
     icc_profile: bytes | None = None,
+    exif: bytes = b"",
 ) -> None:
     """Writes a photo; the file appears complete or not at all, and an existing one is replaced only by a complete one.
 
@@ -33,6 +34,7 @@ def write(
         gray: write one channel (the luma of rgb).
         icc_profile: optional colour profile of rgb. It is embedded; where the format cannot hold it, colours are converted
             to sRGB.
+        exif: optional metadata, written where the format holds it.
 
     Raises:
         ImageError: suffix unknown, format unable to hold alpha or as many pixels, folder missing or not writable, disk full.
@@ -40,7 +42,9 @@ def write(
     path = Path(path)
     check_suffix(path, alpha is not None)
     check_fits(path, np.shape(rgb)[:2], alpha is not None)
-    write_atomically(path, lambda file: encode(file, formats.SUFFIXES[path.suffix.lower()], rgb, alpha, gray, icc_profile))
+    write_atomically(
+        path, lambda file: encode(file, formats.SUFFIXES[path.suffix.lower()], rgb, alpha, gray, icc_profile, exif)
+    )
 
 
 def encode(
@@ -50,21 +54,29 @@ def encode(
     alpha: np.ndarray | None = None,
     gray: bool = False,
     icc_profile: bytes | None = None,
+    exif: bytes = b"",
 ) -> None:
     """Writes a photo of one of `formats.FORMATS` to an open binary file; other arguments as of `write`."""
     holds = formats.WRITTEN[file_format]
     pixels = as_uint8(rgb)
     if icc_profile and (not holds.profile or (not holds.gray and colour.is_gray_profile(icc_profile))):
         pixels, icc_profile = as_uint8(colour.converted(pixels, icc_profile, None, gray)), None
-    image = Image.fromarray(pixels)
-    if gray:
-        image = image.convert("L")
-    if alpha is not None:
-        image.putalpha(Image.fromarray(as_uint8(alpha)))
     options: dict = {"icc_profile": icc_profile} if icc_profile else {}
+    if exif and holds.exif:
+        options["exif"] = exif
     if file_format in ("JPEG", "WEBP"):
         options["quality"] = _QUALITY
-    image.save(file, file_format, **options)
+    as_pillow(pixels, alpha, gray).save(file, file_format, **options)
+
+
+def as_pillow(rgb: np.ndarray, alpha: np.ndarray | None, gray: bool) -> Image.Image:
+    """A picture of Pillow's, of mode L, LA, RGB or RGBA; arguments as of `write`."""
+    picture = Image.fromarray(as_uint8(rgb))
+    if gray:
+        picture = picture.convert("L")
+    if alpha is not None:
+        picture.putalpha(Image.fromarray(as_uint8(alpha)))
+    return picture
 
 
 def write_atomically(path: str | os.PathLike, save: Callable[[BinaryIO], object]) -> None:

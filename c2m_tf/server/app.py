@@ -14,7 +14,7 @@ first byte; headers of photos are read and memory is estimated before any pixel 
 import asyncio
 import io
 from collections.abc import Callable, Collection
-from functools import partial
+from contextlib import ExitStack
 from importlib import resources
 from typing import Annotated, Any
 
@@ -27,17 +27,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from c2m_tf.photos import images
-from c2m_tf.photos.headers import read_header
 from c2m_tf.server.description import description_page
 from c2m_tf.server.forms import BoundedRoute
 from c2m_tf.server.gate import CLIENT_LEFT, RETRY_SECONDS, UPSCALE_PATH, Gate
-from c2m_tf.server.health import Health, warm_up
+from c2m_tf.server.health import Health
 from c2m_tf.server.limits import Limits
 from c2m_tf.server.protection import Protection, policy_of
 from c2m_tf.server.request_log import RequestLog
 from c2m_tf.server.turns import BusyError, ClientLeftError, TookTooLongError, Turns, in_time
-from c2m_tf.upscaling.base import TiledUpscaler
-from c2m_tf.upscaling.batch import upscale_photo
+from c2m_tf.upscaling.upscaler import PreparedPhoto, Upscaler
 from c2m_tf.version import __version__
 
 
@@ -61,12 +59,12 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(
-    upscaler: TiledUpscaler, model: str, limits: Limits, *, warms_up: bool = False, hosts: Collection[str] = ()
+    upscaler: Upscaler, model: str, limits: Limits, *, warms_up: bool = False, hosts: Collection[str] = ()
 ) -> fastapi.FastAPI:
     """The application.
 
     Args:
-        upscaler: TiledUpscaler.
+        upscaler: Upscaler.
         model: name of the model, as /healthz reports it.
         limits: Limits.
         warms_up: whether first photos are upscaled when the application starts, before /v2/health/ready says so.
@@ -76,7 +74,7 @@ def create_app(
         fastapi.FastAPI.
     """
     turns = Turns(limits.queue)
-    health_of = Health(turns, partial(warm_up, upscaler) if warms_up else None)
+    health_of = Health(turns, upscaler.warm_up if warms_up else None)
     description = "4x super-resolution with a reference photo."
     app = fastapi.FastAPI(
         title="c2m-tf",
@@ -134,31 +132,23 @@ def create_app(
             raise HTTPException(404, f"no request {request_id[:64]} is waiting or running")
         return found._asdict()
 
-    def check(lr: fastapi.UploadFile, ref: list[fastapi.UploadFile]) -> None:
-        """Raises ValueError if the photos' headers break a limit; decodes nothing."""
-        photo = read_header(lr.file, "lr", limits.max_lr_pixels)
-        references = [read_header(file.file, "ref", limits.max_ref_pixels) for file in ref]
-        total = sum(reference.height * reference.width for reference in references)
+    def prepare(files: ExitStack, lr: fastapi.UploadFile, ref: list[fastapi.UploadFile], strength: float) -> PreparedPhoto:
+        """The photo, checked as far as headers allow; raises ValueError if they break a limit. Nothing is decoded."""
+        photo = files.enter_context(images.Image.open(lr.file, "lr", limits.max_lr_pixels))
+        references = [files.enter_context(images.Image.open(file.file, "ref", limits.max_ref_pixels)) for file in ref]
+        total = sum(height * width for height, width, _ in (reference.stored_shape for reference in references))
         if total > limits.max_ref_pixels:
             raise images.TooLargeError(
                 f"{len(ref)} references have {total:,} pixels together, more than the limit of {limits.max_ref_pixels:,}"
             )
-        upscaler.checked_plan((photo.height, photo.width), [(reference.height, reference.width) for reference in references])
+        return files.enter_context(upscaler.prepare(photo, references or None, strength))
 
-    def upscaled(
-        lr: fastapi.UploadFile, ref: list[fastapi.UploadFile], strength: float, report: Callable[[int, int], None]
-    ) -> bytes:
+    def upscaled(prepared: PreparedPhoto, report: Callable[[int, int], None]) -> bytes:
         """The PNG; `report` raises once nobody waits for the result."""
-        photo = images.decode(lr.file, "lr", limits.max_lr_pixels)
-        references = []
-        for file in ref:
-            report(0, 0)
-            references.append(images.reference_colours(images.decode(file.file, "ref", limits.max_ref_pixels), photo))
-        report(0, 0)
         with seconds.time():
-            result = upscale_photo(upscaler, photo, references or None, report, strength=strength)
+            image = prepared.run(report).image
         encoded = io.BytesIO()
-        images.encode(encoded, "PNG", *result)
+        images.encode(encoded, "PNG", image.rgb, image.alpha, image.gray, image.icc_profile, image.exif)
         return encoded.getvalue()
 
     router = fastapi.APIRouter(route_class=BoundedRoute)
@@ -184,10 +174,12 @@ def create_app(
         ref = ref if strength > 0 else []
         try:
             upscaler.check_strength(strength)
-            await in_time(run_in_threadpool(check, lr, ref), request.state.deadline)
-            left = request.state.deadline - asyncio.get_running_loop().time()
-            request.state.end_upload()  # from here on it counts as waiting
-            png = await turns.run(lambda report: upscaled(lr, ref, strength, report), _client_left(request), left, x_request_id)
+            with ExitStack() as files:
+                preparing = run_in_threadpool(prepare, files, lr, ref, strength)
+                prepared = await in_time(preparing, request.state.deadline)
+                left = request.state.deadline - asyncio.get_running_loop().time()
+                request.state.end_upload()  # from here on it counts as waiting
+                png = await turns.run(lambda report: upscaled(prepared, report), _client_left(request), left, x_request_id)
         except BusyError as error:
             raise _busy(error) from error
         except ClientLeftError:

@@ -1,8 +1,7 @@
 """Whether the server lives and is ready, at the paths of the Open Inference Protocol: /v2/health/live and /v2/health/ready.
 
-A server is ready once it has upscaled small photos of two sizes, with a reference and without: the first photo costs seconds
-more than the others, because libraries start and graphs are traced, and so does the second size, because graphs are traced
-again, for sizes that are not known.
+A server is ready once it has upscaled small photos (`Upscaler.warm_up`): the first photo costs seconds more than the others,
+because libraries start and graphs are traced.
 """
 
 import asyncio
@@ -12,25 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import fastapi
-import numpy as np
 from fastapi.responses import JSONResponse, Response
 
-from c2m_tf.photos import images
 from c2m_tf.server.turns import Turns
 from c2m_tf.startup import one_line
-from c2m_tf.upscaling.base import TiledUpscaler
-
-_SIZES = ((16, 16), (20, 24))  # of LR photos, height and width in pixels
-
-
-def warm_up(upscaler: TiledUpscaler, report: Callable[[int, int], None] | None = None) -> None:
-    """Upscales small photos with a reference that shows the same, and without; raises what `TiledUpscaler.upscale` raises."""
-    random = np.random.default_rng(0)
-    for size in _SIZES:
-        reference = images.upsample(random.integers(0, 256, (*size, 3), np.uint8))
-        lr = images.downsample(reference)
-        upscaler.upscale(lr, reference, report)
-        upscaler.upscale(lr, None, report)
 
 
 class Health:

@@ -1,6 +1,6 @@
 """The HTTP application on a Ray cluster, as replicas that Ray Serve starts, watches and routes to (extra ray-serve).
 
-    serve run c2m_tf.server.ray_serve:build model=light max_replicas=8
+    serve run c2m_tf.server.ray_serve:build max_replicas=8
 
 Each replica is the application of `app.create_app` in a process of its own, with its own model and limits. It is sent one
 request at a time; all others wait in Serve's proxy, so that a replica that dies takes no other request with it. Ray replaces
@@ -17,16 +17,15 @@ from c2m_tf.machine import DTYPES, usable_cores
 from c2m_tf.server.app import create_app
 from c2m_tf.server.limits import Limits
 from c2m_tf.server.protection import ANY_HOST
-from c2m_tf.upscaling.ensemble import check_ensemble
-from c2m_tf.upscaling.memory import default_max_memory
-from c2m_tf.upscaling.opening import open_upscaler
+from c2m_tf.upscaling.plans import check_ensemble, default_max_memory
+from c2m_tf.upscaling.upscaler import Upscaler
 
 
 class Replicas(NamedTuple):
     """What a replica is, and how many there are.
 
     Attributes:
-        model: as of `opening.open_upscaler`; a file must lie at the same path on each machine.
+        model: as of `Upscaler.from_preset`; a file must lie at the same path on each machine.
         dtype: auto, float32 or bfloat16. What auto takes, and with it the last bits of results, may differ between machines.
         cores: of each replica.
         gpus: of each replica, or the part of one.
@@ -35,7 +34,7 @@ class Replicas(NamedTuple):
         min_replicas, max_replicas: bounds of their number.
     """
 
-    model: str = "light"
+    model: str = "auto"
     dtype: str = "auto"
     cores: int = 2
     gpus: float = 0.0
@@ -120,7 +119,7 @@ def _given(defaults, arguments):
 def _make_app(replicas, limits):
     """The application, in the replica's process."""
     share = min(1.0, replicas.cores / usable_cores())
-    upscaler = open_upscaler(
+    upscaler = Upscaler.from_preset(
         replicas.model,
         dtype=DTYPES[replicas.dtype],
         max_memory=int(replicas.max_memory * 2**30) or int(default_max_memory() * share),

@@ -16,7 +16,7 @@ from c2m_tf.server.connections import MAX_CONNECTIONS, TimedConnection
 from c2m_tf.server.limits import Limits
 from c2m_tf.server.protection import ANY_HOST
 from c2m_tf.server.request_log import log_to_standard_error
-from c2m_tf.upscaling.base import TiledUpscaler
+from c2m_tf.upscaling.upscaler import Upscaler
 
 GRACE_SECONDS = 7.0  # to finish requests; container engines wait for ten
 _END_SECONDS = 2.0  # more, until the process ends whatever it computes
@@ -90,9 +90,7 @@ def allowed_hosts(host: str, given: Collection[str]) -> Collection[str]:
     return given or (() if loopback else (ANY_HOST,))
 
 
-def run_server(
-    upscaler: TiledUpscaler, model: str, limits: Limits, listener: socket.socket, hosts: Collection[str] = ()
-) -> None:
+def run_server(upscaler: Upscaler, model: str, limits: Limits, listener: socket.socket, hosts: Collection[str] = ()) -> None:
     """Serves until SIGTERM or SIGINT; small photos are upscaled first, and each request is a line on standard error.
 
     Requests that were accepted are answered if that takes `GRACE_SECONDS` at most; the process ends within ten seconds.

@@ -1,10 +1,12 @@
-"""How a photo will be upscaled: which search, tiles and windows of which size, and how much memory that needs."""
+"""How a photo will be upscaled: which search, tiles and windows of which size, how much memory; and whether it can be."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from c2m_tf.machine import usable_memory
 from c2m_tf.network.grid import FEATURE_STRIDE
-from c2m_tf.photos.images import SCALE
+from c2m_tf.photos.errors import TooLargeError
+from c2m_tf.photos.resampling import SCALE
 from c2m_tf.upscaling.tiles import OVERLAP
 from c2m_tf.upscaling.windows import MAX_COARSE_CELLS
 
@@ -12,6 +14,11 @@ SEARCHES = ("auto", "exact", "window")
 DEFAULT_TILE = 96  # LR pixels per side; the outermost 8 overlap
 DEFAULT_WINDOW = 512  # reference pixels per side; a default tile covers 384 of them
 MAX_WHOLE_PIXELS = 16384  # LR pixels up to which a photo is one tile
+MIN_LR_SIDE = 3  # pixels: one 3x3 patch of cells
+MIN_REF_SIDE = 12  # pixels: one 3x3 patch of cells of 4 pixels
+ENSEMBLES = (1, 2, 4, 8)  # numbers of orientations whose results are averaged
+
+SHARE = 0.75  # of the memory that this process may use, for one photo
 
 # Limits of exact search: pairs of cells compared (about ten seconds on two cores), and pixels of the references, whose features
 # are all kept.
@@ -30,6 +37,9 @@ _BYTES_PER_RESULT_PIXEL = 32
 # pixels, then for WebP with alpha).
 _BYTES_PER_GIVEN_PIXEL = 24
 _BYTES_PER_DECODED_PIXEL = 16
+# Of an ensemble: turned copies of the photos, float32 RGB, and the sum of the results.
+_BYTES_PER_TURNED_PIXEL = 12
+_BYTES_PER_MEAN_PIXEL = 12
 
 
 class Plan(NamedTuple):
@@ -78,6 +88,52 @@ def photo_bytes(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) ->
     given = [shape[0] * shape[1] for shape in (lr_shape, *ref_shapes)]
     result = lr_shape[0] * lr_shape[1] * SCALE**2
     return sum(given) * _BYTES_PER_GIVEN_PIXEL + max(given) * _BYTES_PER_DECODED_PIXEL + result * _BYTES_PER_RESULT_PIXEL
+
+
+def ensemble_bytes(ensemble: int, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> int:
+    """What an ensemble needs beside one orientation: turned copies of the photos [h,w,...], and the sum of the results."""
+    if ensemble == 1:
+        return 0
+    given = sum(shape[0] * shape[1] for shape in (lr_shape, *ref_shapes))
+    return given * _BYTES_PER_TURNED_PIXEL + lr_shape[0] * lr_shape[1] * SCALE**2 * _BYTES_PER_MEAN_PIXEL
+
+
+def default_max_memory() -> int:
+    """Default limit in bytes for one photo: `SHARE` of `machine.usable_memory`."""
+    return int(SHARE * usable_memory())
+
+
+def check_photos(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> None:
+    """Raises ValueError if the LR photo or a reference is too small."""
+    photos = [("LR photo", lr_shape, MIN_LR_SIDE), *(("reference", shape, MIN_REF_SIDE) for shape in ref_shapes)]
+    for what, shape, minimum in photos:
+        if min(shape[:2]) < minimum:
+            raise ValueError(f"the {what} has {shape[1]}x{shape[0]} pixels; at least {minimum}x{minimum} are needed")
+
+
+def check_memory(memory: int, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], max_memory: int) -> None:
+    """Raises `TooLargeError` if photos of those shapes need more than so many bytes."""
+    if memory > max_memory:
+        raise TooLargeError(
+            f"upscaling a {lr_shape[1]}x{lr_shape[0]} photo {_listed(ref_shapes)} needs about {memory / 2**30:.1f} GiB, "
+            f"allowed are {max_memory / 2**30:.1f} GiB; use smaller photos or allow more (--max-memory)"
+        )
+
+
+def check_ensemble(ensemble: int) -> None:
+    """Raises ValueError if that is no number of orientations, one of `ENSEMBLES`."""
+    if ensemble not in ENSEMBLES:
+        raise ValueError(f"ensemble {ensemble} is no number of orientations; choose one of {', '.join(map(str, ENSEMBLES))}")
+
+
+def _listed(ref_shapes):
+    """References in words, e.g. "with a 640x480 reference"."""
+    if not ref_shapes:
+        return "without a reference"
+    if len(ref_shapes) > 3:
+        pixels = sum(shape[0] * shape[1] for shape in ref_shapes)
+        return f"with {len(ref_shapes)} references of {pixels:,} pixels together"
+    return "with " + " and ".join(f"a {shape[1]}x{shape[0]} reference" for shape in ref_shapes)
 
 
 def default_window(tile: int | None) -> int:

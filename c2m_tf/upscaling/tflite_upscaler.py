@@ -1,7 +1,4 @@
-"""Upscales photos of any size with a .tflite file, as phones do: fixed tiles and windows, no TensorFlow.
-
-    upscaler = TFLiteUpscaler("c2m_light_int8.tflite")
-    sr = upscaler.upscale(lr, ref)
+"""Restores photos of any size with a .tflite file, as phones do: fixed tiles and windows, no TensorFlow.
 
 `locate` of the file matches small versions of the photos, from which `windows` chooses a window of the reference for each tile;
 `upscale` restores the tile from it, or `upscale_alone` without a reference. What is smaller than the file's sizes is extended
@@ -20,8 +17,8 @@ import numpy as np
 
 from c2m_tf.machine import usable_cores
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
-from c2m_tf.photos.images import SCALE, as_float
-from c2m_tf.upscaling.base import PhotoLike, Reference, TiledUpscaler, Work
+from c2m_tf.photos.resampling import SCALE, as_float
+from c2m_tf.upscaling.base import Found, TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, photo_bytes
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
@@ -42,23 +39,18 @@ _INT8_BYTES = _PeakBytes(150 * 2**20, 2000, 1000)
 
 
 class TFLiteUpscaler(TiledUpscaler):
-    """Upscales photos 4x with a file that `c2m-tf export tflite` or `quantize` wrote. Threads take turns.
+    """Restores photos with a file that `c2m-tf export tflite` or `quantize` wrote.
 
     Args:
         path: .tflite file.
-        max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         threads: number of threads of the runtime; by default the cores that the process may use.
-        ensemble: orientations of each photo whose results are averaged, 1, 2, 4 or 8; see `ensemble`.
 
     Raises:
-        ValueError: no such file, a file of another kind, or no such ensemble.
+        ValueError: no such file, or a file of another kind.
         ImportError: the runtime, ai-edge-litert, is not installed.
     """
 
-    def __init__(
-        self, path: str | os.PathLike, *, max_memory: int | None = None, threads: int | None = None, ensemble: int = 1
-    ) -> None:
-        super().__init__(max_memory=max_memory, ensemble=ensemble)
+    def __init__(self, path: str | os.PathLike, *, threads: int | None = None) -> None:
         self.path = Path(path)
         self._threads = usable_cores() if threads is None else threads
         interpreter = _interpreter(self.path, self._threads)
@@ -71,7 +63,7 @@ class TFLiteUpscaler(TiledUpscaler):
             sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
         is_int8 = any(tensor["dtype"] == np.int8 for tensor in interpreter.get_tensor_details())
         self._peak = _INT8_BYTES if is_int8 else _FLOAT_BYTES
-        self._works_alone = "upscale_alone" in known  # files exported before the trunk lack it
+        self.restores_alone = "upscale_alone" in known  # files exported before the trunk lack it
         self.tile, self.window = sizes["upscale"]
         self._lr_thumb, self._ref_thumb = sizes["locate"]
 
@@ -85,16 +77,11 @@ class TFLiteUpscaler(TiledUpscaler):
         )
         return Plan("window", self.tile, self.window, memory)
 
-    def find_matches(self, lr: PhotoLike, refs: PhotoLike | Sequence[PhotoLike] | Reference) -> tuple[np.ndarray, np.ndarray]:
-        lr, refs, _ = self._planned(lr, refs)
-        with self._turn:
-            coarse = self._coarse_matches(*self._decoded(lr, refs))
-        return coarse.flow.astype(np.float32), coarse.score
+    def _find(self, work: Work) -> Found:
+        return self._coarse_matches(work.lr, work.reference)
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
-        lr, reference = work.lr, work.reference
-        coarse = self._coarse_matches(lr, reference)
-        work.matched(coarse.score)
+        lr, reference, coarse = work.lr, work.reference, work.found
         upscale = self._runner("upscale")
         for tile in tiles:
             window = coarse.window(tile, self.window).of(reference.photos)
@@ -105,8 +92,6 @@ class TFLiteUpscaler(TiledUpscaler):
             yield upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
-        if not self._works_alone:
-            raise ValueError(f"{self.path} has no signature upscale_alone; give a reference, or export the file again")
         upscale = self._runner("upscale_alone")
         for tile in tiles:
             sr = upscale(lr_tile=_extended(as_float(lr[tile.rows, tile.columns]), self.tile))["sr"]

@@ -54,7 +54,8 @@ class Canvas:
             _weights(starts, size, length, scale)
             for starts, size, length in zip(self._starts, self._sizes, (height, width), strict=True)
         ]
-        self._pixels = np.zeros((scale * height, scale * width, 3), np.float32)
+        self._shape = (scale * height, scale * width, 3)
+        self._pixels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self._starts[0]) * len(self._starts[1])
@@ -67,13 +68,16 @@ class Canvas:
 
     def add(self, tile: Tile, result: np.ndarray) -> None:
         """Adds the result of a tile, float [scale*height, scale*width, 3]; each tile must be added once."""
+        if self._pixels is None:
+            self._pixels = np.zeros(self._shape, np.float32)
         y, x = self._scale * tile.y, self._scale * tile.x
         weight_y, weight_x = self._weights[0][tile.y], self._weights[1][tile.x]
         region = self._pixels[y : y + len(weight_y), x : x + len(weight_x)]
         region += result * weight_y[:, None, None] * weight_x[:, None]
 
     def photo(self) -> np.ndarray:
-        """The whole photo, float32 [scale*height, scale*width, 3], clipped to [0, 1]."""
+        """The whole photo once all tiles were added, float32 [scale*height, scale*width, 3], clipped to [0, 1]."""
+        assert self._pixels is not None
         return np.clip(self._pixels, 0.0, 1.0, out=self._pixels)
 
 

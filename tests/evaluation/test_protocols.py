@@ -5,11 +5,11 @@ import pytest
 from colour_profiles import GAMMA_RGB, P3, P3_COLOURS, SRGB_COLOURS, converted_by_hand
 from golden_models import golden
 
+from c2m_tf import Upscaler
 from c2m_tf.evaluation.groups import find_groups
 from c2m_tf.evaluation.metrics import luma, psnr
 from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, evaluate_group, protocol_named
 from c2m_tf.photos import images
-from c2m_tf.upscaling.keras_upscaler import Upscaler
 
 
 @pytest.fixture

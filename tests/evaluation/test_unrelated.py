@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from skimage import data
 
+from c2m_tf import Upscaler
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.evaluation.unrelated import lend, match_score
 from c2m_tf.photos import images
-from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.weights.presets import load_preset
 
 

@@ -27,8 +27,8 @@ from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 from training_data import make
 
+from c2m_tf import Upscaler
 from c2m_tf.photos import images
-from c2m_tf.upscaling.keras_upscaler import Upscaler
 from c2m_tf.weights.presets import PRESETS, load_preset
 
 TILE, WINDOW = 20, 80
@@ -94,7 +94,7 @@ def test_rounding_changes_a_photo_little(quantized, light_preset):
     ref = images.as_float(data.astronaut()[60 : 60 + WINDOW, 200 : 200 + WINDOW])
     lr = ref[::4, ::4]
     sr = quantized[0]({"lr": lr[None], "ref": ref[None]}).numpy()
-    assert np.abs(sr[0].clip(0, 1) - Upscaler(light_preset).upscale(lr, ref)).mean() < 0.01
+    assert np.abs(sr[0].clip(0, 1) - Upscaler(light_preset)(lr, ref).image.rgb).mean() < 0.01
 
 
 def convolutions(path):
@@ -138,10 +138,10 @@ def test_the_int8_file_upscales_as_the_rounded_network_does(exported, quantized,
 PEAK = """
 import re, sys
 import numpy as np
-from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
-upscaler = TFLiteUpscaler(sys.argv[1])
+from c2m_tf import Upscaler
+upscaler = Upscaler.from_preset(sys.argv[1])
 lr, ref = np.zeros((24, 24, 3), np.float32), np.zeros((96, 96, 3), np.float32)
-upscaler.upscale(lr, ref)
+upscaler(lr, ref).image.rgb
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 print(peak / upscaler.plan(lr.shape, [ref.shape]).memory)
 """

@@ -15,8 +15,8 @@ from c2m_tf.export.__main__ import main
 from c2m_tf.export.saved_model import export_saved_model
 from PIL import Image
 
+from c2m_tf import Upscaler
 from c2m_tf.cli import main as c2m_tf
-from c2m_tf.upscaling.opening import open_upscaler
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,17 +185,17 @@ def test_the_command_line_takes_the_folder(answer, tmp_path, capsys):
 
 
 def test_saved_model_reports_invalid_input(answer, tmp_path):
-    upscaler = open_upscaler(answer["folder"] / "1")
+    upscaler = Upscaler.from_preset(answer["folder"] / "1")
     lr, ref = answer["photos"]
     with pytest.raises(ValueError, match="2 references are given, this model takes 1"):
-        upscaler.upscale(lr, [ref, ref])
+        upscaler(lr, [ref, ref])
     with pytest.raises(ValueError, match="lr is too large, the limit is 65536 pixels"):
-        upscaler.upscale(np.zeros((300, 300, 3), np.uint8), ref)
+        upscaler(np.zeros((300, 300, 3), np.uint8), ref)
     with pytest.raises(ValueError, match="holds no SavedModel; make one by c2m-tf export saved-model"):
-        open_upscaler(tmp_path)
+        Upscaler.from_preset(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"no model")
     with pytest.raises(ValueError, match="cannot be loaded as a SavedModel"):
-        open_upscaler(tmp_path)
+        Upscaler.from_preset(tmp_path)
 
 
 def test_versions_count_up_and_faults_leave_nothing(tmp_path, capsys):
@@ -216,5 +216,5 @@ def test_a_file_that_is_cut_is_refused_in_one_sentence(answer, tmp_path, name):
     cut = folder / "1" / name
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     with pytest.raises(ValueError, match=r"model/1 cannot be loaded as a SavedModel: ") as refusal:
-        open_upscaler(folder)
+        Upscaler.from_preset(folder)
     assert "\n" not in str(refusal.value)

@@ -16,15 +16,13 @@ from c2m_tf.training.growth import with_own_trunk
 from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 
-from c2m_tf import C2Matching
+from c2m_tf import C2Matching, Upscaler
 from c2m_tf.cli import main as c2m_tf
+from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.work import WorkerSettings
 from c2m_tf.network.matching import match
 from c2m_tf.network.upsampling import bicubic_upsample
 from c2m_tf.photos import images
-from c2m_tf.upscaling.batch import Job
-from c2m_tf.upscaling.keras_upscaler import Upscaler
-from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
 
@@ -97,35 +95,35 @@ def test_ops_are_builtin_and_the_required_runtime_is_reported(exported):
 
 def test_a_photo_of_one_tile_equals_the_keras_model(exported, light, rng):
     lr, ref = rng.random((TILE, TILE, 3), np.float32), rng.random((WINDOW, WINDOW, 3), np.float32)
-    np.testing.assert_allclose(TFLiteUpscaler(exported).upscale(lr, ref), Upscaler(light).upscale(lr, ref), atol=1e-4)
+    np.testing.assert_allclose(Upscaler.from_preset(exported)(lr, ref).image.rgb, Upscaler(light)(lr, ref).image.rgb, atol=1e-4)
 
 
 def test_tiles_equal_the_windows_of_the_keras_model(exported, light, monkeypatch):
     ref = data.astronaut()[:REF_THUMB, :REF_THUMB]
     lr = images.downsample(ref)[30:57, 20:51]
-    upscaler, windows = TFLiteUpscaler(exported), Upscaler(light, search="window", tile=TILE, window=WINDOW)
-    monkeypatch.setattr(windows, "_locate", upscaler._locate)  # the model's own matches are finer
+    upscaler, windows = Upscaler.from_preset(exported), Upscaler(light, search="window", tile=TILE, window=WINDOW)
+    monkeypatch.setattr(windows._only, "_locate", upscaler._only._locate)  # the model's own matches are finer
     # The file's tiles are clipped to [0, 1] before they are blended, the model's after: pixels near 0 and 1 differ.
-    np.testing.assert_allclose(upscaler.upscale(lr, ref), windows.upscale(lr, ref), atol=5e-3)
+    np.testing.assert_allclose(upscaler(lr, ref).image.rgb, windows(lr, ref).image.rgb, atol=5e-3)
 
 
 def test_an_ensemble_is_the_mean_of_what_the_file_gives(exported, rng):
     lr, ref = rng.random((TILE, TILE, 3), np.float32), rng.random((WINDOW, WINDOW, 3), np.float32)
-    one = TFLiteUpscaler(exported)
-    turned = one.upscale(lr[::-1, ::-1], ref[::-1, ::-1])[::-1, ::-1]
-    mean = TFLiteUpscaler(exported, ensemble=2).upscale(lr, ref)
-    np.testing.assert_allclose(mean, (one.upscale(lr, ref) + turned) / 2, atol=1e-6)
+    one = Upscaler.from_preset(exported)
+    turned = one(lr[::-1, ::-1], ref[::-1, ::-1]).image.rgb[::-1, ::-1]
+    mean = Upscaler.from_preset(exported, ensemble=2)(lr, ref).image.rgb
+    np.testing.assert_allclose(mean, (one(lr, ref).image.rgb + turned) / 2, atol=1e-6)
 
 
 def test_photos_smaller_than_the_file_expects_are_padded(exported, rng):
-    sr = TFLiteUpscaler(exported).upscale(rng.random((5, 9, 3), np.float32), rng.random((30, 50, 3), np.float32))
+    sr = Upscaler.from_preset(exported)(rng.random((5, 9, 3), np.float32), rng.random((30, 50, 3), np.float32)).image.rgb
     assert sr.shape == (20, 36, 3)
     assert np.isfinite(sr).all()
 
 
 def test_matches_never_lie_in_what_a_reference_was_extended_by(exported):
     photo = np.zeros((40, 40, 3), np.float32)  # flat: every patch fits as well as every other
-    flow, score = TFLiteUpscaler(exported).find_matches(photo, [np.zeros((44, 60, 3), np.float32)])
+    flow, score = Upscaler.from_preset(exported).find_matches(photo, [np.zeros((44, 60, 3), np.float32)])
     cells = flow + np.stack(np.mgrid[: flow.shape[0], : flow.shape[1]], axis=-1) + 1.5
     assert flow.shape == (*score.shape, 2)
     assert cells[..., 0].max() <= 44 / 4
@@ -203,9 +201,9 @@ def test_damaged_files_are_refused_when_opened_or_when_used(exported, tmp_path, 
             damaged[draw.randrange(2000)] = draw.randrange(256)  # tables of the graph; weights are numbers of any value
         path.write_bytes(damaged)
         try:
-            upscaler = TFLiteUpscaler(path)
-            upscaler.upscale(lr, lr)
-            upscaler.upscale(lr)
+            upscaler = Upscaler.from_preset(path)
+            upscaler(lr, lr)
+            upscaler(lr)
         except ValueError as refusal:
             refused += 1
             assert str(path) in str(refusal)

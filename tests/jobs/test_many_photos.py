@@ -11,11 +11,11 @@ from killed_writer import write_and_be_killed
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
 from c2m_tf.jobs import report, storage
+from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.results import is_complete
 from c2m_tf.jobs.work import Worker
 from c2m_tf.photos import images
 from c2m_tf.upscaling import opening
-from c2m_tf.upscaling.batch import Job
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def upscaler(light):
 @pytest.fixture
 def model(upscaler, monkeypatch):
     """Arguments for a model that has been opened already; tests/test_cli.py opens one from a file."""
-    monkeypatch.setattr(opening, "open_upscaler", lambda source, **sizes: upscaler)
+    monkeypatch.setattr(opening, "open_model", lambda source, **sizes: upscaler._only)
     return ["--model", "golden"]
 
 

@@ -11,10 +11,10 @@ import pytest
 from ray_cluster import processes, two_cores
 
 from c2m_tf.cli import main
+from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.ray_engine import RayEngine
 from c2m_tf.jobs.work import MADE, Outcome
 from c2m_tf.photos import images
-from c2m_tf.upscaling.batch import Job
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # minutes in all; the warnings are Ray's own

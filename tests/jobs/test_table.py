@@ -5,8 +5,8 @@ import pytest
 
 from c2m_tf.cli import main
 from c2m_tf.jobs import table
+from c2m_tf.jobs.folders import Job
 from c2m_tf.photos import images
-from c2m_tf.upscaling.batch import Job
 
 CSV = "lr,references,output,note\na.png,r.png | s.png,out/a.png,x\nb.png,,out/b.jpg,\n"
 JOBS = [Job("a.png", ["r.png", "s.png"], "out/a.png"), Job("b.png", [], "out/b.jpg")]

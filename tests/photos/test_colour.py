@@ -21,20 +21,18 @@ def photo(rng):
     [(P3, GAMMA_RGB, (P3_COLOURS, SRGB_COLOURS)), (GAMMA_RGB, P3, (SRGB_COLOURS, P3_COLOURS))],
 )
 def test_a_reference_is_brought_to_the_space_of_the_lr_photo(photo, own, other, colours):
-    reference = images.Photo(images.as_float(photo), icc_profile=own)
-    lr = images.Photo(images.as_float(photo), icc_profile=other)
-    found = images.reference_colours(reference, lr) * 255
+    reference = images.Image(images.as_float(photo), icc_profile=own)
+    lr = images.Image(images.as_float(photo), icc_profile=other)
+    found = reference.in_colours_of(lr) * 255
     assert np.abs(found - converted_by_hand(photo, *colours)).max() <= 1.5
     assert np.abs(found - photo).max() > 10
 
 
 @pytest.mark.parametrize("other", [None, SRGB])
 def test_a_photo_without_profile_is_srgb(photo, other):
-    as_p3 = images.reference_colours(
-        images.Photo(images.as_float(photo), icc_profile=P3), images.Photo(photo, icc_profile=other)
-    )
+    as_p3 = images.Image(images.as_float(photo), icc_profile=P3).in_colours_of(images.Image(photo, icc_profile=other))
     assert np.abs(as_p3 * 255 - photo).max() > 10
-    same = images.reference_colours(images.Photo(images.as_float(photo)), images.Photo(photo, icc_profile=other))
+    same = images.Image(images.as_float(photo)).in_colours_of(images.Image(photo, icc_profile=other))
     assert np.abs(same * 255 - photo).max() <= 1
 
 
@@ -43,10 +41,10 @@ def test_a_photo_without_profile_is_srgb(photo, other):
 def test_a_profile_of_which_a_byte_is_damaged_is_used_or_counts_as_none(photo, place, value):
     """The colour space stands at 16; what of it is no ASCII cannot even be named."""
     damaged = P3[:place] + bytes([value]) + P3[place + 1 :]
-    lr = images.Photo(images.as_float(photo), icc_profile=damaged)
-    found = images.reference_colours(images.Photo(images.as_float(photo), icc_profile=P3), lr)
+    lr = images.Image(images.as_float(photo), icc_profile=damaged)
+    found = images.Image(images.as_float(photo), icc_profile=P3).in_colours_of(lr)
     assert found.shape == photo.shape
-    found = images.reference_colours(lr, images.Photo(images.as_float(photo)))
+    found = lr.in_colours_of(images.Image(images.as_float(photo)))
     if place == 16:
         np.testing.assert_array_equal(images.as_uint8(found), photo)
     file = io.BytesIO()
@@ -57,8 +55,8 @@ def test_a_profile_of_which_a_byte_is_damaged_is_used_or_counts_as_none(photo, p
 @pytest.mark.parametrize("damaged", [b"", b"no profile", P3[:140], P3[:200]])
 def test_a_damaged_profile_counts_as_none(photo, damaged):
     for own, other in ((damaged, None), (None, damaged), (damaged, damaged[::-1])):
-        reference = images.Photo(images.as_float(photo), icc_profile=own)
-        found = images.reference_colours(reference, images.Photo(photo, icc_profile=other))
+        reference = images.Image(images.as_float(photo), icc_profile=own)
+        found = reference.in_colours_of(images.Image(photo, icc_profile=other))
         np.testing.assert_array_equal(images.as_uint8(found), photo)
 
 
@@ -90,6 +88,6 @@ def test_cmyk_without_cmyk_profile_uses_pillow_s_formula():
     file = io.BytesIO()
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(file, "TIFF", icc_profile=SRGB)
     file.seek(0)
-    photo = images.decode(file, "photo")
+    photo = images.read(file)
     np.testing.assert_array_equal(photo.rgb[0, 0], [1, 0, 0])
     assert photo.icc_profile is None

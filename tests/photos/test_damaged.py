@@ -85,7 +85,7 @@ def read_damaged_files(kind, number, seed):
     refused = 0
     for _ in range(number):
         try:
-            photo = images.decode(io.BytesIO(mutated(original, random)), "lr.png", max_pixels=1_000_000)
+            photo = images.Image.open(io.BytesIO(mutated(original, random)), "lr.png", max_pixels=1_000_000).load()
         except images.ImageError as error:
             refused += 1
             assert str(error).startswith("lr.png ")
@@ -112,7 +112,7 @@ def test_a_long_run_over_damaged_files(kind):
 
 def refused(content):
     try:
-        images.decode(io.BytesIO(content), "photo")
+        images.Image.open(io.BytesIO(content), "photo").load()
     except images.ImageError:
         return True
     return False
@@ -175,5 +175,5 @@ def test_whatever_a_decoder_raises_is_one_sentence(monkeypatch):
 
         monkeypatch.setattr(ImageFile.ImageFile, "load", load)
         with pytest.raises(images.ImageError, match=r"^lr is damaged or truncated: \S+") as error:
-            images.decode(io.BytesIO(content), "lr")
+            images.Image.open(io.BytesIO(content), "lr").load()
         assert "\n" not in str(error.value)

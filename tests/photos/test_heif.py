@@ -68,7 +68,7 @@ def grid(rows, columns, width, height):
 
 
 def read(content):
-    return images.decode(io.BytesIO(content), "lr").rgb
+    return images.Image.open(io.BytesIO(content), "lr").rgb
 
 
 def test_a_grid_whose_cells_are_shown_is_read():

@@ -45,7 +45,7 @@ def with_segments(number, segment=b"\xff\xe5\0\2"):
 
 
 def read(content):
-    return images.decode(io.BytesIO(content), "lr").rgb
+    return images.Image.open(io.BytesIO(content), "lr").load().rgb
 
 
 def test_as_many_scans_as_are_allowed_are_decoded_and_one_more_is_refused():

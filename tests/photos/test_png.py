@@ -44,7 +44,7 @@ def png(samples, depth, colour, *chunks):
 
 
 def read(data):
-    return images.decode(io.BytesIO(data), "photo")
+    return images.read(io.BytesIO(data))
 
 
 @pytest.mark.parametrize(("colour", "depth", "key"), PNG_KINDS)

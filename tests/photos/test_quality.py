@@ -9,14 +9,14 @@ from skimage import data
 
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import Jpeg, degradation_named
-from c2m_tf.photos.quality import luma_of, quality_of, tables_of
+from c2m_tf.photos.quality import luma_of, quality_of
 from c2m_tf.photos.spectrum import averaged, blurred, shape_of
 
 PHOTOS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee, "rocket": data.rocket}
 
 
 def quality(photo):
-    return quality_of(images.Photo(images.as_float(photo)))
+    return quality_of(images.Image(images.as_float(photo)))
 
 
 @pytest.fixture(scope="module", params=PHOTOS)
@@ -57,7 +57,7 @@ def test_noise_is_measured(hr, deviation):
 
 def test_the_deviation_of_noise_alone_is_exact(rng):
     noise = np.clip(rng.normal(128, 6, (128, 160, 3)), 0, 255).astype(np.float32) / 255
-    assert quality_of(images.Photo(noise)).noise == pytest.approx(6, rel=0.05)
+    assert quality_of(images.Image(noise)).noise == pytest.approx(6, rel=0.05)
 
 
 def test_the_spectrum_of_the_middle_is_scored(hr):
@@ -72,28 +72,28 @@ def test_the_spectrum_of_the_middle_is_scored(hr):
 @pytest.mark.parametrize("number", [1, 10, 49, 50, 75, 99, 100])
 def test_files_tell_their_quality(tmp_path, rng, number):
     Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(tmp_path / "a.jpg", quality=number)
-    assert quality_of(images.read(tmp_path / "a.jpg"), tables_of(tmp_path / "a.jpg")).jpeg == number
+    assert quality_of(images.read(tmp_path / "a.jpg")).jpeg == number
 
 
 def test_tables_of_others_count_as_the_most_similar(rng):
     file = io.BytesIO()
     Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(file, "JPEG", qtables=[[8] * 64, [16] * 64])
     file.seek(0)
-    assert tables_of(file)[0] == [8] * 64
+    assert images.Image.open(file).jpeg_tables[0] == [8] * 64
     assert file.tell() == 0
-    assert 85 <= quality_of(images.read(file), tables_of(file)).jpeg <= 95
+    assert 85 <= quality_of(images.read(file)).jpeg <= 95
 
 
 def test_other_formats_have_no_tables(tmp_path, rng):
     images.write(tmp_path / "a.png", rng.random((8, 8, 3)))
-    assert tables_of(tmp_path / "a.png") is None
+    assert images.Image.open(tmp_path / "a.png").jpeg_tables is None
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (8, 40), (24, 24), (31, 200), (40, 40), (700, 33), (64, 80)])
 @pytest.mark.parametrize("content", ["one colour", "noise"])
 def test_photos_of_any_size_and_content(rng, shape, content):
     photo = np.full((*shape, 3), 0.5, np.float32) if content == "one colour" else rng.random((*shape, 3), np.float32)
-    found = quality_of(images.Photo(photo))
+    found = quality_of(images.Image(photo))
     assert found.jpeg is None
     assert (found.noise is None) == (content == "one colour" or min(shape) < 32)
     assert (found.blurred is None) == (found.averaged is None) == (content == "one colour" or min(shape) < 64)

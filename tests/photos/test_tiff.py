@@ -27,7 +27,7 @@ def tiff(width, height, bits, photometric, pixels, samples=1, more=None):
 
 
 def read(data):
-    return images.decode(io.BytesIO(data), "photo")
+    return images.read(io.BytesIO(data))
 
 
 # name -> (options of tifffile.imwrite, shape, dtype, what the samples mean: [H,W,3] colours, and alpha or None, in [0, 1])

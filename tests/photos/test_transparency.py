@@ -39,7 +39,7 @@ def test_nothing_to_fill(alpha):
 
 
 def test_a_reference_s_hidden_colours_are_filled_too():
-    rgb, alpha = np.zeros((2, 2, 3), np.float32), np.array([[1, 0], [0, 0]])
+    rgb, alpha = np.zeros((2, 2, 3), np.float32), np.array([[1, 0], [0, 0]], np.uint8)
     rgb[0, 0] = 1
-    found = images.reference_colours(images.Photo(rgb, alpha), images.Photo(rgb))
+    found = images.Image(rgb, alpha).in_colours_of(images.Image(rgb))
     np.testing.assert_array_equal(found, np.ones((2, 2, 3)))

@@ -47,7 +47,7 @@ def test_a_photo_is_upscaled_as_by_the_upscaler(client, upscaler):
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/png"
     with Image.open(io.BytesIO(answer.content)) as sr:
-        np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(upscaler.upscale(lr, ref)))
+        np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(upscaler(lr, ref).image.rgb))
 
 
 def test_several_references_are_taken(client, upscaler):
@@ -55,7 +55,7 @@ def test_several_references_are_taken(client, upscaler):
     _, second = photos(1)
     answer = client.post("/v1/upscale", files=files(lr, ref, second))
     with Image.open(io.BytesIO(answer.content)) as sr:
-        np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(upscaler.upscale(lr, [ref, second])))
+        np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(upscaler(lr, [ref, second]).image.rgb))
 
 
 @pytest.mark.parametrize("strength", [None, 0.0, 0.5])
@@ -63,7 +63,7 @@ def test_references_are_optional_and_their_strength_can_be_set(client, upscaler,
     lr, ref = photos()
     given = files(lr) if strength is None else files(lr, ref)
     answer = client.post("/v1/upscale", files=given, data={} if strength is None else {"strength": str(strength)})
-    expected = upscaler.upscale(lr) if strength is None else upscaler.upscale(lr, ref, strength=strength)
+    expected = upscaler(lr).image.rgb if strength is None else upscaler(lr, ref, strength=strength).image.rgb
     with Image.open(io.BytesIO(answer.content)) as sr:
         np.testing.assert_array_equal(np.asarray(sr), images.as_uint8(expected))
 

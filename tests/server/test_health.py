@@ -1,6 +1,5 @@
 """Live at once, ready after a first photo."""
 
-import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
@@ -8,9 +7,7 @@ pytest.importorskip("prometheus_client")
 
 from serving import Held, files, local_client, photos, wait_for
 
-from c2m_tf.photos import images
 from c2m_tf.server.app import create_app
-from c2m_tf.server.health import warm_up
 from c2m_tf.server.limits import Limits
 
 
@@ -31,7 +28,7 @@ def test_the_server_is_live_at_once_and_ready_after_a_first_photo(light):
 
 def test_a_server_whose_first_photo_fails_is_live_and_never_ready(light):
     class Broken(Held):
-        def upscale(self, lr, refs, progress=None, **options):
+        def warm_up(self, progress=None):
             raise RuntimeError("the device\nis gone")
 
     with local_client(create_app(Broken(light), "golden", Limits(), warms_up=True)) as client:
@@ -48,7 +45,7 @@ def test_what_runs_the_application_can_wait_for_the_first_photo(light):
     """As Ray Serve does."""
 
     class Broken(Held):
-        def upscale(self, lr, refs, progress=None, **options):
+        def warm_up(self, progress=None):
             raise RuntimeError("the device is gone")
 
     upscaler = Held(light)
@@ -60,20 +57,3 @@ def test_what_runs_the_application_can_wait_for_the_first_photo(light):
     app = create_app(Broken(light), "golden", Limits(), warms_up=True)
     with local_client(app) as client, pytest.raises(RuntimeError, match="not ready: the device is gone"):
         client.portal.call(app.state.health.wait)
-
-
-def test_the_warm_up_has_two_sizes_with_a_reference_that_fits_and_without():
-    """Keras traces graphs for the first size, and for unknown sizes at the second; what does not fit is not restored."""
-    seen = []
-
-    class Recorder:
-        def upscale(self, lr, refs, progress=None):
-            seen.append((lr.shape, refs is not None))
-            if refs is not None:
-                np.testing.assert_array_equal(images.downsample(refs), lr)
-                assert lr.std() > 20
-
-    warm_up(Recorder())
-    shapes = {shape for shape, _ in seen}
-    assert len(shapes) == 2
-    assert set(seen) == {(shape, given) for shape in shapes for given in (True, False)}

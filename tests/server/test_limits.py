@@ -1,5 +1,6 @@
 """Guarantees of docs/limits.md about the server: bounded memory and time for any client, and nothing left behind."""
 
+import contextlib
 import io
 import socket
 import threading
@@ -15,9 +16,11 @@ for name in ("httpx", "uvicorn", "fastapi", "multipart", "prometheus_client"):
 from serving import Held, Running, files, photos, png, wait_for  # noqa: E402
 
 from c2m_tf import Upscaler  # noqa: E402
-from c2m_tf.photos import reading  # noqa: E402
+from c2m_tf.photos import image  # noqa: E402
 from c2m_tf.server.connections import TimedConnection  # noqa: E402
 from c2m_tf.server.limits import Limits  # noqa: E402
+from c2m_tf.upscaling.base import Restored  # noqa: E402
+from c2m_tf.upscaling.keras_upscaler import KerasUpscaler  # noqa: E402
 
 LIMITS = Limits(
     max_bytes=200_000, max_lr_pixels=1600, max_ref_pixels=40_000, max_references=3, max_uploads=2, queue=2, timeout=60.0
@@ -185,7 +188,7 @@ def test_uploads_over_the_limit_are_refused_at_once(running):
 def test_a_request_holds_its_place_while_its_photos_are_checked(upscaler, monkeypatch):
     """Else any number of them would be kept, and every thread be busy with headers."""
     checked = threading.Event()
-    monkeypatch.setattr("c2m_tf.server.app.read_header", lambda *_: checked.wait(60))
+    monkeypatch.setattr(upscaler, "prepare", lambda *_: checked.wait(60) and contextlib.nullcontext())
     running = Running(upscaler, LIMITS)
     clients = [send(running, whole_request()) for _ in range(LIMITS.max_uploads)]
     try:
@@ -200,7 +203,7 @@ def test_a_request_holds_its_place_while_its_photos_are_checked(upscaler, monkey
 
 def test_a_check_of_photos_that_takes_too_long_is_answered_in_time(upscaler, monkeypatch):
     checked = threading.Event()
-    monkeypatch.setattr("c2m_tf.server.app.read_header", lambda *_: checked.wait(60))
+    monkeypatch.setattr(upscaler, "prepare", lambda *_: checked.wait(60) and contextlib.nullcontext())
     running = Running(upscaler, LIMITS._replace(timeout=0.3))
     try:
         answer = running.client.post("/v1/upscale", files=files(*photos()))
@@ -274,7 +277,7 @@ def flat_png(width, height):
 
 def test_references_are_counted_before_decoding(running, monkeypatch):
     decoded = []
-    monkeypatch.setattr(reading, "photo_of", lambda *_, **__: decoded.append(True))
+    monkeypatch.setattr(image, "pixels_of_picture", lambda *_, **__: decoded.append(True))
     lr = ("lr", ("lr.png", png(photos()[0])))
 
     def post(*refs):
@@ -293,7 +296,7 @@ def test_references_are_counted_before_decoding(running, monkeypatch):
 
 def test_memory_is_estimated_before_decoding(light, monkeypatch):
     decoded = []
-    monkeypatch.setattr(reading, "photo_of", lambda *_, **__: decoded.append(True))
+    monkeypatch.setattr(image, "pixels_of_picture", lambda *_, **__: decoded.append(True))
     running = Running(Upscaler(light, max_memory=2 * 2**30), LIMITS._replace(max_ref_pixels=2**30, max_references=8))
     try:
         ref = ("ref", ("ref.png", flat_png(2048, 2048)))
@@ -367,11 +370,11 @@ def test_load_balancers_may_ask_by_head(running):
 def test_unread_responses_are_dropped(light, monkeypatch):
     monkeypatch.setattr(TimedConnection, "idle_seconds", 0.3)
 
-    class Noisy(Held):
-        def upscale(self, lr, refs, progress=None, **options):
-            return np.random.default_rng(0).random((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
+    class Noisy(KerasUpscaler):
+        def restore(self, lr, *arguments, **options):
+            return Restored(np.random.default_rng(0).random((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32), 1)
 
-    running = Running(Noisy(light), LIMITS._replace(max_bytes=10**7, max_lr_pixels=10**6))
+    running = Running(Upscaler(Noisy(light)), LIMITS._replace(max_bytes=10**7, max_lr_pixels=10**6))
     try:
         content = body(np.zeros((900, 900, 3), np.uint8), photos()[1])
         client = socket.socket()

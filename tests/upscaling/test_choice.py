@@ -13,7 +13,7 @@ from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.photos.quality import PhotoQuality, quality_of
 from c2m_tf.upscaling import opening
 from c2m_tf.upscaling.choice import CLEAN, DEGRADED, choose
-from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from c2m_tf.upscaling.keras_upscaler import Upscaler
     [
         (PhotoQuality(None, None, None, None), CLEAN, "the photo looks clean"),
         (PhotoQuality(95, 2.2, 0.1, 0.2), CLEAN, "the photo looks clean"),
-        (PhotoQuality(94, 1.0, -0.5, -0.5), DEGRADED, "JPEG of quality 94"),
+        (PhotoQuality(94, 1.0, -0.5, -0.5), DEGRADED, "JPEG quality 94"),
         (PhotoQuality(None, 2.3, -0.5, -0.5), DEGRADED, "noise of 2.3 grey levels"),
         (PhotoQuality(None, None, 0.2, -0.5), DEGRADED, "blur"),
         (PhotoQuality(None, None, -0.5, 0.3), DEGRADED, "downsampling by averaging"),
-        (PhotoQuality(30, 2.5, 0.2, 0.3), DEGRADED, "JPEG of quality 30, noise of 2.5 grey levels"),
+        (PhotoQuality(30, 2.5, 0.2, 0.3), DEGRADED, "JPEG quality 30, noise of 2.5 grey levels"),
     ],
 )
 def test_each_fault_chooses_the_preset_for_degraded_photos(quality, preset, reason):
@@ -45,7 +45,7 @@ def test_each_fault_chooses_the_preset_for_degraded_photos(quality, preset, reas
 def test_the_way_of_downsampling_is_told(photo, name, reason):
     hr = images.crop_to_multiple(getattr(data, photo)())
     lr = degradation_named(name)(hr, np.random.RandomState(0))
-    assert choose(quality_of(images.Photo(images.as_float(lr)))).reason == reason
+    assert choose(quality_of(images.Image(lr))).reason == reason
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def opened(light, monkeypatch):
     """Names of the presets that were opened; both are the golden model here."""
     names = []
 
-    def open_upscaler(source, **settings):
+    def open_model(source, **settings):
         names.append(source)
-        return Upscaler(light, max_memory=settings["max_memory"])
+        return KerasUpscaler(light)
 
-    monkeypatch.setattr(opening, "open_upscaler", open_upscaler)
+    monkeypatch.setattr(opening, "open_model", open_model)
     return names
 
 
@@ -78,9 +78,9 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("a.png", f"takes {CLEAN}: the photo looks clean"),
-        ("b.jpg", f"takes {DEGRADED}: JPEG of quality 60"),
-        ("d.png", f"takes {DEGRADED}: noise of"),
+        ("a.png", f"using {CLEAN}: the photo looks clean"),
+        ("b.jpg", f"using {DEGRADED}: JPEG quality 60"),
+        ("d.png", f"using {DEGRADED}: noise of"),
     ],
 )
 def test_the_choice_is_said_in_one_line(folder, opened, capsys, name, said):
@@ -105,7 +105,7 @@ def test_each_photo_of_a_folder_gets_its_model_and_each_model_is_opened_once(fol
     assert rows.pop("d.png").startswith("light-photo: noise of")
     assert rows == {
         "a.png": "light: the photo looks clean",
-        "b.jpg": "light-photo: JPEG of quality 60",
+        "b.jpg": "light-photo: JPEG quality 60",
         "c.png": "light: the photo looks clean",
         "e.png": "",
     }
@@ -124,16 +124,15 @@ def test_what_cannot_be_upscaled_is_refused_before_a_model_is_opened(folder, ope
     assert not (folder / "sr.png").exists()
 
 
-@pytest.mark.parametrize("command", ["demo", "evaluate --pairs {} --references none"])
-def test_other_commands_need_a_model(folder, capsys, command):
-    images.write(folder / "lr/a_0.png", np.zeros((40, 40, 3)))
-    assert main([*command.format(folder / "lr").split(), "--model", "auto"]) == 2
-    assert "--model auto is for c2m-tf upscale; give a model here, such as" in capsys.readouterr().err
+def test_evaluation_chooses_where_it_is_told_to(folder, opened, capsys):
+    images.write(folder / "lr/a_0.png", data.astronaut()[:160, 160:352])
+    assert main(["evaluate", "--pairs", f"{folder}/lr", "--references", "none", "--model", "auto"]) == 0
+    assert opened == [CLEAN]
 
 
 def test_upscale_chooses_unless_told_otherwise(folder, capsys):
     assert main(["upscale", "-i", f"{folder}/lr/b.jpg", "-o", f"{folder}/sr.png"]) == 0
-    assert f"takes {DEGRADED}: JPEG of quality 60" in capsys.readouterr().err
+    assert f"using {DEGRADED}: JPEG quality 60" in capsys.readouterr().err
     assert main(["upscale", "-i", f"{folder}/lr/b.jpg", "-o", f"{folder}/named.png", "--model", DEGRADED]) == 0
     assert capsys.readouterr().err == ""
     assert (folder / "named.png").read_bytes() == (folder / "sr.png").read_bytes()

@@ -10,7 +10,8 @@ from c2m_tf.evaluation.metrics import luma, psnr
 from c2m_tf.jobs.work import WorkerSettings
 from c2m_tf.photos import images
 from c2m_tf.photos.images import TooLargeError
-from c2m_tf.upscaling.ensemble import ORIENTATIONS, SIZES
+from c2m_tf.upscaling.base import ORIENTATIONS
+from c2m_tf.upscaling.plans import ENSEMBLES
 
 
 @pytest.fixture
@@ -32,18 +33,19 @@ def test_the_result_is_the_mean_of_the_orientations(light, photos, search, with_
     lr, ref = photos
     alone = Upscaler(light, search=search)
     results = [
-        one.turned_back(alone.upscale(one.turned(lr), one.turned(ref) if with_reference else None)) for one in ORIENTATIONS[:4]
+        one.turned_back(alone(one.turned(lr), one.turned(ref) if with_reference else None).image.rgb)
+        for one in ORIENTATIONS[:4]
     ]
-    mean = Upscaler(light, search=search, ensemble=4).upscale(lr, ref if with_reference else None)
+    mean = Upscaler(light, search=search, ensemble=4)(lr, ref if with_reference else None).image.rgb
     np.testing.assert_allclose(mean, np.mean(results, axis=0), atol=1e-6)
 
 
 def test_of_all_eight_a_turned_photo_gives_the_turned_result(light, photos):
     upscaler = Upscaler(light, ensemble=8)
     lr, ref = photos
-    sr = upscaler.upscale(lr, ref)
+    sr = upscaler(lr, ref).image.rgb
     for orientation in (ORIENTATIONS[1], ORIENTATIONS[6]):
-        again = upscaler.upscale(orientation.turned(lr), orientation.turned(ref))
+        again = upscaler(orientation.turned(lr), orientation.turned(ref)).image.rgb
         np.testing.assert_allclose(again, orientation.turned(sr), atol=1e-5)
 
 
@@ -51,7 +53,7 @@ def test_a_trained_network_gains(preset):
     photo = data.astronaut()
     hr, ref = photo[60:260, 60:300], photo[20:260, 100:364]
     lr = images.downsample(hr)
-    results = [Upscaler(preset, ensemble=number).upscale(lr, ref) for number in (1, 4)]
+    results = [Upscaler(preset, ensemble=number)(lr, ref).image.rgb for number in (1, 4)]
     one, four = (psnr(luma(images.as_uint8(result)), luma(hr)) for result in results)
     assert four > one + 0.05
 
@@ -59,19 +61,21 @@ def test_a_trained_network_gains(preset):
 def test_an_encoded_reference_serves_all_orientations_and_keeps_no_features(light, photos):
     lr, ref = photos
     upscaler = Upscaler(light, ensemble=2)
-    reference = upscaler.encode_reference(ref)
-    np.testing.assert_array_equal(upscaler.upscale(lr, reference), upscaler.upscale(lr, ref))
-    assert reference.encoded is None
+    reference = upscaler.open_references(ref)
+    np.testing.assert_array_equal(upscaler(lr, reference).image.rgb, upscaler(lr, ref).image.rgb)
+    assert reference._decoded.encoded is None
 
 
 def test_progress_counts_the_tiles_of_all_orientations_and_shares_are_averaged(light, photos):
     lr, ref = np.tile(photos[0], (3, 1, 1)), photos[1]
-    seen, shares, single = [], [], []
-    Upscaler(light, ensemble=2, tile=40).upscale(lr, ref, lambda *counts: seen.append(counts), explained=shares.append)
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    for orientation in ORIENTATIONS[:2]:
-        Upscaler(light, tile=40).upscale(orientation.turned(lr), orientation.turned(ref), explained=single.append)
-    assert shares == [pytest.approx(np.mean(single))]
+    seen = []
+    result = Upscaler(light, ensemble=2, tile=40)(lr, ref, progress=lambda *counts: seen.append(counts))
+    assert seen == [(0, 4), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert result.tiles == 4
+    one = Upscaler(light, tile=40)
+    single = [one(orientation.turned(lr), orientation.turned(ref)) for orientation in ORIENTATIONS[:2]]
+    assert result.coverage == pytest.approx(np.mean([each.coverage for each in single]))
+    np.testing.assert_array_equal(result.matches.flow, single[0].matches.flow)
 
 
 def test_memory_counts_the_copies(light):
@@ -79,7 +83,7 @@ def test_memory_counts_the_copies(light):
     one, two = (Upscaler(light, ensemble=number).estimated_memory(*shapes) for number in (1, 2))
     assert two > one
     with pytest.raises(TooLargeError):
-        Upscaler(light, ensemble=2, max_memory=one).checked_plan(*shapes)
+        Upscaler(light, ensemble=2, max_memory=one)(*(np.zeros(shape, np.uint8) for shape in (shapes[0], *shapes[1])))
 
 
 @pytest.mark.parametrize("ensemble", [0, 3, 16])
@@ -101,7 +105,7 @@ def test_the_command_line_takes_it(tmp_path, photos):
     for name, photo in zip(("lr", "ref"), photos, strict=True):
         images.write(tmp_path / f"{name}.png", photo)
     results = {}
-    for number in SIZES[:2]:
+    for number in ENSEMBLES[:2]:
         output = tmp_path / f"{number}.png"
         arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", str(output)]
         assert main([*arguments, "--model", "light", "--ensemble", str(number)]) == 0

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from c2m_tf.photos import formats, images, reading
-from c2m_tf.upscaling import base
-from c2m_tf.upscaling.keras_upscaler import Upscaler
-from c2m_tf.upscaling.plans import make_plan, photo_bytes
+from c2m_tf import Upscaler
+from c2m_tf.photos import formats, image, images
+from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
+from c2m_tf.upscaling.plans import MIN_LR_SIDE, MIN_REF_SIDE, make_plan, photo_bytes
 
 GIB = 2**30
 
@@ -53,10 +53,10 @@ def test_estimates_cover_all_pixels_and_grow_with_references(lr, refs, search):
 @pytest.mark.parametrize("file_format", formats.FORMATS)
 def test_oversized_references_are_refused_before_decoding(light, tmp_path, monkeypatch, file_format):
     refs = [written(tmp_path / "ref", (2048, 2048), file_format)] * 8
-    monkeypatch.setattr(reading, "photo_of", fail_to_decode)
+    monkeypatch.setattr(image, "pixels_of_picture", fail_to_decode)
     upscaler = Upscaler(light, max_memory=2 * GIB)
     lr = np.zeros((8, 8, 3), np.uint8)
-    for use in (upscaler.upscale, upscaler.find_matches, lambda _, refs: upscaler.encode_reference(refs)):
+    for use in (upscaler, upscaler.find_matches, lambda _, refs: upscaler.open_references(refs)):
         with pytest.raises(images.TooLargeError, match="with 8 references of 33,554,432 pixels together needs about"):
             use(lr, refs)
 
@@ -66,9 +66,9 @@ def test_sizes_in_headers_are_checked_before_decoding(light, tmp_path, monkeypat
     sizes = [(8, 8), (40, 40)]
     sizes[broken[0]] = (2, 2) if broken[0] == 0 else (11, 11)
     lr, ref = (written(tmp_path / name, size) for name, size in zip(("lr", "ref"), sizes, strict=True))
-    monkeypatch.setattr(reading, "photo_of", fail_to_decode)
+    monkeypatch.setattr(image, "pixels_of_picture", fail_to_decode)
     with pytest.raises(ValueError, match=broken[1]):
-        Upscaler(light).upscale(lr, ref)
+        Upscaler(light)(lr, ref)
 
 
 def test_open_files_and_files_give_the_same(light, rng):
@@ -79,11 +79,11 @@ def test_open_files_and_files_give_the_same(light, rng):
         opened.append(io.BytesIO())
         images.encode(opened[-1], "PNG", photo)
         opened[-1].seek(0)
-    np.testing.assert_array_equal(upscaler.upscale(*opened), upscaler.upscale(lr / 255.0, ref / 255.0))
+    np.testing.assert_array_equal(upscaler(*opened).image.rgb, upscaler(lr / 255.0, ref / 255.0).image.rgb)
 
 
-class Held(Upscaler):
-    """Keeps its turn until `free`."""
+class Held(KerasUpscaler):
+    """Restores no tile until `free`."""
 
     def __init__(self, model):
         super().__init__(model)
@@ -97,9 +97,10 @@ class Held(Upscaler):
 
 def test_threads_that_wait_hold_no_pixels(light, tmp_path):
     held = Held(light)
+    upscaler = Upscaler(held)
     lr, ref = written(tmp_path / "lr", (8, 8)), written(tmp_path / "ref", (300, 300))
     results = []
-    threads = [threading.Thread(target=lambda: results.append(held.upscale(lr, ref))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: results.append(upscaler(lr, ref))) for _ in range(3)]
     threads[0].start()
     assert held.entered.wait(60)
     tracemalloc.start()
@@ -125,9 +126,9 @@ def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 
 lr = images.read(sys.argv[1])
-images.reference_colours(images.read(sys.argv[1]), lr)
+images.read(sys.argv[1]).in_colours_of(lr)
 before = peak()
-photo = images.reference_colours(images.read(sys.argv[2]), lr)
+photo = images.read(sys.argv[2]).in_colours_of(lr)
 print((peak() - before) / (photo.shape[0] * photo.shape[1]))
 """
 
@@ -161,4 +162,4 @@ def test_reading_a_photo_takes_no_more_than_is_counted_for_it(tmp_path, rng, fil
 
 
 def test_the_smallest_sides_are_those_of_the_networks():
-    assert (base.MIN_LR_SIDE, base.MIN_REF_SIDE) == (3, 12)
+    assert (MIN_LR_SIDE, MIN_REF_SIDE) == (3, 12)

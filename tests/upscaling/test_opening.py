@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from c2m_tf import Upscaler
 from c2m_tf.cli import main
 from c2m_tf.photos import images
-from c2m_tf.upscaling.keras_upscaler import Upscaler
-from c2m_tf.upscaling.opening import open_upscaler
+from c2m_tf.upscaling.opening import open_model
 from c2m_tf.weights.presets import PRESETS
 
 
@@ -22,9 +22,7 @@ def test_a_preset_is_meant_whatever_lies_in_the_working_folder(tmp_path, monkeyp
         path.write_bytes(b"no model")
     else:
         path.symlink_to(path)
-    upscaler = open_upscaler(name)
-    assert isinstance(upscaler, Upscaler)
-    assert upscaler.model.count_params() == PRESETS[name].parameters
+    assert open_model(name).model.count_params() == PRESETS[name].parameters
 
 
 @pytest.mark.parametrize("command", ["upscale", "evaluate", "export"])
@@ -48,4 +46,4 @@ def test_folders_that_are_no_version_of_a_saved_model_are_passed_over(tmp_path, 
     (tmp_path / "m" / version).mkdir(parents=True)
     (tmp_path / "m" / version / "saved_model.pbtxt").touch()
     with pytest.raises(ValueError, match="holds no SavedModel; make one by c2m-tf export saved-model"):
-        open_upscaler(tmp_path / "m")
+        Upscaler.from_preset(tmp_path / "m")

@@ -3,11 +3,11 @@
 import pytest
 
 from c2m_tf.upscaling import plans
-from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
 
 
 def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
-    upscaler = Upscaler(preset)
+    upscaler = KerasUpscaler(preset)
     small = upscaler.plan((125, 83), [(500, 332)])
     large = upscaler.plan((1080, 1920), [(4320, 7680)])
     assert small.search == "exact"
@@ -30,7 +30,7 @@ def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
 )
 def test_sizes_that_do_not_fit_together_are_refused(preset, options, words):
     with pytest.raises(ValueError, match=words):
-        Upscaler(preset, **options)
+        KerasUpscaler(preset, **options)
 
 
 def test_default_windows_hold_the_tiles():

@@ -4,14 +4,14 @@ import numpy as np
 from skimage import data
 
 from c2m_tf.photos import images
-from c2m_tf.upscaling.keras_upscaler import Upscaler
+from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
 from c2m_tf.upscaling.tiles import Canvas
 from c2m_tf.upscaling.windows import MAX_COARSE_CELLS, CoarseMatches, CoarseReferences, shrinking
 
 
 def coarse_matches(model, lr, references):
     small = CoarseReferences(references, shrinking(lr.shape, [reference.shape for reference in references]))
-    return CoarseMatches(lr, small, Upscaler(model)._locate)
+    return CoarseMatches(lr, small, KerasUpscaler(model)._locate)
 
 
 def test_a_scene_far_away_in_a_large_reference_is_found(preset):

@@ -5,19 +5,18 @@ import pytest
 
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
-from c2m_tf.jobs.folders import find_jobs
 from c2m_tf.photos import images
-from c2m_tf.upscaling import batch
+from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
 
 
-class CountingUpscaler(Upscaler):
+class CountingUpscaler(KerasUpscaler):
     """Counts how often references are encoded."""
 
     encoded = 0
 
-    def encode_reference(self, refs):
-        self.encoded += 1
-        return super().encode_reference(refs)
+    def _encoded(self, reference):
+        self.encoded += reference.encoded is None
+        return super()._encoded(reference)
 
 
 @pytest.fixture
@@ -31,15 +30,18 @@ def folder(tmp_path, rng):
 
 
 def test_a_shared_reference_is_encoded_once(folder, light):
-    jobs = find_jobs(f"{folder}/lr", [f"{folder}/ref.png"], f"{folder}/sr").jobs
-    upscaler = CountingUpscaler(light)
-    kept = batch.KeptReference()
-    shares = [batch.run(upscaler, job, kept=kept) for job in jobs]
-    assert upscaler.encoded == 1
-    assert all(0 <= share <= 1 for share in shares)
-    for job in jobs:
-        alone = Upscaler(light).upscale(job.lr, folder / "ref.png")
-        np.testing.assert_array_equal(images.as_uint8(images.read(job.output).rgb), images.as_uint8(alone))
+    model = CountingUpscaler(light)
+    seen = []
+    done = Upscaler(model).upscale_folder(
+        folder / "lr", folder / "ref.png", folder / "sr", progress=lambda *counts: seen.append(counts)
+    )
+    assert model.encoded == 1
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    for job, outcome in done:
+        assert outcome.status == "made"
+        assert 0 <= outcome.explained <= 1
+        alone = Upscaler(light)(job.lr, folder / "ref.png")
+        np.testing.assert_array_equal(np.asarray(images.read(job.output)), np.asarray(alone.image))
 
 
 def test_no_references_equals_strength_0(folder, light, capsys):

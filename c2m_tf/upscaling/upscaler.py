@@ -1,0 +1,457 @@
+"""The way of a photo: header, plan, memory, pixels, colours, tiles, result. Command line, server, jobs and evaluation call it.
+
+upscaler = Upscaler.from_preset("auto")
+result = upscaler("lr.jpg", "reference.jpg")              # paths, bytes, open files, arrays, pictures of Pillow's
+result.image.save("sr.png")
+
+references = upscaler.open_references(["a.jpg", "b.jpg"])  # read and encoded once, for any number of photos
+result = upscaler("lr.jpg", references)
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from c2m_tf.photos.image import Image, ImageLike
+from c2m_tf.photos.outputs import check_fits, check_suffix
+from c2m_tf.photos.quality import quality_of
+from c2m_tf.photos.resampling import SCALE, as_uint8, downsample, upsample
+from c2m_tf.renamed import current_name
+from c2m_tf.upscaling import opening, plans
+from c2m_tf.upscaling.base import DecodedReferences, Matches, Progress, TiledUpscaler
+from c2m_tf.upscaling.choice import AUTO, CLEAN, DEGRADED, choose
+
+if TYPE_CHECKING:
+    from c2m_tf.jobs.work import Job, Outcome
+    from c2m_tf.network.model import C2Matching
+
+_SECOND_MODEL_BYTES = 100 * 2**20  # what a second model adds to the process; 85 MiB were measured
+_WARM_UP_SIDE = 48  # LR pixels
+
+
+class UpscaleResult(NamedTuple):
+    """An upscaled photo, and what became known of it.
+
+    Attributes:
+        image: Image of four times the sides, with the LR photo's transparency (upsampled by bicubic), grayness, colour profile
+            and metadata; `rgb` is float32 in [0, 1].
+        coverage: share of the photo's patches, in [0, 1], that a reference shows; None without references, or if the model does
+            not report its matches.
+        preset: the preset or file that restored the photo; None of a model that has no name.
+        matches: where the references show it; None where coverage is.
+        reason: why that preset was chosen, in words; empty if it was not chosen by the photo.
+        tiles: number of tiles that were restored.
+    """
+
+    image: Image
+    coverage: float | None
+    preset: str | None
+    matches: Matches | None
+    reason: str = ""
+    tiles: int = 0
+
+
+class References:
+    """References for several LR photos, which are read and encoded once. Made by `Upscaler.open_references`, for it alone.
+
+    Attributes:
+        shapes: (H, W, 3) of each, as its header says.
+    """
+
+    def __init__(self, owner: "Upscaler", images: Sequence[Image], kept: bool) -> None:
+        self.owner = owner
+        self.shapes = [image.stored_shape for image in images]
+        self._images: list[Image | None] = list(images)
+        self._kept = kept
+        self._key: tuple[Any, ...] | None = None
+        self._decoded: DecodedReferences | None = None
+
+    def close(self) -> None:
+        """Closes files that were not read yet."""
+        for image in self._images:
+            if image is not None:
+                image.close()
+
+    def decoded_for(self, model: TiledUpscaler, lr: Image, report: Callable[[], None]) -> DecodedReferences:
+        """The references in the colours of an LR photo; calls `report` before each is decoded.
+
+        What the model computed of them stays as long as model and colour space do.
+        """
+        key = (model, lr.icc_profile)
+        if self._decoded is None or key != self._key:
+            self._key = self._decoded = None  # frees the old features before the new ones are computed
+            photos = []
+            for number, image in enumerate(self._images):
+                assert image is not None
+                report()
+                photos.append(image.in_colours_of(lr))
+                if not self._kept:
+                    self._images[number] = None
+            self._decoded, self._key = DecodedReferences(photos), key
+        return self._decoded
+
+
+ReferencesLike: TypeAlias = ImageLike | Sequence[ImageLike] | References
+
+
+class Upscaler:
+    """Upscales photos 4x. Threads may share one; they take turns, and results do not depend on their order.
+
+    `from_preset` opens presets and files, as the command line does.
+
+    Args:
+        model: C2Matching; or a TiledUpscaler, which has its own search, tile and window.
+        max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
+        search: "exact", "window", or "auto" for exact search of small photos.
+        tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile,
+            and others are cut into tiles of at most 96.
+        window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
+        ensemble: orientations of each photo whose results are averaged: 1, 2, 4 or 8. It takes that many times as long.
+
+    Raises:
+        ValueError: `max_memory` is not a positive number of bytes, unknown search, sizes that do not fit together, or no such
+            ensemble.
+    """
+
+    def __init__(
+        self,
+        model: "C2Matching | TiledUpscaler",
+        *,
+        max_memory: int | None = None,
+        search: str = "auto",
+        tile: int | None = None,
+        window: int | None = None,
+        ensemble: int = 1,
+    ) -> None:
+        self._set(max_memory, ensemble)
+        if not isinstance(model, TiledUpscaler):
+            from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
+
+            model = KerasUpscaler(model, search=search, tile=tile, window=window)
+        elif (search, tile, window) != ("auto", None, None):
+            raise ValueError("search, tile and window are given to the TiledUpscaler itself; leave them out here")
+        self._models: dict[str | None, TiledUpscaler] = {None: model}
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | os.PathLike = AUTO,
+        *,
+        dtype: str | None = "auto",
+        max_memory: int | None = None,
+        search: str = "auto",
+        tile: int | None = None,
+        window: int | None = None,
+        threads: int | None = None,
+        ensemble: int = 1,
+    ) -> "Upscaler":
+        """The upscaler that the command line uses.
+
+        Args:
+            preset: "auto" takes a preset for each photo, by its quality, when the first one needs it; or a preset, .keras file,
+                folder or handle, as of `C2Matching.from_preset`; a .tflite file of `c2m-tf export tflite`; or a folder of
+                `c2m-tf export saved-model`, of which the newest version is used.
+            dtype: dtype policy, "auto" for the fastest on this machine, None for the model's own. This, search, tile and window
+                are for presets and Keras models only; files that were exported ignore "auto".
+            max_memory, search, tile, window, ensemble: see `Upscaler`.
+            threads: cores that the model may use, for processes that share a machine; by default those that the process may
+                use. TensorFlow keeps to it if it has not started in this process; JAX does not.
+
+        Raises:
+            ValueError: no such model, a damaged one, or settings that it does not support.
+            ImportError: a .tflite file, and its runtime is not installed.
+        """
+        plans.check_sizes(search, tile, window)
+        preset = current_name(os.fspath(preset))
+        upscaler = cls.__new__(cls)
+        upscaler._set(max_memory, ensemble)
+        upscaler._settings = {"dtype": dtype, "search": search, "tile": tile, "window": window, "threads": threads}
+        upscaler._models = {}
+        upscaler._chooses = preset == AUTO
+        if not upscaler._chooses:
+            upscaler._model(preset)
+        return upscaler
+
+    def _set(self, max_memory: int | None, ensemble: int) -> None:
+        plans.check_ensemble(ensemble)
+        if max_memory is None:
+            max_memory = plans.default_max_memory()
+        if not 0 < max_memory < float("inf"):
+            raise ValueError(f"max_memory {max_memory} is not a positive number of bytes; leave it out for 75 % of the memory")
+        self.max_memory = int(max_memory)
+        self.ensemble = ensemble
+        self._chooses = False
+        self._settings: dict[str, Any] = {}
+        self._turn = threading.Lock()
+
+    def __call__(
+        self,
+        lr: ImageLike,
+        references: ReferencesLike | None = None,
+        strength: float = 1.0,
+        progress: Progress | None = None,
+    ) -> UpscaleResult:
+        """Upscales a photo.
+
+        Args:
+            lr: the photo, of at least 3x3 pixels: a path, the bytes of a file, an open binary file, an array [h,w,3] of uint8
+                or float in [0, 1], a picture of Pillow's, or an Image.
+            references: such a photo, of at least 12x12 pixels, or a list of them, of any sizes; or the result of
+                `open_references`; or None for no reference. They are brought to the LR photo's colour space; arrays, and
+                photos without a profile, are sRGB.
+            strength: in [0, 1], how much of the references is used; 1 is the published network, at 0 they are not read.
+            progress: called with (tiles done, tiles in all orientations), before a photo is decoded and after each tile. An
+                exception that it raises stops the work.
+
+        Returns:
+            UpscaleResult.
+
+        Raises:
+            ValueError: a photo that cannot be read or used, strength outside [0, 1] or one that the model does not support
+                (exported files support 0 and 1), or References of another upscaler; `ImageError` if a file cannot be read,
+                `TooLargeError` if more memory is needed than allowed. All that headers say is known before a pixel is decoded.
+        """
+        with self.prepare(lr, references, strength) as prepared:
+            return prepared.run(progress)
+
+    def prepare(self, lr: ImageLike, references: ReferencesLike | None = None, strength: float = 1.0) -> "PreparedPhoto":
+        """The first half of a call: opens photos and checks what their headers say. Arguments and errors are those of a call.
+
+        Returns:
+            PreparedPhoto, whose `run` does the rest.
+        """
+        self.check_strength(strength)
+        with ExitStack() as stack:
+            image = Image.open(lr, _name(lr, "LR photo"))
+            if image is not lr:
+                stack.enter_context(image)
+            opened = None
+            if isinstance(references, References):
+                opened = references if strength > 0 else None
+            elif references is not None and strength > 0:
+                opened = self._open(references, kept=False)
+                stack.callback(opened.close)
+            if opened is not None and opened.owner is not self:
+                raise ValueError("these References were opened by another upscaler; use open_references of this one")
+            plan = self._plan(image.stored_shape, [] if opened is None else opened.shapes)
+            return PreparedPhoto(self, image, opened, plan, strength, stack.pop_all())
+
+    def open_references(self, references: ImageLike | Sequence[ImageLike]) -> References:
+        """References for several LR photos: opened now, read and encoded when the first photo needs them, and kept.
+
+        Args:
+            references: as of a call.
+
+        Raises:
+            ValueError: as of a call, as far as headers say it.
+        """
+        opened = self._open(references, kept=True)
+        try:
+            self._plan((plans.MIN_LR_SIDE, plans.MIN_LR_SIDE, 3), opened.shapes)
+        except ValueError:
+            opened.close()
+            raise
+        return opened
+
+    def find_matches(self, lr: ImageLike, references: ReferencesLike) -> Matches:
+        """Where the references show what the LR photo shows, without upscaling it; arguments and errors are those of a call."""
+        with self.prepare(lr, references) as prepared:
+            return prepared.find_matches()
+
+    def upscale_folder(
+        self,
+        source: str | os.PathLike,
+        references: str | os.PathLike | Sequence[str | os.PathLike] | None,
+        output: str | os.PathLike,
+        *,
+        strength: float = 1.0,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "list[tuple[Job, Outcome]]":
+        """Upscales all photos of a folder. A photo that fails costs its own result only; results that are there are kept.
+
+        Args:
+            source: folder of LR photos.
+            references: photos for all of them; or folders, of which each LR photo gets those of its name; None for none.
+            output: folder for the results, NAME.png each; made if it is missing.
+            strength: as of a call.
+            overwrite: make results again that are there and complete.
+            progress: called with (photos done, photos in all) after each photo.
+
+        Returns:
+            list of (Job, Outcome), one for each photo; `Outcome.error` says why a photo failed.
+
+        Raises:
+            ValueError: the source is no folder of photos, a reference does not exist, or the output cannot be written.
+        """
+        from c2m_tf.jobs.work import upscale_folder
+
+        return upscale_folder(self, source, references, output, strength=strength, overwrite=overwrite, progress=progress)
+
+    @property
+    def reports_matches(self) -> bool:
+        """Whether results have matches; a SavedModel does not report them."""
+        return self._chooses or self._only.reports_matches
+
+    def check_strength(self, strength: float) -> None:
+        """Raises ValueError if the strength lies outside [0, 1] or the model does not support it."""
+        if not 0.0 <= strength <= 1.0:
+            raise ValueError(f"strength {strength} lies outside [0, 1]; 0 uses nothing of the references, 1 all that fits")
+        if strength not in (0.0, 1.0) and not (self._chooses or self._only.any_strength):
+            raise ValueError(f"an exported file knows strength 0 and 1, not {strength}; give a preset or a .keras file")
+
+    def estimated_memory(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> int:
+        """Bytes that upscaling needs at its peak, from the shapes [h,w,...] of the LR photo and of the references."""
+        return self._unchecked_plan(lr_shape, ref_shapes).memory
+
+    def load(self) -> None:
+        """Opens a model now, where the first photo would otherwise choose one; raises ValueError as `from_preset` does."""
+        if self._chooses:
+            self._model(CLEAN)
+
+    def warm_up(self, progress: Progress | None = None) -> None:
+        """Upscales small photos, with a reference and without, so that all that the first photo would wait for is done."""
+        noise = np.random.default_rng(0).integers(0, 256, (_WARM_UP_SIDE // 3, _WARM_UP_SIDE // 3, 3), np.uint8)
+        reference = upsample(upsample(noise))[: 4 * _WARM_UP_SIDE, : 4 * _WARM_UP_SIDE]
+        lr = downsample(reference)
+        with self._turn:
+            for model in [self._model(preset) for preset in (CLEAN, DEGRADED)] if self._chooses else [self._only]:
+                for plan in model.warm_up_plans(lr.shape, [reference.shape]):
+                    model.restore(lr, DecodedReferences([reference]), plan, progress=progress)
+                if model.restores_alone:
+                    model.restore(lr, None, model.plan(lr.shape, []), progress=progress)
+
+    def _open(self, references: ImageLike | Sequence[ImageLike], kept: bool) -> References:
+        several: Sequence[Any] = references if isinstance(references, (list, tuple)) else [references]
+        if not several:
+            raise ValueError("the list of references is empty; leave references out to upscale without one")
+        images: list[Image] = []
+        try:
+            for reference in several:
+                # Later changes of the caller's arrays must not reach what is kept.
+                own = reference.copy() if kept and isinstance(reference, np.ndarray) else reference
+                images.append(Image.open(own, _name(own, "reference")))
+        except ValueError:
+            for image in images:
+                image.close()
+            raise
+        return References(self, images, kept)
+
+    def _plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> plans.Plan:
+        """The plan for photos of those shapes; raises ValueError if they cannot be upscaled."""
+        plans.check_photos(lr_shape, ref_shapes)
+        most = None if self._chooses else self._only.max_references
+        if most is not None and len(ref_shapes) > most:
+            raise ValueError(f"{len(ref_shapes)} references are given, this model takes {most} per photo; give the best")
+        if not ref_shapes and not (self._chooses or self._only.restores_alone):
+            raise ValueError("this model was exported without upscale_alone; give a reference, or export it again")
+        plan = self._unchecked_plan(lr_shape, ref_shapes)
+        plans.check_memory(plan.memory, lr_shape, ref_shapes, self.max_memory)
+        return plan
+
+    def _unchecked_plan(self, lr_shape, ref_shapes):
+        """The plan, its memory with that of the ensemble. Presets that are chosen from share it, and one need not be open."""
+        if self._chooses:
+            search, tile, window = (self._settings[name] for name in ("search", "tile", "window"))
+            plan = plans.make_plan(lr_shape, ref_shapes, search, tile, window or plans.default_window(tile))
+            more = _SECOND_MODEL_BYTES
+        else:
+            plan, more = self._only.plan(lr_shape, ref_shapes), 0
+        return plan._replace(memory=plan.memory + more + plans.ensemble_bytes(self.ensemble, lr_shape, ref_shapes))
+
+    @property
+    def _only(self) -> TiledUpscaler:
+        """The model, where the photo does not choose it."""
+        return next(iter(self._models.values()))
+
+    def _model(self, preset: str) -> TiledUpscaler:
+        """The model of a preset or file, opened once."""
+        if preset not in self._models:
+            self._models[preset] = opening.open_model(preset, **self._settings)
+        return self._models[preset]
+
+    def _model_for(self, lr: Image) -> tuple[TiledUpscaler, str | None, str]:
+        """The model for a photo, its name, and why it was chosen."""
+        if not self._chooses:
+            (name, model), *_ = self._models.items()
+            return model, name, ""
+        choice = choose(quality_of(lr))
+        return self._model(choice.preset), *choice
+
+
+class PreparedPhoto:
+    """A photo whose header was read and whose memory is allowed; made by `Upscaler.prepare`. As a context it closes its files.
+
+    Attributes:
+        lr: Image, not decoded yet if it came from a file.
+    """
+
+    def __init__(
+        self,
+        owner: Upscaler,
+        lr: Image,
+        references: References | None,
+        plan: plans.Plan,
+        strength: float,
+        files: ExitStack,
+    ) -> None:
+        self.lr = lr
+        self._files = files
+        self._owner = owner
+        self._references = references
+        self._plan = plan
+        self._strength = strength
+
+    def __enter__(self) -> "PreparedPhoto":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._files.close()
+
+    def check_output(self, path: str | os.PathLike) -> None:
+        """Raises `ImageError` if a file of that suffix cannot hold the result; nothing is decoded."""
+        check_suffix(path, self.lr.holds_alpha)
+        height, width, _ = self.lr.stored_shape
+        check_fits(path, (SCALE * height, SCALE * width), self.lr.holds_alpha)
+
+    def run(self, progress: Progress | None = None) -> UpscaleResult:
+        """Decodes and upscales the photo; arguments, result and errors are those of a call of the upscaler."""
+        owner = self._owner
+        with owner._turn:
+            model, name, reason, references = self._decoded(progress)
+            visible = self.lr.visible()
+            restored = model.restore(visible, references, self._plan, self._strength, owner.ensemble, progress)
+        alpha = None if self.lr.alpha is None else upsample(as_uint8(self.lr.alpha))
+        image = self.lr.replaced(restored.rgb, alpha)
+        return UpscaleResult(image, restored.coverage, name, restored.matches, reason, restored.tiles)
+
+    def find_matches(self) -> Matches:
+        """Where the references show what the photo shows; raises ValueError if there is none."""
+        if self._references is None:
+            raise ValueError("matches are those of references; give one")
+        with self._owner._turn:
+            model, _, _, references = self._decoded(None)
+            return model.find_matches(self.lr.visible(), references, self._plan)
+
+    def _decoded(self, progress):
+        """The model for the photo, its name and why it was chosen, and the references in the photo's colours."""
+        lr = self.lr.load()
+        model, name, reason = self._owner._model_for(lr)
+
+        def report() -> None:
+            if progress is not None:
+                progress(0, model.tiles(lr.stored_shape, self._plan, self._owner.ensemble))
+
+        report()
+        decoded = None if self._references is None else self._references.decoded_for(model, lr, report)
+        return model, name, reason, decoded
+
+
+def _name(photo: Any, what: str) -> str | None:
+    """What errors call a photo; None for its path."""
+    return None if isinstance(photo, (str, os.PathLike)) or hasattr(photo, "name") else what
