@@ -5,10 +5,10 @@ interrupted; 128 + n stopped by signal n. Every error is one line on standard er
 `c2m_tf.commands`.
 """
 
-import argparse
 import sys
 
 from c2m_tf.commands import demo, doctor, evaluate, export, import_weights, push, serve, train, upscale
+from c2m_tf.commands.parser import Parser
 from c2m_tf.commands.running import run
 from c2m_tf.version import __version__
 
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="c2m-tf", description="4x super-resolution of a photo with the help of a reference photo of the same scene."
     )
     parser.add_argument("--version", action="version", version=f"c2m-tf {__version__}")

@@ -100,7 +100,9 @@ def start_keras(computes: bool = True) -> None:
             keras.config.set_floatx("float32")
             keras.config.set_image_data_format("channels_last")
             if computes:
-                keras.ops.zeros(1)
+                _compute(keras)
+        except (ValueError, ImportError):  # say all there is to say
+            raise
         except BaseException:
             held.seek(0)
             with contextlib.suppress(OSError):
@@ -109,6 +111,16 @@ def start_keras(computes: bool = True) -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _compute(keras):
+    """A first operation; raises ValueError if the backend has no device for it."""
+    try:
+        keras.ops.zeros(1)
+    except RuntimeError as error:  # JAX, told to use a platform that is not there
+        raise ValueError(
+            f"Keras's backend {keras.backend.backend()} does not start: {first_line(error)}; unset or change JAX_PLATFORMS"
+        ) from error
 
 
 def limit_threads(cores: int) -> None:

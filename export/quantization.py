@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import track
 
 from c2m_tf.network.model import C2Matching
-from c2m_tf.photos.images import write_atomically
+from c2m_tf.photos.writing import write_single
 from c2m_tf.renamed import current_name
 from c2m_tf.weights.npz import read_npz
 from c2m_tf.weights.presets import load_model
@@ -140,7 +140,7 @@ def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
             step = arrays[_limit_of(name, arrays)] / INT8_STEPS
             arrays[name] = np.round(arrays[name] / step).clip(-INT8_STEPS, INT8_STEPS).astype(np.int8)
     config = json.dumps(network.get_config())
-    write_atomically(path, lambda file: np.savez_compressed(file, config=config, **arrays))
+    write_single(path, lambda file: np.savez_compressed(file, config=config, **arrays))
 
 
 def load_quantized(path: str | os.PathLike) -> PhoneNetwork:

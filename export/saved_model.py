@@ -11,13 +11,12 @@ graph (`warm_up`).
 """
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import tensorflow as tf
 
 from c2m_tf.network.model import C2Matching
+from c2m_tf.photos.files import temporary_folder
 from c2m_tf.photos.images import ImageError, make_folder
 from c2m_tf.startup import one_line
 from c2m_tf.upscaling.plans import MIN_LR_SIDE, MIN_REF_SIDE
@@ -52,19 +51,15 @@ def export_saved_model(
     versions = [int(path.name) for path in folder.iterdir() if is_version(path.name)]
     target = folder / str(max(versions, default=0) + 1)
     module = _Module(model, max_lr_pixels, max_ref_pixels)
+    signatures = {name: getattr(module, name) for name in SIGNATURES}
     try:
-        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".version."))
-    except OSError as error:
-        raise ImageError(f"cannot write {target}: {error.strerror}") from error
-    try:
-        signatures = {name: getattr(module, name) for name in SIGNATURES}
-        tf.saved_model.save(module, str(temporary / "model"), signatures=signatures)
-        warm_up.write_requests(temporary / "model")
-        (temporary / "model").rename(target)
+        # All versions stand for one name, so that the next export finds what killed ones left.
+        with temporary_folder(folder / "version") as temporary:
+            tf.saved_model.save(module, str(temporary / "model"), signatures=signatures)
+            warm_up.write_requests(temporary / "model")
+            (temporary / "model").rename(target)
     except (OSError, tf.errors.OpError) as error:
         raise ImageError(f"cannot write {target}: {one_line(getattr(error, 'message', error))}") from error
-    finally:
-        shutil.rmtree(temporary)
     return target
 
 

@@ -21,7 +21,8 @@ import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
 from c2m_tf.network.model import C2Matching
-from c2m_tf.photos.images import SCALE, write_atomically
+from c2m_tf.photos.images import SCALE
+from c2m_tf.photos.writing import write_single
 
 from .phone_network import PhoneNetwork
 from .phone_sizes import LR_THUMB, PHONE_TILE, PHONE_WINDOW, REF_THUMB, check_arguments
@@ -64,7 +65,7 @@ def export_tflite(
         "weights_sha256": weights_sha256(network),
         "psnr_y": None,
     }
-    write_atomically(path, lambda file: file.write(content))
+    write_single(path, lambda file: file.write(content))
     write_description(path, described)
     return described
 
@@ -72,7 +73,7 @@ def export_tflite(
 def write_description(path: str | os.PathLike, described: dict) -> None:
     """Writes the .json beside a .tflite file."""
     text = json.dumps(described, indent=2).encode()
-    write_atomically(Path(path).with_suffix(".json"), lambda file: file.write(text))
+    write_single(Path(path).with_suffix(".json"), lambda file: file.write(text))
 
 
 def weights_sha256(model: C2Matching) -> str:

@@ -63,3 +63,12 @@ def test_settings_that_keras_cannot_start_with_are_one_line(tmp_path, content, r
     assert done.returncode == 2
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_platform_that_jax_lacks_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
+    done = run(tmp_path, json.dumps(DEFAULTS | {"backend": "jax"}).encode(), "-m", "c2m_tf", "doctor")
+    assert done.returncode == 2
+    assert "Keras's backend jax does not start" in done.stderr
+    assert done.stderr.count("\n") == 1

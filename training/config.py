@@ -13,7 +13,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from c2m_tf.photos.paths import local_path
 from c2m_tf.renamed import current_name, warn_renamed
+from c2m_tf.weights.names import check_model
 
 from .config_keys import STAGES
 
@@ -60,13 +62,17 @@ def read_config(stage: str, recipe: str | os.PathLike, settings: Sequence[str] =
     """
     path = find_recipe(recipe)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"config {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config {path} holds no keys; expected are lines such as iterations: 5000")
+    keys = [setting.partition("=")[0] for setting in settings]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"--set {twice} is given twice; give it once")
     for setting in settings:
         _apply(values, setting)
     return make_config(stage, values, str(path))
@@ -74,6 +80,7 @@ def read_config(stage: str, recipe: str | os.PathLike, settings: Sequence[str] =
 
 def make_config(stage: str, values: dict, origin: str = "config") -> Any:
     """The config of a stage from plain values; raises ConfigError as `read_config` does."""
+    values = _with_paths(values)
     if values.get("variant") == "light-integer":
         warn_renamed("variant light-integer", "variant light with residual_offsets: false")
         values = {**values, "variant": "light", "residual_offsets": False}
@@ -102,6 +109,42 @@ def without_distribution(config: Any) -> Any:
 def rooted(config: Any, path: str) -> Path:
     """A path of data as the config means it: relative ones start from `root`."""
     return Path(config.root) / path
+
+
+def check_files(config: Any) -> None:
+    """Raises ConfigError if a file or folder that a config names is not there; what is in them is not looked at."""
+    data, validation = config.data, getattr(config, "validation", None)
+    folders = [source.folder for source in getattr(data, "sources", ())] + list(getattr(data, "photos", ()))
+    folders += [folder for folder in (getattr(data, "teacher", None), getattr(validation, "pairs", None)) if folder]
+    for folder in folders:
+        if not rooted(config, folder).is_dir():
+            raise ConfigError(f"{rooted(config, folder)} is not a folder; expected is a folder of photos")
+    if getattr(config, "start", None) is not None:
+        check_model(config.start)
+    for key in ("teacher", "extractors", "trunk", "branch", "descriptors"):
+        file = getattr(config, key, None)
+        if file not in (None, "vgg") and not Path(file).is_file():
+            raise ConfigError(f"{key}: {file} does not exist")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error; PyYAML keeps the last without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value]
+        twice = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice.value} is given twice", twice.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _with_paths(values):
+    """The values with ~ and URLs of local files as paths."""
+    if isinstance(values, dict):
+        return {key: _with_paths(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_with_paths(value) for value in values]
+    return local_path(values) if isinstance(values, str) else values
 
 
 def _apply(values, setting):

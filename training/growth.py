@@ -19,7 +19,7 @@ import numpy as np
 from c2m_tf.network.aggregation import DEFORMABLE_GROUPS
 from c2m_tf.network.deform_conv import TAPS
 from c2m_tf.network.model import C2Matching
-from c2m_tf.photos.writing import write_atomically
+from c2m_tf.photos.writing import write_single
 from c2m_tf.weights.npz import read_npz
 
 from .config import ConfigError
@@ -110,7 +110,7 @@ def save_own_trunk(trunk: keras.Model, path: str | os.PathLike) -> None:
         path: .npz file; it appears complete or not at all.
     """
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _by_name(trunk).items()}
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+    write_single(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def load_own_trunk(model: C2Matching, path: str | os.PathLike) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from c2m_tf.photos import images
+from c2m_tf.photos.folders import pairing_name
 
 from .degraded import degraded_patch
 from .sources import Photos, SourceError, photos_by_name, photos_in
@@ -127,9 +128,14 @@ def teacher_share(progress: float, share: float, until: float) -> float:
 def _pictures(folder, paths):
     """The teacher's picture of each photo."""
     found = photos_by_name(folder)
-    missing = [path for path in paths if path.stem not in found]
+    known: dict[str, Path] = {}
+    for path in paths:
+        other = known.setdefault(pairing_name(path), path)
+        if other is not path:
+            raise SourceError(f"{other} and {path} have one name, and so one picture of the teacher in {folder}; rename one")
+    missing = [path for path in paths if pairing_name(path) not in found]
     if missing:
         raise SourceError(
             f"{folder} has no picture named {missing[0].stem}.png of {missing[0]} ({len(missing)} of {len(paths)} are missing)"
         )
-    return [found[path.stem] for path in paths]
+    return [found[pairing_name(path)] for path in paths]

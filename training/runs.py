@@ -24,7 +24,7 @@ import yaml
 
 from c2m_tf.machine import processor_features, processor_name, usable_cores
 from c2m_tf.photos import images
-from c2m_tf.photos.files import replacing
+from c2m_tf.photos.files import remove_left_over, replacing
 from c2m_tf.startup import first_line, one_line
 
 from .config import as_yaml, without_distribution
@@ -32,6 +32,10 @@ from .config import as_yaml, without_distribution
 _PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
 _CONFIG = "config.yaml"
 _STATE = "state.weights.h5"
+_BEFORE_TRAINING = (_CONFIG, "versions.json", "log.csv")
+_PRODUCTS = tuple(f"{name}{suffix}" for name in ("best", "last") for suffix in (".weights.h5", ".keras"))
+# They change where photos lie, how often is written and how many threads read, and nothing of what is trained.
+_FREE_KEYS = (("root",), ("log_every",), ("save_every",), ("data", "workers"))
 
 
 class RunError(ValueError):
@@ -48,7 +52,7 @@ class Run:
     Args:
         folder: run folder.
         stage: stage name.
-        config: the config; a folder that holds a run resumes only under the same one.
+        config: the config; a folder that holds a run resumes only under the same one, except for `_FREE_KEYS`.
         writes: False for a process of several that leaves the writing to another.
 
     Raises:
@@ -62,8 +66,8 @@ class Run:
         self.state = state_of(folder)
         if writes:
             images.make_folder(folder)
-            if not (self.folder / _CONFIG).exists():
-                self._write_text(_CONFIG, as_yaml(without_distribution(config)))
+            remove_left_over(self.folder / name for name in (*_BEFORE_TRAINING, _STATE, *_PRODUCTS))
+            self._write_text(_CONFIG, as_yaml(without_distribution(config)))
             self._write_text("versions.json", json.dumps(_versions(), indent=2))
         self.rows = read_log(self.folder)
 
@@ -177,11 +181,29 @@ def _check_same(described, stage, config):
     if not isinstance(old, dict):
         raise RunError(f"{described} holds no keys; restore it, or give another folder")
     new = yaml.safe_load(as_yaml(without_distribution(config)))
+    if old.keys() == new.keys() and not _has_begun(described.parent):
+        return  # a run that failed before it trained, of a recipe that has been corrected
+    old, new = _without_free_keys(old), _without_free_keys(new)
     keys = sorted(str(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if keys:
         raise RunError(
             f"{described.parent} holds a {stage} run of another config (it differs in {', '.join(keys)}); give another folder"
         )
+
+
+def _has_begun(folder):
+    """Whether a run folder holds more than what is written before training, events of its log aside."""
+    return any(path.name not in _BEFORE_TRAINING and not path.name.startswith((".", "events.")) for path in folder.iterdir())
+
+
+def _without_free_keys(values):
+    values = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    for *sections, last in _FREE_KEYS:
+        section = values
+        for name in sections:
+            section = section.get(name) if isinstance(section.get(name), dict) else {}
+        section.pop(last, None)
+    return values
 
 
 def _versions():

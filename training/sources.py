@@ -63,7 +63,7 @@ class Photos:
         """Photo as uint8 [H,W,3]."""
         photo = self._kept.get(index)
         if photo is None:
-            photo = images.as_uint8(images.read(self.paths[index]).rgb)
+            photo = images.as_uint8(images.read(self.paths[index]).visible())
             if self._kept_bytes + photo.nbytes <= CACHE_BYTES:
                 self._kept[index] = photo
                 self._kept_bytes += photo.nbytes

@@ -83,7 +83,7 @@ class MatchingValidation:
         random = np.random.RandomState(_SEED)
         windows, references, homographies = [], [], []
         for position in range(count):
-            photo = images.as_uint8(images.read(photos[position % len(photos)]).rgb)
+            photo = images.as_uint8(images.read(photos[position % len(photos)]).visible())
             y, x = ((side - PHOTO_SIDE) // 2 for side in photo.shape[:2])
             homography = draw_homography(random)
             window = photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]

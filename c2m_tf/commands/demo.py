@@ -3,7 +3,7 @@
 import argparse
 
 from c2m_tf.commands.model_options import add_model_options, open_upscaler
-from c2m_tf.startup import start_keras
+from c2m_tf.startup import say, start_keras
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -19,6 +19,6 @@ def _run(options):
 
     figures = demo.run(open_upscaler(options), options.output)
     for label, name in (("bicubic", "bicubic"), ("C2-Matching", "sr")):
-        print(f"{label:<12} {figures[name]['psnr_y']:.2f} dB PSNR, {figures[name]['ssim_y']:.4f} SSIM on Y")
-    print(f"pictures: {', '.join(f'{options.output}/{name}.png' for name in ('lr', 'ref', 'bicubic', 'sr', 'comparison'))}")
+        say(f"{label:<12} {figures[name]['psnr_y']:.2f} dB PSNR, {figures[name]['ssim_y']:.4f} SSIM on Y")
+    say(f"pictures: {', '.join(f'{options.output}/{name}.png' for name in ('lr', 'ref', 'bicubic', 'sr', 'comparison'))}")
     return 0

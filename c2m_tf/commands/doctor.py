@@ -5,11 +5,14 @@ import importlib.util
 import platform
 from importlib import metadata
 
+from c2m_tf.startup import say
+
 # Extra: a module that it brings, and what it is for.
 _EXTRAS = {
     "serve": ("fastapi", "HTTP server"),
     "train": ("pydantic", "training"),
     "tflite": ("ai_edge_litert", ".tflite files"),
+    "jax": ("jax", "computing on JAX, KERAS_BACKEND=jax"),
     "heif": ("pillow_heif", "HEIC photos"),
     "flip": ("flip_evaluator", "FLIP in evaluate"),
     "perceptual": ("piq", "LPIPS and DISTS in evaluate"),
@@ -25,7 +28,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
 def _run(options):
     del options
     for name, value in findings():
-        print(f"{name:<14}{value}")
+        say(f"{name:<14}{value}")
     return 0
 
 
@@ -37,12 +40,12 @@ def findings() -> list[tuple[str, str]]:
     import keras
 
     from c2m_tf import machine
-    from c2m_tf.upscaling.opening import default_dtype
+    from c2m_tf.upscaling import opening
     from c2m_tf.upscaling.plans import SHARE, default_max_memory
     from c2m_tf.version import __version__
 
     features = machine.processor_features()
-    gpus = keras.distribution.list_devices("gpu")
+    gpus = opening.gpus()
     return [
         ("c2m-tf", f"{__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
         ("packages", ", ".join(f"{package} {version}" for package in _PACKAGES if (version := _version(package)))),
@@ -56,7 +59,7 @@ def findings() -> list[tuple[str, str]]:
             f"{machine.usable_memory() / 2**30:.1f} GiB; one photo may need {default_max_memory() / 2**30:.1f} GiB "
             f"({SHARE:.0%}; --max-memory)",
         ),
-        ("--dtype auto", f"takes {_short(default_dtype())}: {_reason(features, gpus)}"),
+        ("--dtype auto", f"takes {_short(opening.default_dtype())}: {_reason(features, gpus)}"),
         ("extras", "; ".join(_extra(name, module, purpose) for name, (module, purpose) in _EXTRAS.items())),
     ]
 

@@ -3,13 +3,12 @@
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from c2m_tf.commands.model_options import add_model_options, open_upscaler
 from c2m_tf.commands.progress import track
-from c2m_tf.startup import one_line, start_keras
+from c2m_tf.startup import one_line, say, start_keras, warn
 
 # Names of c2m_tf.evaluation, which is not imported before the command runs; a test compares them.
 PROTOCOLS = ("plain", "paper", "ttsr", "mmagic-rgb")
@@ -51,7 +50,12 @@ def add(commands: "argparse._SubParsersAction") -> None:
         help="how LR photos are made: bicubic, area, blur, jpegQ, noiseS, messenger, phone, ... (default: bicubic)",
     )
     command.add_argument(
-        "--measures", nargs="+", default=[], choices=MEASURES, help="also take perceptual measures (extras flip, perceptual)"
+        "--measures",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=MEASURES,
+        help="also take perceptual measures (extras flip, perceptual)",
     )
     command.add_argument("--json", metavar="FILE", help="also write the report to a JSON file")
     command.add_argument("--sheet", metavar="FILE.png", help="also draw all systems where they differ most")
@@ -62,32 +66,37 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options):
+    from c2m_tf.evaluation.groups import find_groups
+    from c2m_tf.photos.degradations import degradation_named
+    from c2m_tf.weights.names import check_model
+
+    # What needs no network comes before Keras, whose import takes seconds.
+    degradation = degradation_named(options.degradation)
+    shuffled = options.references == "shuffled"
+    groups = find_groups(options.pairs, "1" if shuffled else options.references)
+    models = options.model or ([] if options.results else ["light"])
+    for model in models:
+        check_model(model)
     start_keras()
     from c2m_tf.evaluation import comparison, reports
     from c2m_tf.evaluation.evaluator import Evaluator
-    from c2m_tf.evaluation.groups import find_groups
     from c2m_tf.evaluation.perceptual import load_measures
     from c2m_tf.evaluation.protocols import protocol_named
     from c2m_tf.evaluation.systems import ModelSystem, find_results
     from c2m_tf.photos import images
-    from c2m_tf.photos.degradations import degradation_named
 
-    degradation = degradation_named(options.degradation)
-    shuffled = options.references == "shuffled"
-    groups = find_groups(options.pairs, "1" if shuffled else options.references)
     found = find_results(options.results, groups)
-    models = options.model or ([] if options.results else ["light"])
     folders = _outputs(options, groups, found.systems, models)
     measures = load_measures(options.measures)
     opened = [ModelSystem(name, open_upscaler(options, model)) for name, model in zip(model_names(models), models, strict=True)]
     evaluator = Evaluator([*opened, *found.systems], protocol_named(options.protocol), degradation, measures)
-    warnings = [*found.missing, *found.superfluous]
+    warnings = [*found.missing, *found.superfluous, *_left_out(options)]
     groups = found.groups
     if shuffled:
         groups, suspected = _lent(groups, opened)
         warnings += suspected
     for warning in warnings:
-        print(f"c2m-tf: {one_line(warning)}", file=sys.stderr)
+        warn(warning)
 
     results, problems = [], []
     for group in track(groups, "evaluating"):
@@ -105,7 +114,7 @@ def _run(options):
         # Without a sheet to draw, photos need not be kept.
         results.append(result if options.sheet else result.without_photos())
     for problem in problems:
-        print(f"c2m-tf: {one_line(problem)}", file=sys.stderr)
+        warn(problem)
     if not results:
         return 1
     report = reports.make_report(evaluator, results, options.references)
@@ -116,7 +125,7 @@ def _run(options):
         if options.sheet is not None:
             images.write(options.sheet, comparison.comparison_sheet(results, evaluator.protocol.judged_by))
     finally:  # nor here
-        print("\n".join(reports.table(report)))
+        say("\n".join(reports.table(report)))
     return 1 if problems or found.missing else 0
 
 
@@ -139,6 +148,18 @@ def model_names(models: Sequence[str]) -> list[str]:
     if twice is not None:
         raise ValueError(f"model {twice} is given twice; once is enough")
     return names
+
+
+def _left_out(options):
+    """A sentence on photos that are not evaluated, if there are any."""
+    from c2m_tf.evaluation.groups import left_out
+
+    names = left_out(options.pairs, "1" if options.references == "shuffled" else options.references)
+    if not names:
+        return []
+    shown = ", ".join([*names[:3], *(["..."] if names[3:] else [])])
+    why = "references of others by their names, or of no group" if options.references == "none" else "of no group"
+    return [f"{options.pairs}: {len(names)} {'photo is' if len(names) == 1 else 'photos are'} left out, {why} ({shown})"]
 
 
 def _outputs(options, groups, systems, models):
@@ -166,9 +187,23 @@ def _outputs(options, groups, systems, models):
         for group in groups:
             path = outputs.make_folder(model_folder) / f"{group.name}.png"
             outputs.check_output(path, inputs)
+            _check_own(path, group)
             written.append(path)
     outputs.check_distinct(written)
     return folders
+
+
+def _check_own(path, group):
+    """Raises ImageError if something is there that is no picture of the group; a damaged HR photo is reported later."""
+    from c2m_tf.jobs.results import is_begun
+    from c2m_tf.photos.headers import read_header
+    from c2m_tf.photos.images import SCALE, ImageError
+
+    try:
+        height, width, _ = read_header(group.hr)
+    except ImageError:
+        return
+    is_begun(str(path), (height - height % SCALE, width - width % SCALE), group.hr.name, "give another folder")
 
 
 def _lent(groups, opened):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from c2m_tf.commands.model_options import model_name
 from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.startup import start_keras
+from c2m_tf.startup import say, start_keras
+from c2m_tf.weights.names import check_model
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -51,6 +52,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         "--data",
         required=True,
         nargs="+",
+        action="extend",
         metavar="FOLDER",
         help="training photos: input/ and ref/, or pairs160.npz and img/, or photos alone",
     )
@@ -73,6 +75,8 @@ def _add_phone_arguments(command):
 
 def _tflite(options):
     groups = _checked_phone_arguments(options, options.precision)
+    if options.precision != "int8":
+        check_model(options.model)
     start_keras()
     from c2m_tf.export.phone_network import PhoneNetwork
     from c2m_tf.export.quantization import load_quantized, quantized_preset
@@ -89,6 +93,10 @@ def _quantize(options):
     groups = _checked_phone_arguments(options, "int8")
     if options.iterations <= 0:
         raise ValueError(f"--iterations {options.iterations} is not a positive number; for no training give --post-training")
+    check_model(options.model)
+    for folder in options.data:
+        if not Path(folder).is_dir():
+            raise ValueError(f"{folder} is not a folder; expected is a folder of photos")
     start_keras()
     from c2m_tf.export.quantization import QuantizationConfig, quantize
     from c2m_tf.training.fitting import RunStoppedError
@@ -128,7 +136,7 @@ def _write_tflite(options, network, precision, groups):
         described["psnr_y"] = sum(figures) / len(figures)
         write_description(options.output, described)
         summary += f", {described['psnr_y']:.3f} dB"
-    print(summary)
+    say(summary)
     return 0
 
 
@@ -140,10 +148,11 @@ def _saved_model(options):
             raise ValueError(
                 f"--{name.replace('_', '-')} {getattr(options, name)} is no number of pixels from 1 to {MAX_PIXELS}"
             )
+    check_model(options.model)
     start_keras()
     from c2m_tf.export.saved_model import export_saved_model
     from c2m_tf.weights.presets import load_model
 
     path = export_saved_model(load_model(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels)
-    print(f"wrote {path}")
+    say(f"wrote {path}")
     return 0

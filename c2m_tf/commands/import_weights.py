@@ -2,7 +2,8 @@
 
 import argparse
 
-from c2m_tf.startup import start_keras
+from c2m_tf.photos.folders import check_exists
+from c2m_tf.startup import say, start_keras
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -23,11 +24,14 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options):
+    for path in (options.extractor, options.restoration, options.vgg, options.discriminator):
+        if path not in (None, "keras"):
+            check_exists(path)
     start_keras()
     from c2m_tf.weights.importer import import_weights
 
     for path, variant in import_weights(
         options.extractor, options.restoration, options.vgg, options.output, options.discriminator
     ):
-        print(f"wrote {path} ({variant})")
+        say(f"wrote {path} ({variant})")
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from c2m_tf.commands.model_options import worker_settings
 from c2m_tf.commands.progress import track
 from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.photos.paths import is_url, local_path, place
+from c2m_tf.photos.paths import is_url, place
 from c2m_tf.startup import say, warn
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make results again that are there and complete, and replace what else is there",
     )
-    many.add_argument(
-        "--report", type=local_path, metavar="FILE", help="write name, seconds, tiles, error of each photo: .parquet or .csv"
-    )
+    many.add_argument("--report", metavar="FILE", help="write name, seconds, tiles, error of each photo: .parquet or .csv")
     many.add_argument("--shard", metavar="I/N", help="only the I-th of N shares of about one size, I from 1 to N")
     many.add_argument("--engine", choices=("ray",), help="what runs it (default: this process; ray needs the extra ray)")
     many.add_argument(

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from c2m_tf.commands.model_options import model_name
-from c2m_tf.startup import start_keras
+from c2m_tf.startup import say, start_keras
+from c2m_tf.weights.names import check_model
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -18,6 +19,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options):
+    check_model(options.model)
     start_keras()
     from c2m_tf.weights.presets import load_model
     from c2m_tf.weights.publishing import HANDLE, check_target, model_card, push, write_folder
@@ -27,8 +29,8 @@ def _run(options):
     model = load_model(options.model)
     card = card or model_card(model, options.model, options.target)
     if options.target.startswith(HANDLE):
-        print(f"pushed to {push(model, options.target, card)}")
+        say(f"pushed to {push(model, options.target, card)}")
     else:
         write_folder(model, options.target, card)
-        print(f"wrote {options.target}; with huggingface_hub, hf upload USER/NAME {options.target} pushes it")
+        say(f"wrote {options.target}; with huggingface_hub, hf upload USER/NAME {options.target} pushes it")
     return 0

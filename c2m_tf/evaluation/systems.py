@@ -4,6 +4,7 @@ Pictures of a system lie in one folder and are named after the groups: DIR/NNN.p
 are checked before anything is computed: size, missing ones, and that they are results and not the photos of the set.
 """
 
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ import numpy as np
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.evaluation.protocols import Case
 from c2m_tf.photos import images
+from c2m_tf.photos.folders import pairing_name
+from c2m_tf.photos.paths import local_path
 from c2m_tf.upscaling.upscaler import Upscaler
 
 BICUBIC = "bicubic"
@@ -56,7 +59,7 @@ class ResultsSystem:
     def picture(self, case: Case) -> np.ndarray:
         """The picture of a case, uint8 [H,W,3], cropped to the HR photo."""
         height, width = case.hr.shape[:2]
-        return images.as_uint8(images.read(self.files[case.name]).rgb)[:height, :width]
+        return images.as_uint8(images.read(self.files[case.name]).visible())[:height, :width]
 
 
 class FoundResults(NamedTuple):
@@ -111,7 +114,7 @@ def _named_files(setting, groups):
     name, equals, path = setting.partition("=")
     if not equals or not name or not path:
         raise ValueError(f"--results {setting}: expected is NAME=DIR, e.g. SRNTT=results/srntt")
-    path = Path(path)
+    path = Path(local_path(path))
     if path.is_file():
         if len(groups) != 1:
             raise ValueError(f"results {name}: {path} is one file, but there are {len(groups)} groups; give a folder")
@@ -120,11 +123,19 @@ def _named_files(setting, groups):
         raise ValueError(f"results {name}: {path} is not a folder; give the folder of that system's pictures")
     if any(path.samefile(group.hr.parent) for group in groups):
         raise ValueError(f"results {name}: {path} is the folder of the photos themselves; give that of a system's results")
-    stems = {stem: group.name for group in groups for stem in (group.hr.stem, group.name)}
+    names: dict[str, list[str]] = {}
+    for each in groups:
+        for stem in {pairing_name(each.hr), unicodedata.normalize("NFC", each.name)}:
+            names.setdefault(stem, []).append(each.name)
     files: dict[str, Path] = {}
     superfluous: list[str] = []
     for file in images.list_photos(path):
-        group = stems.get(file.stem)
+        fitting = names.get(pairing_name(file), [])
+        if len(fitting) > 1:
+            raise ValueError(
+                f"results {name}: {file.name} may be of the groups {' and '.join(fitting)}; rename the photos of one"
+            )
+        group = fitting[0] if fitting else None
         if group is None:
             superfluous.append(file.name)
         elif group in files:
@@ -135,12 +146,12 @@ def _named_files(setting, groups):
 
 
 def _check_pictures(group, systems):
-    hr = images.as_uint8(images.read(group.hr).rgb)
+    hr = images.as_uint8(images.read(group.hr).visible())
     cropped = images.crop_to_multiple(hr)
     lr_shape = tuple(size // images.SCALE for size in cropped.shape[:2])
     for system in systems:
         path = system.files[group.name]
-        picture = images.as_uint8(images.read(path).rgb)
+        picture = images.as_uint8(images.read(path).visible())
         shape = picture.shape[:2]
         what = f"results {system.name}: {path.name} has {shape[1]}x{shape[0]} pixels"
         if shape == lr_shape:

@@ -39,7 +39,7 @@ def match_score(upscaler: Upscaler) -> MatchScore:
 
     def score(hr, reference):
         photo = images.read(hr)
-        colours = (photo.rgb, images.read(reference).in_colours_of(photo))
+        colours = (photo.visible(), images.read(reference).in_colours_of(photo))
         small, other = (images.bicubic(images.as_uint8(rgb), (_SIDE, _SIDE)) for rgb in colours)
         return float(np.mean(upscaler.find_matches(images.downsample(small), other).score))
 

@@ -8,6 +8,7 @@ from c2m_tf.jobs import storage
 from c2m_tf.jobs.results import is_result
 from c2m_tf.photos import images
 from c2m_tf.photos.folders import pairing_name
+from c2m_tf.photos.headers import read_header
 from c2m_tf.photos.outputs import are_one_file, likeness
 from c2m_tf.photos.paths import is_url, place
 
@@ -63,6 +64,9 @@ def find_jobs(source: str, references: Sequence[str], output: str, read: Sequenc
         refs = [path for reference in given for path in reference.of(source)]
         inputs = images.Inputs([source, *refs, *references, *read])
         _check_output(output, inputs)
+        if Path(source).is_file():  # a pipe can be read only once
+            height, width, _ = read_header(source)
+            images.check_fits(output, (images.SCALE * height, images.SCALE * width))
         return FoundJobs([Job(source, refs, output)], [], [], [])
 
     target = place(output)

@@ -6,7 +6,6 @@ from c2m_tf.jobs import storage
 from c2m_tf.photos import formats, images
 from c2m_tf.photos.headers import decoding, read_header
 
-_CURE = "give another folder, or --overwrite to replace it"
 _FEW_BYTES = 16
 _MAX_PIXELS = images.SCALE**2 * images.MAX_PIXELS  # of the largest photo's result
 
@@ -34,18 +33,8 @@ def is_complete(path: str, lr: str) -> bool:
         expected = _size_of_result(lr)
     except images.ImageError:
         return False  # and the job says why
-    try:
-        found = _size(path)
-    except images.ImageError as error:
-        too_large = isinstance(error, images.TooLargeError) and expected[0] * expected[1] > images.MAX_PIXELS
-        if too_large or _may_have_been_cut(path):
-            return False
-        raise images.ImageError(f"{path} is there and no photo; {_CURE}") from error
-    if sorted(found) != sorted(expected):  # orientation turns some photos by 90 degrees
-        raise images.ImageError(
-            f"{path} is there and has {_in_words(found)} pixels, a result of {PurePosixPath(lr).name} has "
-            f"{_in_words(expected)}; {_CURE}"
-        )
+    if not is_begun(path, expected, PurePosixPath(lr).name, "give another folder, or --overwrite to replace it"):
+        return False
     try:
         with storage.opened(path) as file, decoding(file, path, _MAX_PIXELS) as image:
             image.load()
@@ -54,8 +43,37 @@ def is_complete(path: str, lr: str) -> bool:
     return True
 
 
+def is_begun(path: str, expected: tuple[int, int], of: str, cure: str) -> bool:
+    """Whether a photo of the (height, width) of a result is there, complete or not; false where nothing, or less of it, is.
+
+    Args:
+        path: of the result.
+        expected: its size.
+        of: what it is a result of, in messages.
+        cure: what messages advise.
+
+    Raises:
+        images.ImageError: something else is there.
+    """
+    if not storage.exists(path):
+        return False
+    try:
+        found = _size(path)
+    except images.ImageError as error:
+        too_large = isinstance(error, images.TooLargeError) and expected[0] * expected[1] > images.MAX_PIXELS
+        if too_large or _may_have_been_cut(path):
+            return False
+        raise images.ImageError(f"{path} is there and no photo; {cure}") from error
+    if sorted(found) != sorted(expected):  # orientation turns some photos by 90 degrees
+        raise images.ImageError(
+            f"{path} is there and has {_in_words(found)} pixels, a result of {of} has {_in_words(expected)}; {cure}"
+        )
+    return True
+
+
 def _size_of_result(lr):
-    return [images.SCALE * side for side in _size(lr)]
+    height, width = _size(lr)
+    return images.SCALE * height, images.SCALE * width
 
 
 def _size(path):

@@ -36,7 +36,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     suffix = ".weights.h5" if target.name.endswith(".weights.h5") else target.suffix
     if len(os.fsencode(suffix)) > _MAX_SUFFIX_BYTES:
         suffix = ""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=temporary_prefix(target.name), suffix=suffix)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_temporary_prefix(target.name), suffix=suffix)
     os.close(handle)
     temporary = Path(name)
     _written_now.add(name)
@@ -49,6 +49,24 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
         _written_now.discard(name)
+
+
+@contextmanager
+def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A new hidden folder beside `path`, removed when the block ends; what killed processes left of such folders goes before.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    remove_left_over([path])
+    parent, name = os.path.split(os.path.realpath(path))
+    folder = tempfile.mkdtemp(dir=parent, prefix=_temporary_prefix(name))
+    _written_now.add(folder)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder)
+        _written_now.discard(folder)
 
 
 def remove_left_over(paths: Iterable[str | os.PathLike]) -> None:
@@ -80,7 +98,7 @@ def _temporary_files(folder):
     return found
 
 
-def temporary_prefix(name: str) -> str:
+def _temporary_prefix(name: str) -> str:
     """How the names of this process's temporary files begin that stand for a file or folder of that name."""
     return f"{_prefix(name)}{_machine()}-{os.getpid()}."
 

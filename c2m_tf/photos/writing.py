@@ -10,7 +10,7 @@ from PIL import Image
 
 from c2m_tf.photos import colour, formats
 from c2m_tf.photos.errors import ImageError
-from c2m_tf.photos.files import replacing
+from c2m_tf.photos.files import remove_left_over, replacing
 from c2m_tf.photos.outputs import check_fits, check_suffix
 from c2m_tf.photos.resampling import as_uint8
 
@@ -77,6 +77,12 @@ def as_pillow(rgb: np.ndarray, alpha: np.ndarray | None, gray: bool) -> Image.Im
     if alpha is not None:
         picture.putalpha(Image.fromarray(as_uint8(alpha)))
     return picture
+
+
+def write_single(path: str | os.PathLike, save: Callable[[BinaryIO], object]) -> None:
+    """As `write_atomically`, after what killed processes left of the file is removed, for which its folder is listed."""
+    remove_left_over([path])
+    write_atomically(path, save)
 
 
 def write_atomically(path: str | os.PathLike, save: Callable[[BinaryIO], object]) -> None:

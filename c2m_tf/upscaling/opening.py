@@ -7,6 +7,7 @@ from c2m_tf.machine import fastest_dtype
 from c2m_tf.startup import limit_threads, start_keras
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.plans import check_sizes
+from c2m_tf.weights.names import check_model
 
 
 def open_model(
@@ -34,6 +35,7 @@ def open_model(
     if threads is not None:
         limit_threads(threads)
     source = os.fspath(source)
+    check_model(source)
     path = Path(source)
     if path.suffix == ".tflite":
         from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
@@ -57,9 +59,17 @@ def open_model(
 
 def default_dtype() -> str:
     """The dtype policy that "auto" stands for: of the processor, or float32 where a GPU does the work."""
+    return "float32" if gpus() else fastest_dtype()
+
+
+def gpus() -> list[str]:
+    """GPUs that the backend sees, by its names for them."""
     import keras
 
-    return "float32" if keras.distribution.list_devices("gpu") else fastest_dtype()
+    try:
+        return keras.distribution.list_devices("gpu")
+    except RuntimeError:  # JAX, where there is none
+        return []
 
 
 def _refuse_settings(path, dtype, search, tile, window):

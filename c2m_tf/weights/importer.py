@@ -7,7 +7,7 @@ import keras
 
 from c2m_tf.network.discriminator import discriminator as build_discriminator
 from c2m_tf.network.model import C2Matching
-from c2m_tf.photos.files import replacing
+from c2m_tf.photos.files import remove_left_over, replacing
 from c2m_tf.photos.images import check_not_input, check_writable
 from c2m_tf.startup import one_line
 from c2m_tf.weights import checkpoints
@@ -68,6 +68,7 @@ def save_atomically(model: keras.Model, path: str | os.PathLike) -> None:
         ValueError: the file cannot be written.
     """
     try:
+        remove_left_over([path])
         with replacing(path) as temporary:
             model.save(temporary)
     except (OSError, RuntimeError) as error:  # HDF5 has errors of its own on a full disk

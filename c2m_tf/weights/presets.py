@@ -13,7 +13,7 @@ import numpy as np
 
 from c2m_tf.network.mobile import Mobile
 from c2m_tf.network.model import C2Matching
-from c2m_tf.photos.images import write_atomically
+from c2m_tf.photos.writing import write_single
 from c2m_tf.renamed import current_name
 from c2m_tf.startup import first_line
 
@@ -102,7 +102,7 @@ def save_preset(model: C2Matching, path: str | os.PathLike) -> None:
         path: .npz file to write; it appears complete or not at all.
     """
     arrays = {key: keras.ops.convert_to_numpy(variable).astype(np.float16) for key, variable in _named_variables(model)}
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+    write_single(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def _named_variables(model):

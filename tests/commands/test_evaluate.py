@@ -238,3 +238,25 @@ def test_the_page_on_evaluation_has_every_degradation_as_it_is():
         assert f"| `{name}` | {degradation}" in page
     for protocol in protocols.PROTOCOLS:
         assert f"| `{protocol}` |" in page
+
+
+def test_pictures_of_something_else_are_not_replaced(pairs, results, tmp_path, capsys, model):
+    (tmp_path / "kept").mkdir()
+    images.write(tmp_path / "kept/001.png", np.zeros((8, 9, 3)))
+    before = (tmp_path / "kept/001.png").read_bytes()
+    code = evaluate(pairs, "--model", model, "--save-images", tmp_path / "kept")
+    assert fails(code, capsys, "001.png is there and has 9x8 pixels, a result of 001_0.png has 60x52; give another folder")
+    assert (tmp_path / "kept/001.png").read_bytes() == before
+    assert evaluate(pairs, "--model", model, "--save-images", results) == 0  # pictures of these photos are made again
+
+
+def test_photos_that_are_left_out_are_named(pairs, model, capsys):
+    images.write(pairs / "holiday.png", np.zeros((12, 12, 3)))
+    assert evaluate(pairs, "--model", model) == 0
+    assert "1 photo is left out, of no group (holiday.png)" in capsys.readouterr().err
+    assert evaluate(pairs, "--model", model, "--references", "none") == 0
+    said = capsys.readouterr().err
+    assert (
+        "5 photos are left out, references of others by their names, or of no group (000_1.jpg, 000_2.png, 001_1.jpg, ...)"
+        in said
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from c2m_tf.evaluation.groups import find_groups, photos_of
+from c2m_tf.evaluation.groups import find_groups, left_out, photos_of
 from c2m_tf.photos import images
 
 
@@ -54,6 +54,22 @@ def test_photos_of_a_folder_are_all_that_its_groups_could_use(tmp_path):
         assert sorted(path.relative_to(folder).as_posix() for path in photos_of(folder)) == sorted(names)
     photos(tmp_path / "numbered", "sheet.png")  # belongs to no group
     assert len(photos_of(tmp_path / "numbered")) == 3
+
+
+def test_photos_that_are_not_evaluated_are_known(tmp_path):
+    frames = photos(tmp_path / "frames", *(f"frame_{number:04}.png" for number in range(3)))
+    assert left_out(frames, "none") == ["frame_0001.png", "frame_0002.png"]
+    assert left_out(frames, "1") == left_out(frames, "all") == []
+    photos(frames, "holiday.png")
+    assert left_out(frames, "1") == ["holiday.png"]
+    two = photos(tmp_path / "two", "input/a.png", "ref/a.png", "ref/strange.png")
+    assert left_out(two, "1") == left_out(two, "none") == ["strange.png"]
+    assert left_out(photos(tmp_path / "alone", "x.png", "y.png"), "none") == []
+
+
+def test_accents_are_paired_in_both_spellings(tmp_path):
+    names = ("input/caf\u00e9.png", "ref/cafe\u0301.png", "input/no\u00ebl.png", "ref/noe\u0308l/1.png")
+    assert named(find_groups(photos(tmp_path, *names), "all")) == {"caf\u00e9": ["cafe\u0301.png"], "no\u00ebl": ["1.png"]}
 
 
 def test_faults_are_named(tmp_path):

@@ -39,6 +39,21 @@ def test_plain_protocol_neither_pads_nor_crops_the_reference(full, group):
     np.testing.assert_array_equal(result.bicubic, images.upsample(images.downsample(result.hr)))
 
 
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_colours_that_nobody_sees_do_not_count(tmp_path, rng, name):
+    rgb, alpha = rng.integers(0, 256, (48, 48, 3), np.uint8), np.full((48, 48), 255, np.uint8)
+    alpha[:, 30:] = 0
+    cases = []
+    for hidden in (0, 200):
+        rgb[:, 30:] = hidden
+        images.write(tmp_path / "a_0.png", rgb, alpha=alpha)
+        images.write(tmp_path / "a_1.png", rgb, alpha=alpha)
+        cases.append(PROTOCOLS[name].case(find_groups(tmp_path)[0]))
+    for field in ("hr", "lr", "bicubic"):
+        np.testing.assert_array_equal(*(getattr(case, field) for case in cases))
+    np.testing.assert_array_equal(*(case.references[0] for case in cases))
+
+
 def test_each_protocol_treats_sizes_in_its_own_way(tmp_path, rng):
     images.write(tmp_path / "a_0.png", rng.integers(0, 256, (50, 61, 3), np.uint8))
     images.write(tmp_path / "a_1.png", rng.integers(1, 256, (39, 70, 3), np.uint8))

@@ -64,7 +64,17 @@ def test_files_of_other_machines_stay_while_they_change(tmp_path, monkeypatch, a
 
 
 def test_a_file_of_a_process_of_the_same_number_in_an_earlier_container_is_removed(tmp_path):
-    left = tmp_path / f"{files.temporary_prefix('a.png')}x.png"
+    left = tmp_path / f"{files._temporary_prefix('a.png')}x.png"
     left.touch()
     remove_left_over([tmp_path / "a.png"])
     assert not left.exists()
+
+
+def test_folders_of_killed_processes_are_removed_by_the_next(tmp_path):
+    code = "import os, sys; from c2m_tf.photos.files import temporary_folder\nwith temporary_folder(sys.argv[1]): os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, f"{tmp_path}/version"], check=False)
+    (left,) = tmp_path.iterdir()
+    (left / "model").mkdir()
+    with files.temporary_folder(tmp_path / "version") as first, files.temporary_folder(tmp_path / "version") as second:
+        assert sorted(tmp_path.iterdir()) == sorted([first, second])
+    assert not list(tmp_path.iterdir())

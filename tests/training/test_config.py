@@ -107,3 +107,22 @@ def test_files_that_hold_no_keys_are_refused(text, tmp_path):
         read_config("teacher", recipe)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config("teacher", tmp_path / "nowhere.yaml")
+
+
+def test_keys_given_twice_are_refused(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("iterations: 5\noptimizer: {learning_rate: 1}\niterations: 7\n")
+    with pytest.raises(ConfigError, match="the key iterations is given twice"):
+        read_config("teacher", recipe)
+    recipe.write_text("iterations: 5\noptimizer: {learning_rate: 1, learning_rate: 2}\n")
+    with pytest.raises(ConfigError, match="the key learning_rate is given twice"):
+        read_config("teacher", recipe)
+    with pytest.raises(ConfigError, match="--set seed is given twice"):
+        read_config("restoration", "published/restoration", ["seed=1", "iterations=5", "seed=2"])
+
+
+def test_paths_of_recipes_may_begin_with_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", f"{tmp_path}")
+    values = {**MINIMAL, "root": f"file://{tmp_path}", "data": {"sources": [{"kind": "single", "folder": "~/photos"}]}}
+    config = make_config("teacher", values)
+    assert (config.root, config.data.sources[0].folder) == (f"{tmp_path}", f"{tmp_path}/photos")

@@ -79,3 +79,20 @@ def test_missing_and_missized_teacher_pictures_are_named(folders):
         PhotoPatches([photos], 8, teacher)
     with pytest.raises(SourceError, match=r"at least 44x44"):
         PhotoPatches([photos], 11)
+
+
+def test_photos_of_one_name_have_no_teacher_in_common(folders, tmp_path):
+    (tmp_path / "more").mkdir()
+    images.write(tmp_path / "more/a.jpg", np.zeros((41, 50, 3), np.uint8))
+    PhotoPatches([folders[0], tmp_path / "more"], 8)
+    with pytest.raises(SourceError, match=r"a\.png and .*a\.jpg have one name, and so one picture of the teacher"):
+        PhotoPatches([folders[0], tmp_path / "more"], 8, folders[1])
+
+
+def test_colours_that_nobody_sees_are_not_trained_on(tmp_path):
+    rgb, alpha = np.full((40, 40, 3), 90, np.uint8), np.full((40, 40), 255, np.uint8)
+    rgb[:, 20:], alpha[:, 20:] = 250, 0
+    images.write(tmp_path / "a.png", rgb, alpha=alpha)
+    patch = PhotoPatches([tmp_path], 8).draw(np.random.RandomState(0))
+    np.testing.assert_allclose(patch.target, 90 / 255, atol=1e-6)
+    np.testing.assert_allclose(patch.lr, 90 / 255, atol=1e-6)

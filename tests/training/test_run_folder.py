@@ -7,16 +7,15 @@ from c2m_tf.training.config import make_config
 from c2m_tf.training.parts import Parts
 from c2m_tf.training.recorder import Recorder
 from c2m_tf.training.runs import Run, RunError
+from killed_writer import write_and_be_killed
 
-CONFIG = make_config(
-    "teacher",
-    {
-        "iterations": 4,
-        "batch_size": 1,
-        "optimizer": {"learning_rate": 1e-4},
-        "data": {"sources": [{"kind": "single", "folder": "p"}]},
-    },
-)
+VALUES = {
+    "iterations": 4,
+    "batch_size": 1,
+    "optimizer": {"learning_rate": 1e-4},
+    "data": {"sources": [{"kind": "single", "folder": "p"}]},
+}
+CONFIG = make_config("teacher", VALUES)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +43,33 @@ def test_damaged_files_are_named(tmp_path, name, content):
     assert name in str(refused.value) or "differs in" in str(refused.value)
     assert "\n" not in str(refused.value)
     assert (tmp_path / "run" / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_run_resumes_where_nothing_else_is_trained(tmp_path, begun):
+    run = Run(tmp_path / "run", "teacher", make_config("teacher", VALUES))
+    if begun:
+        run.save_weights(small_trainer())
+    free = {"root": "elsewhere", "log_every": 5, "save_every": 7, "data": {**VALUES["data"], "workers": 4}}
+    for key, value in free.items():
+        Run(tmp_path / "run", "teacher", make_config("teacher", {**VALUES, key: value}))
+    assert "workers: 4" in (tmp_path / "run/config.yaml").read_text()
+    other = make_config("teacher", {**VALUES, "seed": 3, "root": "elsewhere"})
+    if begun:
+        with pytest.raises(RunError, match=r"another config \(it differs in seed\)"):
+            Run(tmp_path / "run", "teacher", other)
+    else:  # it failed before it trained, and its recipe was corrected
+        Run(tmp_path / "run", "teacher", other)
+        assert "seed: 3" in (tmp_path / "run/config.yaml").read_text()
+
+
+def test_what_killed_saves_left_is_removed(tmp_path):
+    Run(tmp_path / "run", "teacher", CONFIG)
+    for name in ("state.weights.h5", "last.keras"):
+        write_and_be_killed(tmp_path / "run" / name)
+    assert len(list((tmp_path / "run").glob(".*"))) == 2
+    Run(tmp_path / "run", "teacher", CONFIG)
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 def small_trainer():

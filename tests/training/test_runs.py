@@ -163,8 +163,8 @@ def test_invalid_runs_are_refused_before_anything_is_trained_or_written(root, tm
         ("restoration", ["extractors=null"], "needs the keys extractors and vgg"),
         ("restoration", ["start=nowhere.keras", "extractors=null"], "nowhere.keras does not exist"),
         ("restoration", ["start=full.keras", "extractors=null"], "full.keras, variant light: a full network cannot be"),
-        ("restoration", ["data.sources.0.held_back=2"], "held_back is for photos of kind single"),
-        ("restoration", ["validation.pairs=data/single"], "holds no pairs"),
+        ("restoration", ["data.sources.0.held_back=2", "extractors=vgg"], "held_back is for photos of kind single"),
+        ("restoration", ["validation.pairs=data/single", "extractors=vgg"], "holds no pairs"),
         ("teacher", ["data.sources.1.held_back=0"], "needs photos"),
     ],
 )
