@@ -71,6 +71,8 @@ def _run(options):
             written.append(path)
     images.check_distinct(written)
     upscaler = open_upscaler(options)
+    if options.matches is not None and not upscaler.reports_matches:
+        raise ValueError("a SavedModel does not report its matches; leave --matches out, or give a preset or a .keras file")
     strength = options.reference_strength
     with ExitStack() as files:
         lr, *references = (files.enter_context(images.Image.open(path)) for path in (job.lr, *(job.refs if strength else ())))
