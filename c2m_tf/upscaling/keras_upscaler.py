@@ -8,10 +8,9 @@ estimated beforehand: what would not fit is refused before the system runs out o
 A model with a trunk of its own restores those tiles with it alone that the references do not show (`base.MIN_EXPLAINED`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
@@ -19,6 +18,7 @@ from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
 from c2m_tf.photos.resampling import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED, Found, TiledUpscaler, Work
+from c2m_tf.upscaling.steps import Step
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
@@ -171,12 +171,12 @@ class _Steps:
     """The steps of a model that upscalers run, each compiled when it is first used."""
 
     def __init__(self, model: C2Matching) -> None:
-        self.encode_reference = _Step(model, model.encode_reference)
-        self.encode_for_matching = _Step(model, lambda photo: _for_matching(model.encode_reference(photo)))
-        self.find_flow = _Step(model, lambda inputs: model.find_flow(inputs["lr"], inputs["reference"]))
-        self.restore = _Step(model, lambda inputs: model.restore(*(inputs[name] for name in _RESTORED_FROM)))
-        self.whole = _Step(model, model)
-        self.trunk = _Step(model, model.trunk)
+        self.encode_reference = Step(model, model.encode_reference)
+        self.encode_for_matching = Step(model, lambda photo: _for_matching(model.encode_reference(photo)))
+        self.find_flow = Step(model, lambda inputs: model.find_flow(inputs["lr"], inputs["reference"]))
+        self.restore = Step(model, lambda inputs: model.restore(*(inputs[name] for name in _RESTORED_FROM)))
+        self.whole = Step(model, model)
+        self.trunk = Step(model, model.trunk)
 
     @classmethod
     def of(cls, model: C2Matching) -> "_Steps":
@@ -184,47 +184,6 @@ class _Steps:
         if "_upscaling_steps" not in model.__dict__:
             model.__dict__["_upscaling_steps"] = cls(model)
         return model.__dict__["_upscaling_steps"]
-
-
-class _Step(keras.Model):
-    """A step of the network, compiled once for photos of all sizes.
-
-    By itself Keras, on TensorFlow, compiles the first sizes that it sees as constants, and unknown ones for those that come
-    later: their results differ in the last bits, so that a photo's result would depend on which came before.
-
-    Args:
-        network: whose variables the step uses.
-        function: of arrays, or dicts of arrays, with a batch of one.
-    """
-
-    def __init__(self, network: C2Matching, function: Callable[[Any], Any]) -> None:
-        super().__init__(name="step", autocast=False)
-        self.network = network
-        self._function = function
-        self._graph: Callable[[Any], Any] | None = None
-        self.built = True
-
-    def call(self, inputs: Any) -> Any:
-        return self._function(inputs)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        if keras.backend.backend() != "tensorflow":
-            return super().predict_on_batch(x)
-        if self._graph is None:
-            self._graph = _graph(self, x)
-        return keras.tree.map_structure(np.asarray, self._graph(x))
-
-
-def _graph(step, example):
-    """A TensorFlow function of inputs of the structure and types of an example, of any sizes."""
-    import tensorflow as tf
-
-    def signature(value):
-        # Photos and features [1,h,w,channels], scores [1,h,w], candidates [h,w]; strengths and origins have one size.
-        sizes = value.shape[:1] if value.ndim == 1 else (*value.shape[: min(1, value.ndim - 2)], None, None, *value.shape[3:])
-        return tf.TensorSpec(sizes, value.dtype)
-
-    return tf.function(step, input_signature=[keras.tree.map_structure(signature, example)], autograph=False)
 
 
 def _for_matching(encoded):

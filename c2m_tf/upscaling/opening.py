@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from c2m_tf.machine import fastest_dtype
 from c2m_tf.startup import limit_threads, start_keras
@@ -43,7 +44,6 @@ def open_model(
         _refuse_settings(path, dtype, search, tile, window)
         return TFLiteUpscaler(path, threads=threads)
     start_keras()
-    from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
     from c2m_tf.weights.presets import PRESETS, load_model
 
     # A preset's name means the preset, whatever lies in the working folder; ./light means that. Folders with a config.json are
@@ -54,7 +54,25 @@ def open_model(
         _refuse_settings(path, dtype, search, tile, window)
         return SavedModelUpscaler(path)
     model = load_model(source, default_dtype() if dtype == "auto" else dtype)
-    return KerasUpscaler(model, search=search, tile=tile, window=window)
+    return upscaler_of(model, search=search, tile=tile, window=window)
+
+
+def upscaler_of(model: Any, *, search: str = "auto", tile: int | None = None, window: int | None = None) -> TiledUpscaler:
+    """What restores photos with a Keras model, by its kind.
+
+    Args:
+        model: C2Matching or Mobile.
+        search, tile, window: see `upscaler.Upscaler`.
+
+    Raises:
+        ValueError: settings that it does not support.
+    """
+    from c2m_tf.network.mobile import Mobile
+    from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
+    from c2m_tf.upscaling.mobile_upscaler import MobileUpscaler
+
+    kind = MobileUpscaler if isinstance(model, Mobile) else KerasUpscaler
+    return kind(model, search=search, tile=tile, window=window)
 
 
 def default_dtype() -> str:

@@ -28,6 +28,7 @@ from c2m_tf.upscaling.choice import AUTO, CLEAN, DEGRADED, choose
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import Job, Outcome
+    from c2m_tf.network.mobile import Mobile
     from c2m_tf.network.model import C2Matching
 
 _SECOND_MODEL_BYTES = 100 * 2**20  # what a second model adds to the process; 85 MiB were measured
@@ -105,7 +106,7 @@ class Upscaler:
     `from_preset` opens presets and files, as the command line does.
 
     Args:
-        model: C2Matching; or a TiledUpscaler, which has its own search, tile and window.
+        model: C2Matching or Mobile; or a TiledUpscaler, which has its own search, tile and window.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search: "exact", "window", or "auto" for exact search of small photos.
         tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile,
@@ -120,7 +121,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: "C2Matching | TiledUpscaler",
+        model: "C2Matching | Mobile | TiledUpscaler",
         *,
         max_memory: int | None = None,
         search: str = "auto",
@@ -130,9 +131,7 @@ class Upscaler:
     ) -> None:
         self._set(max_memory, ensemble)
         if not isinstance(model, TiledUpscaler):
-            from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
-
-            model = KerasUpscaler(model, search=search, tile=tile, window=window)
+            model = opening.upscaler_of(model, search=search, tile=tile, window=window)
         elif (search, tile, window) != ("auto", None, None):
             raise ValueError("search, tile and window are given to the TiledUpscaler itself; leave them out here")
         self._models: dict[str | None, TiledUpscaler] = {None: model}

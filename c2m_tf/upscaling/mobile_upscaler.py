@@ -1,0 +1,123 @@
+"""Restores tiles with a mobile network: matches of the whole photo first, then tile by tile.
+
+Matches are those of the whole photo, so that a tile differs from the whole only by what convolutions see beyond its edges.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network.mobile import Matches, Mobile, better_matches
+from c2m_tf.photos.resampling import as_float
+from c2m_tf.upscaling import plans
+from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
+from c2m_tf.upscaling.steps import Step
+from c2m_tf.upscaling.tiles import Tile
+
+DEFAULT_TILE = 256  # LR pixels per side
+
+# Peak bytes, an upper fit to measurements: framework and weights; per LR pixel of a tile, of the photo, and per pixel of a
+# reference in all its sizes.
+_FIXED_BYTES = 1300 * 2**20
+_BYTES_PER_TILE_PIXEL = 20_000
+_BYTES_PER_MATCHED_PIXEL = 2_500
+_BYTES_PER_ENCODED_PIXEL = 220
+
+
+class MobileUpscaler(TiledUpscaler):
+    """Restores photos with one model.
+
+    Args:
+        model: Mobile.
+        search, window: "auto" and None.
+        tile: largest side of the tiles in LR pixels, a multiple of 4; 256 by default.
+
+    Raises:
+        ValueError: a tile that is too small, or a search or window: a mobile network has no choice of these.
+    """
+
+    any_strength = True
+    fits_tiles = True
+
+    def __init__(self, model: Mobile, *, search: str = "auto", tile: int | None = None, window: int | None = None) -> None:
+        for name, value, default in (("search", search, "auto"), ("window", window, None)):
+            if value != default:
+                raise ValueError(f"a mobile network has its own search, whatever the sizes; leave --{name} {value} out")
+        plans.check_sizes(search, tile, window)
+        self.model = model
+        self._tile = DEFAULT_TILE if tile is None else tile
+        self._encode = Step(model, model.encode_reference)
+        self._find_matches = Step(model, lambda inputs: model.find_matches(inputs["lr"], inputs["references"]))
+        self._restore = Step(model, self._restore_tile)
+        self._branch = Step(model, model.branch)
+
+    def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
+        shapes = list(ref_shapes)
+        memory = _FIXED_BYTES + plans.photo_bytes(lr_shape, shapes)
+        memory += min(self._tile, lr_shape[0]) * min(self._tile, lr_shape[1]) * _BYTES_PER_TILE_PIXEL
+        if shapes:
+            memory += lr_shape[0] * lr_shape[1] * _BYTES_PER_MATCHED_PIXEL
+            copies = sum(scale**2 for scale in self.model.reference_scales)
+            memory += int(copies * sum(shape[0] * shape[1] for shape in shapes) * _BYTES_PER_ENCODED_PIXEL)
+        return plans.Plan("exact" if shapes else "none", self._tile, 0, memory)
+
+    def _find(self, work: Work) -> "_Found":
+        best: Matches | None = None
+        # One by one, so that what is compiled does not depend on how many there are.
+        for number, copy in enumerate(self._encoded(work.reference)["copies"]):
+            inputs = {"lr": as_float(work.lr)[None], "references": [copy]}
+            found = Matches(*self._find_matches.predict_on_batch(inputs))
+            found = found._replace(number=found.number + np.int32(number))
+            best = found if best is None else Matches(*(np.asarray(part) for part in better_matches(best, found)))
+        assert best is not None
+        return _Found.of(best, self.model.reference_scales)
+
+    def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        encoded, matches = self._encoded(work.reference), work.found.matches
+        for tile in tiles:
+            inputs = {
+                "lr": as_float(work.lr[tile.rows, tile.columns])[None],
+                "matches": tuple(part[:, tile.rows, tile.columns] for part in matches),
+                "rows": encoded["rows"],
+                "sizes": encoded["sizes"],
+                "origin": np.array([tile.y, tile.x], np.int32),
+                "strength": np.array([work.strength], np.float32),
+            }
+            yield self._restore.predict_on_batch(inputs)[0]
+
+    def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
+        for tile in tiles:
+            yield self._branch.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
+
+    def _restore_tile(self, inputs):
+        matches = Matches(*inputs["matches"])
+        names = ("rows", "sizes", "origin", "strength")
+        return self.model.restore(inputs["lr"], matches, *(inputs[name] for name in names))
+
+    def _encoded(self, reference: DecodedReferences) -> dict:
+        """What matching needs of each reference in each of its sizes, and the rows of all, computed once."""
+        if reference.encoded is None:
+            copies = [copy for photo in reference.photos for copy in self._encode.predict_on_batch(as_float(photo)[None])]
+            rows = [copy.pop("rows") for copy in copies]
+            joined = np.concatenate([part.reshape(1, -1, part.shape[-1]) for part in rows], axis=1)
+            sizes = np.array([part.shape[1:3] for part in rows], np.int32)
+            reference.encoded = {"copies": copies, "rows": joined, "sizes": sizes}
+        return reference.encoded
+
+
+class _Found(NamedTuple):
+    """Matches of the whole photo: as the network takes them, and as a match map draws them."""
+
+    matches: Matches
+    flow: np.ndarray
+    score: np.ndarray
+
+    @classmethod
+    def of(cls, matches: Matches, scales: Sequence[float]) -> "_Found":
+        displacement, number, score = (part[0] for part in matches)
+        grid = FEATURE_STRIDE * np.moveaxis(np.mgrid[: score.shape[0], : score.shape[1]], 0, -1)
+        # A position in a reference's copy, in cells of the reference itself.
+        scale = np.asarray(scales, np.float32)[number % len(scales)][..., None]
+        return cls(matches, ((grid + displacement) / scale - grid) / np.float32(FEATURE_STRIDE), score)

@@ -1,0 +1,60 @@
+"""Photos restored with a mobile network, beside the network itself."""
+
+import keras
+import numpy as np
+import pytest
+
+from c2m_tf import Upscaler
+from c2m_tf.network.mobile import Mobile
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small network whose fusion adds something."""
+    keras.utils.set_random_seed(5)
+    network = Mobile(8, 2, 8, 8, 1, reference_scales=(1.0, 0.8))
+    out = network.fusion.get_layer("out")
+    out.set_weights([np.random.default_rng(5).normal(0, 0.05, weight.shape) for weight in out.get_weights()])
+    return network
+
+
+@pytest.fixture
+def lr(rng):
+    return rng.random((20, 24, 3), np.float32)
+
+
+def whole(network, lr, *references):
+    inputs = {"lr": lr[None]} | ({"ref": [reference[None] for reference in references]} if references else {})
+    return np.clip(np.asarray(network(inputs))[0], 0.0, 1.0)
+
+
+def test_gives_what_the_network_gives(network, lr, rng):
+    references = [rng.random(size, np.float32) for size in ((41, 30, 3), (24, 64, 3))]
+    upscaler = Upscaler(network)
+    for given in ([], references[:1], references):
+        result = upscaler(lr, given or None)
+        np.testing.assert_allclose(result.image.rgb, whole(network, lr, *given), atol=1e-4)
+        assert (result.coverage is None) == (not given)
+
+
+def test_tiles_use_the_matches_of_the_whole_photo(network, lr, rng):
+    reference = rng.random((64, 80, 3), np.float32)
+    tiled = Upscaler(network, tile=20)(lr, reference)
+    once = Upscaler(network)(lr, reference)
+    assert tiled.tiles > once.tiles == 1
+    np.testing.assert_array_equal(tiled.matches.flow, once.matches.flow)
+    # The branch gates by what it sees far beyond a tile.
+    assert np.abs(tiled.image.rgb - once.image.rgb).mean() < 0.01
+
+
+def test_matches_are_counted_in_cells_of_the_reference(network, lr):
+    reference = np.repeat(np.repeat(lr, 4, axis=0), 4, axis=1)
+    flow = Upscaler(network)(lr, reference).matches.flow
+    assert flow.shape == (20, 24, 2)
+    assert np.median(np.abs(flow)) < 1.0
+
+
+def test_refuses_a_search(network):
+    for settings in ({"search": "window"}, {"window": 512}):
+        with pytest.raises(ValueError, match="its own search"):
+            Upscaler(network, **settings)
