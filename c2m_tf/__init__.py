@@ -10,11 +10,12 @@ from c2m_tf.custom_objects import register_once_keras_is_imported
 from c2m_tf.version import __version__
 
 if TYPE_CHECKING:
+    from c2m_tf.network.mobile import Mobile
     from c2m_tf.network.model import C2Matching
     from c2m_tf.photos.image import Image
     from c2m_tf.upscaling.upscaler import Upscaler, UpscaleResult
 
-__all__ = ["C2Matching", "Image", "UpscaleResult", "Upscaler", "__version__"]
+__all__ = ["C2Matching", "Image", "Mobile", "UpscaleResult", "Upscaler", "__version__"]
 
 register_once_keras_is_imported()
 
@@ -25,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from c2m_tf.network.model import C2Matching
 
         return C2Matching
+    if name == "Mobile":
+        from c2m_tf.network.mobile import Mobile
+
+        return Mobile
     if name == "Image":
         from c2m_tf.photos.image import Image
 

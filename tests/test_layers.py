@@ -27,9 +27,11 @@ LAYERS = {
 # from presets when they are requested.
 UPWARDS = {
     ("c2m_tf", "c2m_tf.network.model"),
+    ("c2m_tf", "c2m_tf.network.mobile"),
     ("c2m_tf", "c2m_tf.photos.image"),
     ("c2m_tf", "c2m_tf.upscaling.upscaler"),
     ("c2m_tf.network.model", "c2m_tf.weights.presets"),
+    ("c2m_tf.network.mobile", "c2m_tf.weights.presets"),
     ("c2m_tf.upscaling.upscaler", "c2m_tf.jobs.work"),
 }
 

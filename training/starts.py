@@ -6,7 +6,7 @@ from typing import Any
 from c2m_tf.network.mobile import Mobile
 from c2m_tf.network.model import C2Matching
 from c2m_tf.weights import checkpoints
-from c2m_tf.weights.presets import load_model
+from c2m_tf.weights.presets import load_model, load_network
 from c2m_tf.weights.vgg import read_vgg
 
 from .config import ConfigError, rooted
@@ -93,7 +93,7 @@ def mobile_of(config: Any) -> Mobile:
 
 
 def _mobile_model(source, dtype, key):
-    model = load_model(source, dtype)
+    model = load_network(source, dtype)
     if not isinstance(model, Mobile):
         raise ConfigError(f"{key} {source} holds a {type(model).__name__} model; a Mobile model is expected")
     return model

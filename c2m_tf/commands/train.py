@@ -198,9 +198,9 @@ def _preset(options):
     _check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
     check_model(options.model)
     start_keras()
-    from c2m_tf.weights.presets import load_model, save_preset
+    from c2m_tf.weights.presets import load_network, save_preset
 
-    save_preset(load_model(options.model), options.output)
+    save_preset(load_network(options.model), options.output)
     say(f"wrote {options.output}")
     return 0
 

@@ -17,6 +17,7 @@ were further references, because descriptors and correlation find what is shown 
 """
 
 import functools
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -205,6 +206,25 @@ class Mobile(keras.Model):
         if strength is not None:
             added = added * ops.reshape(ops.cast(strength, "float32"), (-1, 1, 1, 1))
         return self.to_pixels(ops.cast(picture, "float32") + added)
+
+    @classmethod
+    def from_preset(cls, preset: str | os.PathLike, dtype: str | None = None) -> "Mobile":
+        """A model with weights.
+
+        Args:
+            preset: "mobile"; or what `save` wrote: a .keras file, a folder, or a handle of the Hugging Face Hub, "hf://user/name".
+            dtype: dtype policy, by default float32 for presets, and what a file was saved with.
+
+        Raises:
+            ValueError: unknown preset, no such file, or one that holds something else.
+            ImportError: a handle of the Hub, and huggingface_hub is not installed.
+        """
+        from c2m_tf.weights.presets import load_network  # builds models of this class
+
+        model = load_network(preset, dtype)
+        if not isinstance(model, cls):
+            raise ValueError(f"{preset} is a {type(model).__name__} model; a Mobile model is expected here, such as mobile")
+        return model
 
     def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape["lr"]

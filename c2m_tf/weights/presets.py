@@ -1,7 +1,7 @@
-"""Weights that ship with the package, and C2Matching models in files.
+"""Weights that ship with the package, and models in files.
 
 A preset is one .npz of half-precision arrays named <part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel. The weights
-are for research use only (LICENSE-WEIGHTS.md).
+but those of `mobile` are for research use only (LICENSE-WEIGHTS.md).
 """
 
 import os
@@ -21,8 +21,8 @@ _FOLDER = Path(__file__).parent
 
 
 class Preset(NamedTuple):
-    """Weights that ship: which variant they are for, without residual offsets; all parameters of the model, how they were made,
-    and whether there is a trunk of its own among them."""
+    """Weights that ship: which variant of C2Matching they are for, without residual offsets, or "mobile"; all parameters of the
+    model, how they were made, and whether there is a trunk of its own among them."""
 
     variant: str
     parameters: int
@@ -49,11 +49,17 @@ PRESETS = {
         "Light network, trained on LR photos and references that were degraded at random: for photos with JPEG artefacts, "
         "noise or blur.",
     ),
+    "mobile": Preset(
+        "mobile",
+        1_206_880,
+        "Mobile network, everything at the LR photo's resolution, trained on photos that anyone may use; its weights may be "
+        "used for anything with credit (CC BY 4.0).",
+    ),
 }
 
 
-def load_preset(name: str, dtype: str = "float32") -> C2Matching:
-    """C2Matching with the weights of a preset.
+def load_preset(name: str, dtype: str = "float32") -> C2Matching | Mobile:
+    """A network with the weights of a preset.
 
     Args:
         name: a name of `PRESETS`.
@@ -64,7 +70,11 @@ def load_preset(name: str, dtype: str = "float32") -> C2Matching:
     """
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
-    model = C2Matching(PRESETS[name].variant, PRESETS[name].own_trunk, residual_offsets=False, dtype=dtype)
+    preset = PRESETS[name]
+    if preset.variant == "mobile":
+        model = Mobile(dtype=dtype)
+    else:
+        model = C2Matching(preset.variant, preset.own_trunk, residual_offsets=False, dtype=dtype)
     with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:
         for key, variable in _named_variables(model):
             variable.assign(arrays[key].astype(np.float32))
@@ -72,7 +82,15 @@ def load_preset(name: str, dtype: str = "float32") -> C2Matching:
 
 
 def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matching:
-    """A model from what a user names; see `C2Matching.from_preset`."""
+    """A C2Matching model from what a user names; see `C2Matching.from_preset`."""
+    model = load_network(source, dtype)
+    if not isinstance(model, C2Matching):
+        raise ValueError(f"{source} is a {type(model).__name__} model; a C2Matching model is expected here, such as light")
+    return model
+
+
+def load_network(source: str | os.PathLike, dtype: str | None = None) -> C2Matching | Mobile:
+    """The same of any kind of network that upscales."""
     source = current_name(os.fspath(source))
     is_handle = source.startswith("hf://")
     path = Path(source)
@@ -94,11 +112,11 @@ def load_model(source: str | os.PathLike, dtype: str | None = None) -> C2Matchin
     return model
 
 
-def save_preset(model: C2Matching, path: str | os.PathLike) -> None:
+def save_preset(model: C2Matching | Mobile, path: str | os.PathLike) -> None:
     """Writes a model's weights as a preset file, in half precision.
 
     Args:
-        model: C2Matching.
+        model: C2Matching or Mobile.
         path: .npz file to write; it appears complete or not at all.
     """
     arrays = {key: keras.ops.convert_to_numpy(variable).astype(np.float16) for key, variable in _named_variables(model)}

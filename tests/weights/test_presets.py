@@ -3,15 +3,22 @@
 import numpy as np
 import pytest
 
-from c2m_tf import C2Matching
+from c2m_tf import C2Matching, Mobile
 from c2m_tf.weights.presets import PRESETS, load_preset, save_preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_have_the_parameters_they_state(name):
-    model = C2Matching.from_preset(name)
+    model = load_preset(name)
     assert model.count_params() == PRESETS[name].parameters
     assert all(np.isfinite(variable.numpy()).all() for variable in model.variables)
+
+
+def test_a_preset_of_another_kind_of_network_is_refused():
+    with pytest.raises(ValueError, match=r"mobile is a Mobile model; a C2Matching model is expected"):
+        C2Matching.from_preset("mobile")
+    with pytest.raises(ValueError, match=r"light is a C2Matching model; a Mobile model is expected"):
+        Mobile.from_preset("light")
 
 
 def test_presets_load_in_bfloat16(rng):
