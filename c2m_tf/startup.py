@@ -117,9 +117,10 @@ def _compute(keras):
     """A first operation; raises ValueError if the backend has no device for it."""
     try:
         keras.ops.zeros(1)
-    except RuntimeError as error:  # JAX, told to use a platform that is not there
+    except (AssertionError, RuntimeError) as error:  # JAX, told to use a platform that is not there; of CUDA without a word
+        reason = first_line(error) if str(error) else "the platform is missing"
         raise ValueError(
-            f"Keras's backend {keras.backend.backend()} does not start: {first_line(error)}; unset or change JAX_PLATFORMS"
+            f"Keras's backend {keras.backend.backend()} does not start: {reason}; unset or change JAX_PLATFORMS"
         ) from error
 
 

@@ -65,9 +65,10 @@ def test_settings_that_keras_cannot_start_with_are_one_line(tmp_path, content, r
     assert done.stderr.count("\n") == 1
 
 
-def test_a_platform_that_jax_lacks_is_one_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_a_platform_that_jax_lacks_is_one_line(tmp_path, monkeypatch, platform):
     pytest.importorskip("jax")
-    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
+    monkeypatch.setenv("JAX_PLATFORMS", platform)
     done = run(tmp_path, json.dumps(DEFAULTS | {"backend": "jax"}).encode(), "-m", "c2m_tf", "doctor")
     assert done.returncode == 2
     assert "Keras's backend jax does not start" in done.stderr
