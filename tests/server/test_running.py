@@ -80,19 +80,15 @@ def test_names_are_free_only_where_other_machines_reach_the_server(host, given, 
 
 # The server in a process of its own, around work that nothing interrupts.
 STUCK = """
-import sys, threading, time
-import numpy as np
+import sys, time
 from c2m_tf.server import running
 from c2m_tf.server.limits import Limits
 
 class Stuck:
-    def check_strength(self, strength): pass
-    def checked_plan(self, lr_shape, ref_shapes): pass
-    def upscale(self, lr, refs=None, progress=None, **options):
+    def warm_up(self, progress=None):
         print("working", flush=True)
         if sys.argv[1] == "working":
             time.sleep(600)
-        return np.zeros((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32)
 
 running.GRACE_SECONDS = running._END_SECONDS = 1.0
 with running.listen("127.0.0.1", 0) as listener:
