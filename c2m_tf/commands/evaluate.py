@@ -68,6 +68,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
 def _run(options):
     from c2m_tf.evaluation.groups import find_groups
     from c2m_tf.photos.degradations import degradation_named
+    from c2m_tf.upscaling.choice import AUTO
     from c2m_tf.weights.names import check_model
 
     # What needs no network comes before Keras, whose import takes seconds.
@@ -76,7 +77,8 @@ def _run(options):
     groups = find_groups(options.pairs, "1" if shuffled else options.references)
     models = options.model or ([] if options.results else ["light"])
     for model in models:
-        check_model(model)
+        if model != AUTO:
+            check_model(model)
     start_keras()
     from c2m_tf.evaluation import comparison, reports
     from c2m_tf.evaluation.evaluator import Evaluator

@@ -237,7 +237,8 @@ def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, light):
             # The warm-up counts as pending too.
             wait_for(lambda: httpx.get(f"{address}/v2/health/ready").status_code == 200)
             with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(httpx.post, f"{address}/v1/upscale", files=files(*photos()), timeout=60)
+                lr, ref = (np.tile(photo, (12, 12, 1)) for photo in photos())  # which take long enough to be seen
+                answer = pool.submit(httpx.post, f"{address}/v1/upscale", files=files(lr, ref), timeout=60)
                 wait_for(lambda: "c2m_pending_requests 1.0" in httpx.get(f"{address}/metrics").text)
                 process.send_signal(signal.SIGTERM)
                 assert answer.result().status_code == 200
