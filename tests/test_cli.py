@@ -143,7 +143,7 @@ def test_models_that_are_none_are_named(pair, capsys):
     assert fails(upscale(pair, "heavy"), capsys, "unknown preset 'heavy'; choose one of light")
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     other.save(pair / "other.keras")
-    assert fails(upscale(pair, f"{pair}/other.keras"), capsys, "holds a Sequential model; a C2Matching model is expected")
+    assert fails(upscale(pair, f"{pair}/other.keras"), capsys, "holds a Sequential model; a C2Matching or Mobile")
     (pair / "text.keras").write_text("text")
     assert fails(upscale(pair, f"{pair}/text.keras"), capsys, "cannot be loaded as a Keras model")
 
