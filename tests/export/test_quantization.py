@@ -143,7 +143,7 @@ upscaler = Upscaler.from_preset(sys.argv[1])
 lr, ref = np.zeros((24, 24, 3), np.float32), np.zeros((96, 96, 3), np.float32)
 upscaler(lr, ref).image.rgb
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
-print(peak / upscaler.plan(lr.shape, [ref.shape]).memory)
+print(peak / upscaler.estimated_memory(lr.shape, [ref.shape]))
 """
 
 
