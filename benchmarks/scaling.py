@@ -33,15 +33,17 @@ def work(size: str, model: str, dtype: str) -> None:
     from c2m_tf import Upscaler
     from c2m_tf.machine import DTYPES
     from c2m_tf.photos import images
+    from c2m_tf.upscaling.opening import upscaler_of
     from c2m_tf.weights.presets import load_model
 
     width, height = (int(side) for side in size.split("x"))
-    upscaler = Upscaler(load_model(model, DTYPES[dtype]))
+    network = load_model(model, DTYPES[dtype])
+    upscaler = Upscaler(network)
     ref = photo(4 * width, 4 * height)
     lr = images.downsample(ref)
-    plan = upscaler.plan(lr.shape, [ref.shape])
+    plan = upscaler_of(network).plan(lr.shape, [ref.shape])
     # Tracing is done once per process: a small photo pays for it.
-    small = Upscaler(upscaler.model, search=plan.search)
+    small = Upscaler(network, search=plan.search)
     small(lr[:40, :48], ref[:160, :192])
     small(lr[:44, :40], ref[:180, :160])
     started = time.perf_counter()
