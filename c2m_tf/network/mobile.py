@@ -1,4 +1,4 @@
-"""Mobile: reference-based super-resolution at a seventeenth of C2Matching's cost, everything at the LR photo's resolution.
+"""Mobile: reference-based super-resolution with everything at the LR photo's resolution.
 
     lr ----------------------> descriptors \\
                                              matches -> to the pixel -> nine blocks a pixel \\

@@ -10,6 +10,7 @@ from keras import ops
 from c2m_tf.network.tensors import Tensor
 
 _REACH = 3  # of Lanczos's filter
+_LEAST = 12  # pixels per side that are kept: one 3x3 patch of cells of 4 pixels
 
 
 def resized(photo: Tensor, scale: float) -> Tensor:
@@ -20,7 +21,7 @@ def resized(photo: Tensor, scale: float) -> Tensor:
         scale: positive.
 
     Returns:
-        float32 [B, round(scale*H), round(scale*W), C].
+        float32 [B, round(scale*H), round(scale*W), C]; a side of 12 or more is not made shorter than 12.
     """
     photo = ops.cast(photo, "float32")
     if scale == 1.0:
@@ -33,6 +34,7 @@ def resized(photo: Tensor, scale: float) -> Tensor:
 def _resized_along(photo, scale, axis):
     length = ops.shape(photo)[axis]
     new = ops.cast(ops.round(scale * ops.cast(length, "float32")), "int32")
+    new = ops.maximum(new, ops.minimum(length, _LEAST))
     ratio = ops.cast(length, "float32") / ops.cast(new, "float32")  # old pixels per new one
     stretch = ops.maximum(ratio, 1.0)  # the filter widens where the photo shrinks
     centre = (ops.cast(ops.arange(new), "float32") + 0.5) * ratio

@@ -76,6 +76,11 @@ def test_fusion_of_a_tile_is_that_of_the_whole_inside(network, rng):
     np.testing.assert_allclose(sr[:, 20:-20, 20:-20], whole[:, 36:52, 32:60], atol=0.05)
 
 
+def test_the_smallest_photos(network, rng):
+    lr, ref = photos(rng, (3, 3), (12, 12))
+    assert network({"lr": lr, "ref": ref}).shape == (1, 12, 12, 3)
+
+
 def test_saved_and_loaded(network, rng, tmp_path):
     lr, ref = photos(rng, (5, 6), (16, 20))
     network.save(tmp_path / "mobile.keras")
