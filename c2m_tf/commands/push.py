@@ -5,7 +5,7 @@ from pathlib import Path
 
 from c2m_tf.commands.model_options import model_name
 from c2m_tf.startup import say, start_keras
-from c2m_tf.weights.names import check_model
+from c2m_tf.weights.names import HANDLE, check_model, check_target
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -19,12 +19,12 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options):
+    check_target(options.target)
     check_model(options.model)
     start_keras()
     from c2m_tf.weights.presets import load_model
-    from c2m_tf.weights.publishing import HANDLE, check_target, model_card, push, write_folder
+    from c2m_tf.weights.publishing import model_card, push, write_folder
 
-    check_target(options.target)
     card = None if options.card is None else Path(options.card).read_text(encoding="utf-8")
     model = load_model(options.model)
     card = card or model_card(model, options.model, options.target)

@@ -7,7 +7,6 @@
 """
 
 import os
-import re
 import tempfile
 from importlib import resources
 from pathlib import Path
@@ -16,9 +15,8 @@ from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import ImageError, make_folder
 from c2m_tf.startup import one_line
 from c2m_tf.version import __version__
+from c2m_tf.weights.names import HANDLE
 from c2m_tf.weights.presets import PRESETS
-
-HANDLE = "hf://"
 
 _LICENCE_OF_PRESETS = (
     "**For research, teaching and evaluation only**: part of the training photos is licensed for research only. "
@@ -28,17 +26,6 @@ _UNKNOWN_LICENCE = (
     "Not stated. Write here under which terms the weights may be used; that depends on the photos that they were trained on."
 )
 _UNKNOWN_TRAINING = "Trained with c2m-tf. Write here on which photos, by which recipe, and what was measured."
-
-
-def check_target(target: str) -> None:
-    """Raises ValueError if the target is neither hf://USER/NAME nor an empty or a new folder."""
-    if target.startswith(HANDLE):
-        if not re.fullmatch(r"hf://[\w.-]+/[\w.-]+", target):
-            raise ValueError(f"{target}: expected is hf://USER/NAME")
-        return
-    folder = Path(target)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is there already; give a new or an empty folder, or hf://USER/NAME")
 
 
 def write_folder(model: C2Matching, folder: str | os.PathLike, card: str) -> None:

@@ -126,4 +126,6 @@ def test_every_published_name_is_known():
         "restoration_full": 296,
         "restoration_light": 208,
         "discriminator": 74,
+        "mobile_descriptors": 10,
+        "mobile_fusion": 30,
     }

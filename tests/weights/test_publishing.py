@@ -18,7 +18,7 @@ def test_the_folder_that_would_be_pushed_loads_again(light, tmp_path):
             np.testing.assert_array_equal(found, expected)
     _, front, text = (tmp_path / "hub/README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["library_name"] == "keras"
-    assert 'C2Matching.from_preset("hf://me/mine")' in text
+    assert 'Upscaler.from_preset("hf://me/mine")' in text
     assert "6,048,627 parameters" in text
     assert "Not stated" in text
 
