@@ -30,6 +30,11 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
         "file, or folder of an exported SavedModel (default: " + ("light); may be given several times" if several else "auto)"),
     )
     command.add_argument(
+        "--trust-model",
+        action="store_true",
+        help="a SavedModel is a program; open even one that could read or write files or call Python, else refused",
+    )
+    command.add_argument(
         "--dtype",
         choices=tuple(DTYPES),
         default=None if several else "auto",
@@ -83,6 +88,7 @@ def _settings(options) -> dict[str, Any]:
         "tile": options.tile,
         "window": options.window,
         "ensemble": options.ensemble,
+        "trusted": options.trust_model,
     }
 
 

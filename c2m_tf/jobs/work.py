@@ -55,6 +55,7 @@ class WorkerSettings(NamedTuple):
     strength: float = 1.0
     overwrite: bool = False
     ensemble: int = 1
+    trusted: bool = False
 
     def open_worker(self, on_one_machine: int = 1, cores: int | None = None) -> "Worker":
         """Loads the model.
@@ -75,6 +76,7 @@ class WorkerSettings(NamedTuple):
             window=self.window,
             threads=cores,
             ensemble=self.ensemble,
+            trusted=self.trusted,
         )
         upscaler.check_strength(self.strength)
         upscaler.load()  # what would fail then fails before any work

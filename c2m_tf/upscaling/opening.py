@@ -19,11 +19,12 @@ def open_model(
     tile: int | None = None,
     window: int | None = None,
     threads: int | None = None,
+    trusted: bool = False,
 ) -> TiledUpscaler:
     """Loads a model, and what restores photos with it.
 
     Args:
-        source, dtype, search, tile, window, threads: see `upscaler.Upscaler.from_preset`; "auto" is no model here.
+        source, dtype, search, tile, window, threads, trusted: see `upscaler.Upscaler.from_preset`; "auto" is no model here.
 
     Returns:
         TiledUpscaler.
@@ -52,7 +53,7 @@ def open_model(
         from c2m_tf.upscaling.saved_model_upscaler import SavedModelUpscaler
 
         _refuse_settings(path, dtype, search, tile, window)
-        return SavedModelUpscaler(path)
+        return SavedModelUpscaler(path, trusted=trusted)
     model = load_network(source, default_dtype() if dtype == "auto" else dtype)
     return upscaler_of(model, search=search, tile=tile, window=window)
 

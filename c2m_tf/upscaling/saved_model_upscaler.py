@@ -1,6 +1,7 @@
 """Restores with a SavedModel of `c2m-tf export saved-model`, as TensorFlow Serving does: the whole photo at once.
 
-It imports TensorFlow itself, because a SavedModel is TensorFlow's.
+It imports TensorFlow itself, because a SavedModel is TensorFlow's. A SavedModel is a program: one that could do more than
+compute is not loaded unless it is trusted.
 """
 
 import os
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from c2m_tf.photos.resampling import as_float
+from c2m_tf.photos.resampling import SCALE, as_float
 from c2m_tf.startup import first_line
 from c2m_tf.upscaling.base import TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, make_plan
+from c2m_tf.upscaling.saved_model_operations import harmful_operations
 from c2m_tf.upscaling.tiles import Tile
+
+_SIGNATURES = {"upscale": ("lr", "ref"), "upscale_alone": ("lr",)}
 
 
 class SavedModelUpscaler(TiledUpscaler):
@@ -22,26 +26,38 @@ class SavedModelUpscaler(TiledUpscaler):
 
     Args:
         folder: a folder of versions, of which the newest is used, or a version itself.
+        trusted: load it even if its operations could read or write files or call Python.
 
     Raises:
-        ValueError: not a SavedModel of this package.
+        ValueError: not a SavedModel of this package, or one that could do more than compute.
     """
 
     max_references = 1
     reports_matches = False
 
-    def __init__(self, folder: str | os.PathLike) -> None:
+    def __init__(self, folder: str | os.PathLike, *, trusted: bool = False) -> None:
         import tensorflow as tf
 
-        version = _newest(Path(folder))
+        self._version = version = _newest(Path(folder))
+        harmful = [] if trusted else harmful_operations(version)
+        if harmful:
+            raise ValueError(
+                f"{version} could do more than compute ({', '.join(harmful)}), and was not loaded; "
+                f"if you trust who made it, give --trust-model"
+            )
         try:
             self._loaded = tf.saved_model.load(str(version))
         except Exception as error:  # a damaged one may raise anything: what protobuf and TensorFlow raise on bytes of any kind
             raise ValueError(f"{version} cannot be loaded as a SavedModel: {first_line(error)}") from error
-        if "upscale" not in getattr(self._loaded, "signatures", ()):
+        signatures = getattr(self._loaded, "signatures", {})
+        if "upscale" not in signatures:
             raise ValueError(f"{version} has no signature upscale; make one by c2m-tf export saved-model")
-        self.restores_alone = "upscale_alone" in self._loaded.signatures
-        self._errors = tf.errors.InvalidArgumentError
+        for name, inputs in _SIGNATURES.items():
+            if name in signatures and not _fits(signatures[name], inputs):
+                needed = f"{name}({', '.join(inputs)}) -> sr"
+                raise ValueError(f"{version} has no signature {needed}; make one by c2m-tf export saved-model")
+        self.restores_alone = "upscale_alone" in signatures
+        self._errors = tf.errors.OpError
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
         side = max(lr_shape[:2])
@@ -58,9 +74,19 @@ class SavedModelUpscaler(TiledUpscaler):
 
     def _run(self, signature, **photos):
         try:
-            return self._loaded.signatures[signature](**photos)["sr"].numpy()[0]
+            sr = self._loaded.signatures[signature](**photos)["sr"].numpy()
         except self._errors as error:
             raise ValueError(_sentence(error.message)) from error
+        _, height, width, _ = photos["lr"].shape
+        if sr.shape != (1, SCALE * height, SCALE * width, 3):
+            raise ValueError(f"{self._version} gives {sr.shape} for a photo of {width}x{height} pixels; export it again")
+        return sr[0]
+
+
+def _fits(signature, inputs):
+    """Whether a signature has those inputs and gives floats named sr."""
+    outputs = signature.structured_outputs
+    return set(signature.structured_input_signature[1]) == set(inputs) and "sr" in outputs and outputs["sr"].dtype.is_floating
 
 
 def _sentence(message):

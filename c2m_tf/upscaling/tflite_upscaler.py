@@ -23,7 +23,12 @@ from c2m_tf.upscaling.plans import Plan, photo_bytes
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
 
-_SIGNATURES = {"locate": ("lr_thumb", "ref_thumb"), "upscale": ("lr_tile", "ref_window")}
+# Inputs, which are square photos, and outputs. Files exported before the trunk lack the last one.
+_SIGNATURES = {
+    "locate": (("lr_thumb", "ref_thumb"), ("matches", "score")),
+    "upscale": (("lr_tile", "ref_window"), ("sr",)),
+    "upscale_alone": (("lr_tile",), ("sr",)),
+}
 
 
 class _PeakBytes(NamedTuple):
@@ -56,14 +61,19 @@ class TFLiteUpscaler(TiledUpscaler):
         interpreter = _interpreter(self.path, self._threads)
         known = interpreter.get_signature_list()
         sizes = {}
-        for signature, inputs in _SIGNATURES.items():
-            if signature not in known or set(known[signature]["inputs"]) != set(inputs):
-                raise ValueError(f"{path} has no signature {signature}({', '.join(inputs)}); make one by c2m-tf export tflite")
-            details = _runner(self.path, interpreter, signature).get_input_details()
-            sizes[signature] = [int(details[name]["shape"][1]) for name in inputs]
+        self.restores_alone = "upscale_alone" in known
+        for signature, (inputs, outputs) in _SIGNATURES.items():
+            if signature == "upscale_alone" and not self.restores_alone:
+                continue
+            runner = _runner(self.path, interpreter, signature) if signature in known else None
+            sizes[signature] = [] if runner is None else _sides(runner, inputs, outputs)
+            if not sizes[signature]:
+                raise ValueError(
+                    f"{path} has no signature {signature}({', '.join(inputs)}) -> {', '.join(outputs)} of fitting sizes; "
+                    f"make one by c2m-tf export tflite"
+                )
         is_int8 = any(tensor["dtype"] == np.int8 for tensor in interpreter.get_tensor_details())
         self._peak = _INT8_BYTES if is_int8 else _FLOAT_BYTES
-        self.restores_alone = "upscale_alone" in known  # files exported before the trunk lack it
         self.tile, self.window = sizes["upscale"]
         self._lr_thumb, self._ref_thumb = sizes["locate"]
 
@@ -153,6 +163,21 @@ def _runner(path, interpreter, signature):
         return interpreter.get_signature_runner(signature)
     except (ValueError, RuntimeError) as error:
         raise _damaged(path, error) from error
+
+
+def _sides(runner, inputs, outputs):
+    """Sides of the photos that a signature takes; none if it is another signature than expected."""
+    given, made = runner.get_input_details(), runner.get_output_details()
+    if set(given) != set(inputs) or not set(outputs) <= set(made):
+        return []
+    shapes = [tuple(int(side) for side in given[name]["shape"]) for name in inputs]
+    sides = [shape[1] for shape in shapes if len(shape) == 4]
+    if shapes != [(1, side, side, 3) for side in sides] or min(sides) < PATCH:
+        return []
+    across = {"sr": SCALE * sides[0], "matches": sides[0] - PATCH + 1, "score": sides[0] - PATCH + 1}
+    last = {"sr": (3,), "matches": (2,), "score": ()}
+    expected = {name: (1, across[name], across[name], *last[name]) for name in outputs}
+    return sides if all(tuple(made[name]["shape"]) == expected[name] for name in outputs) else []
 
 
 def _damaged(path, error):

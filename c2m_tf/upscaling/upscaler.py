@@ -148,6 +148,7 @@ class Upscaler:
         window: int | None = None,
         threads: int | None = None,
         ensemble: int = 1,
+        trusted: bool = False,
     ) -> "Upscaler":
         """The upscaler that the command line uses.
 
@@ -160,6 +161,7 @@ class Upscaler:
             max_memory, search, tile, window, ensemble: see `Upscaler`.
             threads: cores that the model may use, for processes that share a machine; by default those that the process may
                 use. TensorFlow keeps to it if it has not started in this process; JAX does not.
+            trusted: open a SavedModel, which is a program, even if it could read or write files or call Python.
 
         Raises:
             ValueError: no such model, a damaged one, or settings that it does not support.
@@ -169,7 +171,14 @@ class Upscaler:
         preset = current_name(os.fspath(preset))
         upscaler = cls.__new__(cls)
         upscaler._set(max_memory, ensemble)
-        upscaler._settings = {"dtype": dtype, "search": search, "tile": tile, "window": window, "threads": threads}
+        upscaler._settings = {
+            "dtype": dtype,
+            "search": search,
+            "tile": tile,
+            "window": window,
+            "threads": threads,
+            "trusted": trusted,
+        }
         upscaler._models = {}
         upscaler._chooses = preset == AUTO
         if not upscaler._chooses:

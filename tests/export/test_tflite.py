@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from c2m_tf.export.__main__ import main
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import LR_THUMB, REF_THUMB, export_tflite, weights_sha256
@@ -23,6 +24,7 @@ from c2m_tf.jobs.work import WorkerSettings
 from c2m_tf.network.matching import match
 from c2m_tf.network.upsampling import bicubic_upsample
 from c2m_tf.photos import images
+from c2m_tf.upscaling.tflite_upscaler import TFLiteUpscaler
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
 
@@ -209,6 +211,50 @@ def test_damaged_files_are_refused_when_opened_or_when_used(exported, tmp_path, 
             assert str(path) in str(refusal)
             assert "\n" not in str(refusal)
     assert refused > 5
+
+
+def repeated(lr_tile):
+    return {"sr": tf.repeat(tf.repeat(lr_tile, 4, 1), 4, 2)}
+
+
+def located(lr_thumb, ref_thumb):
+    del ref_thumb
+    return {"matches": tf.zeros([1, 94, 94, 2], tf.int32), "score": lr_thumb[:, :94, :94, 0]}
+
+
+OTHERS = {
+    "as expected": {},
+    "name of matches": {"locate": lambda lr_thumb, ref_thumb: {"mbtches": located(lr_thumb, ref_thumb)["matches"]}},
+    "size of score": {"locate": lambda lr_thumb, ref_thumb: located(lr_thumb, ref_thumb) | {"score": lr_thumb[:, :90, :94, 0]}},
+    "name of sr": {"upscale_alone": lambda lr_tile: {"ss": repeated(lr_tile)["sr"]}},
+    "size of sr": {"upscale_alone": lambda lr_tile: {"sr": tf.repeat(lr_tile, 4, 1)}},
+}
+
+
+@pytest.mark.parametrize("fault", OTHERS)
+def test_files_with_other_outputs_are_refused(tmp_path, fault):
+    def photos(**sides):
+        return [tf.TensorSpec([1, side, side, 3], tf.float32, name) for name, side in sides.items()]
+
+    upscale = {"locate": located, "upscale": lambda lr_tile, ref_window: repeated(lr_tile), "upscale_alone": repeated}
+    specs = {
+        "locate": photos(lr_thumb=96, ref_thumb=384),
+        "upscale": photos(lr_tile=24, ref_window=96),
+        "upscale_alone": photos(lr_tile=24),
+    }
+    module = tf.Module()
+    for name, function in (upscale | OTHERS[fault]).items():
+        setattr(module, name, tf.function(function, input_signature=specs[name]))
+    tf.saved_model.save(module, f"{tmp_path}/m", signatures={name: getattr(module, name) for name in specs})
+    converter = tf.lite.TFLiteConverter.from_saved_model(f"{tmp_path}/m", signature_keys=list(specs))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(converter.convert())
+    if OTHERS[fault]:
+        (name,) = OTHERS[fault]
+        with pytest.raises(ValueError, match=rf"m.tflite has no signature {name}\(.* of fitting sizes"):
+            TFLiteUpscaler(path)
+    else:
+        assert TFLiteUpscaler(path).tile == 24
 
 
 def test_sidecar_describes_the_model_for_an_app(exported, light):
