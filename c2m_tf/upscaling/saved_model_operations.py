@@ -47,17 +47,21 @@ def harmful_operations(folder: Path) -> list[str]:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())
     except Exception as error:  # of protobuf's own classes
         raise ValueError(f"{folder} cannot be loaded as a SavedModel: saved_model.pb is damaged") from error
-    if not all(graph.HasField("object_graph_def") for graph in model.meta_graphs):
+    # TensorFlow takes several graphs, or one without objects, for its version 1, and runs what initialises and restores them.
+    if [graph.HasField("object_graph_def") for graph in model.meta_graphs] != [True]:
         raise ValueError(f"{folder} is a SavedModel of TensorFlow 1; make one by c2m-tf export saved-model")
-    return sorted({name for graph in model.meta_graphs for name in _harmful(graph)})
+    return sorted(set(_harmful(model.meta_graphs[0])))
 
 
 def _harmful(graph) -> Iterator[str]:
     savers = {node.name: _called(node) for node in graph.graph_def.node if node.name in _saver_nodes(graph)}
     saving = {name for names in savers.values() for name in names}
-    for name in saving & set(graph.object_graph_def.concrete_functions):
+    for name in saving & set(_functions_of_objects(graph.object_graph_def)):
         yield f"call of {name}"
-    functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    library = graph.graph_def.library.function
+    if any("api_implements" in function.attr for function in library):
+        yield "exchange of functions"  # TensorFlow calls another one that claims to do the same
+    functions = {function.signature.name: function.node_def for function in library}
     for owner, nodes in [(None, graph.graph_def.node), *functions.items()]:
         allowed = _HARMLESS | _SAVING if owner in saving else _HARMLESS
         for node in nodes:
@@ -72,6 +76,14 @@ def _saver_nodes(graph):
     """Names of the nodes by which variables are saved and restored."""
     saver = graph.saver_def
     return {name.partition(":")[0] for name in (saver.save_tensor_name, saver.restore_op_name) if name}
+
+
+def _functions_of_objects(objects):
+    """Names of the functions that objects, signatures among them, call."""
+    yield from objects.concrete_functions
+    for node in objects.nodes:
+        yield from node.function.concrete_functions
+        yield node.bare_concrete_function.concrete_function_name
 
 
 def _called(node) -> list[str]:

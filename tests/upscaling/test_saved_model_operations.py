@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from c2m_tf.export.saved_model import export_saved_model
+from tensorflow.core.protobuf import saved_model_pb2
 
 from c2m_tf import Upscaler
 from c2m_tf.upscaling.saved_model_operations import harmful_operations
@@ -11,6 +12,11 @@ from c2m_tf.upscaling.saved_model_operations import harmful_operations
 PHOTOS, NAMED_OTHERWISE = (
     [tf.TensorSpec([1, None, None, 3], tf.float32, name) for name in names] for names in (("lr", "ref"), ("photo", "ref"))
 )
+
+
+@pytest.fixture(scope="module")
+def exported(light, tmp_path_factory):
+    return export_saved_model(light, tmp_path_factory.mktemp("exported"))
 
 
 def repeated(lr):
@@ -78,24 +84,56 @@ def test_what_would_run_at_loading_does_not_run_unless_the_model_is_trusted(tmp_
     assert upscaler(np.zeros((4, 5, 3), np.float32)).image.rgb.shape == (16, 20, 3)
 
 
-def test_only_tensorflow_may_call_what_saves_variables(tmp_path, light):
-    version = export_saved_model(light, tmp_path)
-    assert harmful_operations(version) == []
-    from tensorflow.core.protobuf import saved_model_pb2
+def _called_by_a_function(graph, saver):
+    function = graph.graph_def.library.function.add(signature={"name": "of_somebody"})
+    function.node_def.add(name="call", op="PartitionedCall").attr["f"].func.name = saver
 
+
+def _named(graph, saver):
+    graph.object_graph_def.concrete_functions[saver].SetInParent()
+
+
+def _called_by_an_object(graph, saver):
+    graph.object_graph_def.nodes.add().function.concrete_functions.append(saver)
+
+
+def _called_by_a_signature(graph, saver):
+    graph.object_graph_def.nodes.add().bare_concrete_function.concrete_function_name = saver
+
+
+def _exchanged(graph, saver):
+    graph.graph_def.library.function[0].attr["api_implements"].s = b"the same"
+
+
+@pytest.mark.parametrize(
+    ("change", "harm"),
+    [
+        (_called_by_a_function, "PartitionedCall of {}"),
+        (_named, "call of {}"),
+        (_called_by_an_object, "call of {}"),
+        (_called_by_a_signature, "call of {}"),
+        (_exchanged, "exchange of functions"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_only_tensorflow_may_call_what_saves_variables(exported, tmp_path, change, harm):
     model = saved_model_pb2.SavedModel()
-    model.ParseFromString((version / "saved_model.pb").read_bytes())
+    model.ParseFromString((exported / "saved_model.pb").read_bytes())
     (graph,) = model.meta_graphs
-    (saver,) = (function for function in graph.graph_def.library.function if "traced_save" in function.signature.name)
-    call = graph.graph_def.library.function.add(signature={"name": "of_somebody"}).node_def.add(
-        name="call", op="PartitionedCall"
-    )
-    call.attr["f"].func.name = saver.signature.name
-    (version / "saved_model.pb").write_bytes(model.SerializeToString())
-    assert harmful_operations(version) == [f"PartitionedCall of {saver.signature.name}"]
-    graph.object_graph_def.concrete_functions[saver.signature.name].SetInParent()
-    (version / "saved_model.pb").write_bytes(model.SerializeToString())
-    assert f"call of {saver.signature.name}" in harmful_operations(version)
+    (saver,) = (name for function in graph.graph_def.library.function if "traced_save" in (name := function.signature.name))
+    change(graph, saver)
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    assert harmful_operations(exported) == []
+    assert harmful_operations(tmp_path) == [harm.format(saver)]
+
+
+def test_what_tensorflow_takes_for_its_version_1_is_refused(exported, tmp_path):
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((exported / "saved_model.pb").read_bytes())
+    model.meta_graphs.add().CopyFrom(model.meta_graphs[0])
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="is a SavedModel of TensorFlow 1"):
+        harmful_operations(tmp_path)
 
 
 @pytest.mark.parametrize("fault", ["output", "input", "size", "photo"])
