@@ -69,7 +69,7 @@ class HeldModel(KerasUpscaler):
         super().__init__(model)
         self.free = threading.Event()
 
-    def restore(self, lr, reference, plan, strength=1.0, ensemble=1, progress=None):
+    def restore(self, lr, reference, plan, strength=1.0, ensemble=1, progress=None, region=None):
         progress(1, 2)
         self.free.wait(60)
         progress(2, 2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from c2m_tf.commands.model_options import worker_settings
 from c2m_tf.commands.progress import track
+from c2m_tf.commands.result_options import encoding_of, size_of
 from c2m_tf.commands.running import CommandFailedError
 from c2m_tf.photos.paths import is_url, place
 from c2m_tf.startup import say, warn
@@ -73,7 +74,13 @@ def run(options: argparse.Namespace) -> int:
         written.append(options.report)
     storage.check_writable(job.output for job in work.jobs)
     images.check_distinct(path for path in written if not is_url(path))
-    settings = worker_settings(options, strength=options.reference_strength, overwrite=options.overwrite)
+    settings = worker_settings(
+        options,
+        strength=options.reference_strength,
+        overwrite=options.overwrite,
+        encoding=encoding_of(options),
+        size=size_of(options),
+    )
 
     counts = dict.fromkeys((MADE, KEPT, FAILED), 0)
     explained = _Explained()
@@ -116,11 +123,19 @@ def _work(options):
 
     shard = _Shard(options.shard)
     if options.jobs is not None:
-        jobs = table.read_table(options.jobs, _read_besides(options))
+        jobs = table.read_table(options.jobs, _read_besides(options), encoding_of(options))
         return _Work([job for job in jobs if shard.has(job.output)], [], "")
     if options.overwrite and place(options.input) == place(options.output) and storage.is_folder(options.input):
         raise ValueError("--overwrite could replace photos where results lie among them; give another folder as -o")
-    found = find_jobs(options.input, options.reference, options.output, _read_besides(options))
+    found = find_jobs(
+        options.input,
+        options.reference,
+        options.output,
+        _read_besides(options),
+        options.suffix,
+        encoding_of(options),
+        size_of(options),
+    )
     return _Work(
         [job for job in found.jobs if shard.has(PurePath(job.output).name)],
         [(Job(lr, [], ""), reason) for lr, reason in found.problems if shard.has(PurePath(lr).name)],

@@ -72,11 +72,11 @@ def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Ups
     return Upscaler.from_preset(model or options.model, **_settings(options))
 
 
-def worker_settings(options: argparse.Namespace, *, strength: float, overwrite: bool) -> "WorkerSettings":
-    """What workers on many photos are made of; raises ValueError if --max-memory is not a positive number."""
+def worker_settings(options: argparse.Namespace, **others: Any) -> "WorkerSettings":
+    """What workers on many photos are made of, with `others` of its fields; raises ValueError as `open_upscaler`."""
     from c2m_tf.jobs.work import WorkerSettings
 
-    return WorkerSettings(options.model, **_settings(options), strength=strength, overwrite=overwrite)
+    return WorkerSettings(options.model, **_settings(options), **others)
 
 
 def _settings(options) -> dict[str, Any]:

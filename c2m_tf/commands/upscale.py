@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from c2m_tf.commands import many_photos
 from c2m_tf.commands.model_options import add_model_options, open_upscaler
 from c2m_tf.commands.progress import tile_progress
+from c2m_tf.commands.result_options import add_result_options, encoding_of, size_of
 from c2m_tf.startup import say, warn
 
 
@@ -35,13 +36,19 @@ def add(commands: "argparse._SubParsersAction") -> None:
         metavar="S",
         help="how much of the references is used, from 0 (nothing) to 1 (all that fits; the default)",
     )
-    command.add_argument("-o", "--output", metavar="OUT", help="result; a folder if the input is one")
+    command.add_argument("-o", "--output", metavar="OUT", help="result, or a folder for it; a folder if the input is one")
     command.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
     command.add_argument(
         "--matches",
         metavar="MAP.png",
         help="also draw where the reference shows each part of the photo (one photo only)",
     )
+    command.add_argument(
+        "--region",
+        metavar="X,Y,WIDTH,HEIGHT",
+        help="only this part of the photo, in its pixels, to see it first: as in the whole result (one photo only)",
+    )
+    add_result_options(command)
     add_model_options(command)
     many_photos.add_options(command)
 
@@ -50,21 +57,29 @@ def _run(options):
     from c2m_tf.jobs.folders import find_jobs
     from c2m_tf.photos import images
     from c2m_tf.photos.match_map import match_map
+    from c2m_tf.photos.result_size import Region
 
     _check_reference_options(options)
     if options.jobs is None and options.output is None:
         options.refuse("the following arguments are required: -o/--output")
     if options.jobs is not None and (options.output is not None or options.reference):
         raise ValueError("--jobs names references and results in its table; leave -r and -o out")
+    if options.jobs is not None and options.suffix:
+        raise ValueError("--jobs names results in its table; leave --suffix out")
+    encoding = encoding_of(options)
     if many_photos.is_wanted(options):
-        for name in ("comparison", "matches"):
+        for name in ("comparison", "matches", "region"):
             if getattr(options, name) is not None:
-                raise ValueError(f"--{name} draws a single photo; give a photo as input, not a folder")
+                raise ValueError(f"--{name} is for a single photo; give a photo as input, not a folder")
         return many_photos.run(options)
     many_photos.check_single(options)
 
-    (job,) = find_jobs(options.input, options.reference, options.output, [options.model]).jobs
-    written = [options.output]
+    region = None if options.region is None else Region.of(options.region)
+    size = size_of(options)
+    read = [options.model]
+    found = find_jobs(options.input, options.reference, options.output, read, options.suffix, encoding, size, region)
+    (job,) = found.jobs
+    written = [job.output]
     for path in (options.comparison, options.matches):
         if path is not None:
             images.check_output(path, [job.lr, *job.refs, *options.reference, options.model])
@@ -80,26 +95,29 @@ def _run(options):
             height, width, _ = lr.stored_shape
             images.check_fits(options.matches, (images.SCALE * height, images.SCALE * width))
         progress = files.enter_context(tile_progress())
-        prepared = files.enter_context(upscaler.prepare(lr, references or None, strength))
-        prepared.check_output(options.output)
+        prepared = files.enter_context(upscaler.prepare(lr, references or None, strength, size, region))
+        prepared.check_output(job.output, encoding)
         result = prepared.run(progress)
-    result.image.save(options.output)
-    if result.reason:
+        wanted = prepared.wanted
+    result.image.save(job.output, **encoding._asdict())
+    if result.preset and result.reason:
         warn(f"using {result.preset}: {result.reason} (override with --model)")
     if options.comparison is not None:
-        _draw_comparison(options.comparison, lr, references, result)
+        _draw_comparison(options.comparison, lr, references, result, wanted)
     if result.matches is not None and options.matches is not None:
         images.write(options.matches, match_map(*result.matches))
-    if result.coverage is not None:
-        say(f"the references explain {result.coverage:.0%} of the photo")
+    height, width = wanted.shape
+    made = f", {wanted.made}" if wanted.made else ""
+    explained = "" if result.coverage is None else f"; the references explain {result.coverage:.0%} of the photo"
+    say(f"{job.output}: {width}x{height} pixels{made}{explained}")
     return 0
 
 
-def _draw_comparison(path, lr, references, result):
+def _draw_comparison(path, lr, references, result, wanted):
     from c2m_tf.photos import images
     from c2m_tf.photos.sheets import comparison_sheet
 
-    bicubic = images.upsample(images.as_uint8(lr.visible()))
+    bicubic = images.as_uint8(wanted.of_whole(images.upsample(images.as_uint8(lr.visible()))))
     shown = images.as_uint8(references[0].in_colours_of(lr)) if references else None
     drawn = comparison_sheet(bicubic, images.as_uint8(result.image.rgb), shown)
     images.write(path, drawn, icc_profile=None if lr.gray else lr.icc_profile)

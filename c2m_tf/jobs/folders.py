@@ -1,16 +1,17 @@
 """The jobs of a photo, or of a folder whose photos are paired with references of the same name; at paths or URLs."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from c2m_tf.jobs import storage
-from c2m_tf.jobs.results import is_result
-from c2m_tf.photos import images
+from c2m_tf.jobs.results import is_begun, is_result
+from c2m_tf.photos import formats, images
 from c2m_tf.photos.folders import pairing_name
-from c2m_tf.photos.headers import read_header
 from c2m_tf.photos.outputs import are_one_file, likeness
 from c2m_tf.photos.paths import is_url, place
+from c2m_tf.photos.result_size import FULL_SIZE, Region, ResultSize, Wanted
 
 
 class Job(NamedTuple):
@@ -37,7 +38,16 @@ class FoundJobs(NamedTuple):
     folders: list[str]
 
 
-def find_jobs(source: str, references: Sequence[str], output: str, read: Sequence[str] = ()) -> FoundJobs:
+def find_jobs(
+    source: str,
+    references: Sequence[str],
+    output: str,
+    read: Sequence[str] = (),
+    suffix: str = "",
+    encoding: formats.Encoding = formats.DEFAULT_ENCODING,
+    size: ResultSize = FULL_SIZE,
+    region: Region | None = None,
+) -> FoundJobs:
     """The jobs of a command line, checked as far as possible without decoding photos.
 
     A photo and its reference may spell accents differently. Where `output` is the folder of the photos, what earlier runs made
@@ -47,33 +57,50 @@ def find_jobs(source: str, references: Sequence[str], output: str, read: Sequenc
         source: LR photo, or folder of them.
         references: reference photos used for every LR photo; or folders, from which the photos of the LR photo's name (without
             suffix) are taken; or a mixture.
-        output: file for one photo (its folder must exist); folder for a folder, made if missing, results named <name>.png.
+        output: file for one photo (its folder must exist); or a folder, made if missing, for results named <name><suffix>. Of
+            one photo a folder is meant if it is there, or ends with a slash.
         read: other files that no result may replace.
+        suffix: of results in a folder; ".png" is added if it names no format.
+        encoding: how results are stored.
+        size: of results.
+        region: of one photo, the part that is wanted.
 
     Returns:
         FoundJobs.
 
     Raises:
+        ValueError: a suffix of an unknown format, with a folder in it, or for an output that is a file.
         images.ImageError: the input is missing or cannot be read; the output of a single photo cannot be written or would
             overwrite an input, where all files of a folder of references count as inputs; or the folder of results is one of
             references.
     """
     many = storage.is_folder(source)
+    _check_result_suffix(suffix)
     given = [_Given(reference) for reference in references]
     if not many:
         refs = [path for reference in given for path in reference.of(source)]
         inputs = images.Inputs([source, *refs, *references, *read])
-        _check_output(output, inputs)
+        sides = None
         if Path(source).is_file():  # a pipe can be read only once
-            height, width, _ = read_header(source)
-            images.check_fits(output, (images.SCALE * height, images.SCALE * width))
+            with images.Image.open(source) as image:
+                sides = Wanted(image.upright_shape, size, region).shape
+        if output.endswith(("/", os.sep)) or Path(output).is_dir():
+            output = storage.joined(output if is_url(output) else str(images.make_folder(output)), result_name(source, suffix))
+            _check_output(output, inputs, encoding)
+            if sides is not None:
+                is_begun(output, sides, PurePosixPath(source).name, "name the result by -o to replace it")
+        elif suffix:
+            raise ValueError(f"a suffix names results in a folder, and {output} is a file; give a folder, or {output}/")
+        _check_output(output, inputs, encoding)
+        if sides is not None:
+            images.check_fits(output, sides, bits=encoding.bits)
         return FoundJobs([Job(source, refs, output)], [], [], [])
 
     target = place(output)
     if any(reference.named is not None and place(reference.path) == target for reference in given):
         raise images.ImageError(f"{output} is a folder of references, for which results would be taken; give another folder")
     found = storage.list_folder(source)
-    photos = _without_results(found.photos) if place(source) == target else found.photos
+    photos = _without_results(found.photos, suffix, size) if place(source) == target else found.photos
     if not photos:
         raise images.ImageError(f"{source} holds no photos ({' '.join(images.PHOTO_SUFFIXES)})")
     if not is_url(output):
@@ -86,10 +113,10 @@ def find_jobs(source: str, references: Sequence[str], output: str, read: Sequenc
     inputs = images.Inputs([*photos, *references, *named, *read])
     alike: dict[str, list[Job]] = {}
     for photo in photos:
-        result = storage.joined(output, f"{PurePosixPath(photo).stem}.png")
+        result = storage.joined(output, result_name(photo, suffix))
         try:
             job = Job(photo, [path for reference in given for path in reference.of(photo)], result)
-            _check_output(result, inputs)
+            _check_output(result, inputs, encoding)
             others = alike.setdefault(result if is_url(result) else likeness(result), [])
             same = next((other for other in others if is_url(result) or are_one_file(Path(result), Path(other.output))), None)
             if same is not None:
@@ -127,21 +154,33 @@ class _Given:
         return self.named[name]
 
 
-def _check_output(output, inputs):
+def result_name(photo: str, suffix: str) -> str:
+    """The name of a photo's result in a folder: the photo's own, with a suffix in place of its own, a PNG file by default."""
+    return f"{PurePosixPath(photo).stem}{suffix}{'' if '.' in suffix else '.png'}"
+
+
+def _check_result_suffix(suffix):
+    if "/" in suffix or os.sep in suffix:
+        raise ValueError(f"suffix {suffix} names a folder; give one as -o")
+    if "." in suffix:
+        images.check_suffix(f"a{suffix}")
+
+
+def _check_output(output, inputs, encoding):
+    images.check_suffix(output, encoding=encoding)
     if is_url(output):
-        images.check_suffix(output)
         images.check_not_input(output, inputs)
     else:
         images.check_output(output, inputs)
 
 
-def _without_results(photos):
+def _without_results(photos, suffix, size):
     """The photos of a folder that are no results of others beside them."""
     beside: dict[str, list[str]] = {}
     for photo in photos:
-        beside.setdefault(f"{PurePosixPath(photo).stem}.png", []).append(photo)
+        beside.setdefault(result_name(photo, suffix), []).append(photo)
     return [
         photo
         for photo in photos
-        if not any(other != photo and is_result(photo, other) for other in beside.get(PurePosixPath(photo).name, ()))
+        if not any(other != photo and is_result(photo, other, size) for other in beside.get(PurePosixPath(photo).name, ()))
     ]

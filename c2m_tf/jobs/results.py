@@ -5,21 +5,22 @@ from pathlib import PurePosixPath
 from c2m_tf.jobs import storage
 from c2m_tf.photos import formats, images
 from c2m_tf.photos.headers import decoding, read_header
+from c2m_tf.photos.result_size import FULL_SIZE, ResultSize
 
 _FEW_BYTES = 16
 _MAX_PIXELS = images.SCALE**2 * images.MAX_PIXELS  # of the largest photo's result
 
 
-def is_result(path: str, lr: str) -> bool:
+def is_result(path: str, lr: str, size: ResultSize = FULL_SIZE) -> bool:
     """Whether a photo has the size of another one's result, by their headers; whether it is complete is not looked at."""
     try:
-        return sorted(_size(path)) == sorted(_size_of_result(lr))
+        return sorted(_size(path)) == sorted(_size_of_result(lr, size))
     except images.ImageError:
         return False
 
 
-def is_complete(path: str, lr: str) -> bool:
-    """Whether the result of an LR photo is there and need not be made: four times as large, and all of it can be decoded.
+def is_complete(path: str, lr: str, size: ResultSize = FULL_SIZE) -> bool:
+    """Whether the result of an LR photo is there and need not be made: of that size, and all of it can be decoded.
 
     Files appear complete or not at all, but copies, downloads and full drives cut them later. What was cut is made again; so
     are results of more pixels than Pillow opens.
@@ -30,7 +31,7 @@ def is_complete(path: str, lr: str) -> bool:
     if not storage.exists(path):
         return False
     try:
-        expected = _size_of_result(lr)
+        expected = _size_of_result(lr, size)
     except images.ImageError:
         return False  # and the job says why
     if not is_begun(path, expected, PurePosixPath(lr).name, "give another folder, or --overwrite to replace it"):
@@ -71,9 +72,9 @@ def is_begun(path: str, expected: tuple[int, int], of: str, cure: str) -> bool:
     return True
 
 
-def _size_of_result(lr):
-    height, width = _size(lr)
-    return images.SCALE * height, images.SCALE * width
+def _size_of_result(lr, size):
+    with storage.opened(lr) as file, images.Image.open(file, lr) as image:
+        return size.of(image.upright_shape)
 
 
 def _size(path):

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from c2m_tf.jobs import storage
 from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.parquet import import_pyarrow
-from c2m_tf.photos import images
+from c2m_tf.photos import formats, images
 from c2m_tf.photos.paths import identities, local_path, place
 from c2m_tf.startup import one_line
 
@@ -24,12 +24,13 @@ COLUMNS = ("lr", "references", "output")
 SEPARATOR = "|"
 
 
-def read_table(path: str, read: Sequence[str] = ()) -> list[Job]:
+def read_table(path: str, read: Sequence[str] = (), encoding: formats.Encoding = formats.DEFAULT_ENCODING) -> list[Job]:
     """The jobs of a .csv or .parquet file.
 
     Args:
         path: local path or URL.
         read: other files that no result may replace.
+        encoding: how results are stored.
 
     Returns:
         list of Job, in the order of the rows; checked by `check_jobs`.
@@ -47,20 +48,24 @@ def read_table(path: str, read: Sequence[str] = ()) -> list[Job]:
     jobs = _parquet_jobs(path, content) if suffix == ".parquet" else _csv_jobs(path, content)
     if not jobs:
         raise ValueError(f"--jobs {path} holds no rows")
-    check_jobs(jobs, path, [path, *read])
+    check_jobs(jobs, path, [path, *read], encoding)
     return jobs
 
 
-def check_jobs(jobs: Sequence[Job], origin: str, read: Sequence[str] = ()) -> None:
+def check_jobs(
+    jobs: Sequence[Job], origin: str, read: Sequence[str] = (), encoding: formats.Encoding = formats.DEFAULT_ENCODING
+) -> None:
     """Checks all that rows say, without opening a photo.
 
     Args:
         jobs: list of Job.
         origin: what errors call the table.
         read: files that no result may replace, besides photos and references.
+        encoding: how results are stored.
 
     Raises:
-        ValueError: an empty cell, an output of unknown format, two jobs with one output, or an output that is an input.
+        ValueError: an empty cell, an output of unknown format or of one that does not hold that encoding, two jobs with one
+            output, or an output that is an input.
     """
     inputs = {identity for job in jobs for path in (job.lr, *job.refs) for identity in identities(path)}
     inputs.update(identity for path in read for identity in identities(path))
@@ -68,7 +73,7 @@ def check_jobs(jobs: Sequence[Job], origin: str, read: Sequence[str] = ()) -> No
     for row, job in enumerate(jobs, 1):
         if not job.lr or not job.output:
             raise ValueError(f"{origin}, row {row}: {'output' if job.lr else 'lr'} is empty; give a path or URL")
-        images.check_suffix(job.output)
+        images.check_suffix(job.output, encoding=encoding)
         target = place(job.output)
         if target in outputs:
             raise ValueError(f"{origin}: rows {outputs[target]} and {row} have one output, {job.output}; give each its own")

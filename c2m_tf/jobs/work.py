@@ -13,7 +13,9 @@ from c2m_tf.jobs import storage
 from c2m_tf.jobs.folders import Job, find_jobs
 from c2m_tf.jobs.results import is_complete
 from c2m_tf.photos.errors import ImageError
+from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding
 from c2m_tf.photos.paths import is_url
+from c2m_tf.photos.result_size import FULL_SIZE, ResultSize
 from c2m_tf.startup import one_line
 from c2m_tf.upscaling.plans import default_max_memory
 from c2m_tf.upscaling.upscaler import References, Upscaler, UpscaleResult
@@ -56,6 +58,8 @@ class WorkerSettings(NamedTuple):
     overwrite: bool = False
     ensemble: int = 1
     trusted: bool = False
+    encoding: Encoding = DEFAULT_ENCODING
+    size: ResultSize = FULL_SIZE
 
     def open_worker(self, on_one_machine: int = 1, cores: int | None = None) -> "Worker":
         """Loads the model.
@@ -80,7 +84,7 @@ class WorkerSettings(NamedTuple):
         )
         upscaler.check_strength(self.strength)
         upscaler.load()  # what would fail then fails before any work
-        return Worker(upscaler, strength=self.strength, overwrite=self.overwrite)
+        return Worker(upscaler, self.strength, self.overwrite, self.encoding, self.size)
 
 
 class Worker:
@@ -90,12 +94,23 @@ class Worker:
         upscaler: Upscaler for all jobs.
         strength: in [0, 1], how much of the references is used.
         overwrite: make results again that are there and complete, and replace what else is there.
+        encoding: how results are stored.
+        size: of results.
     """
 
-    def __init__(self, upscaler: Upscaler, *, strength: float = 1.0, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        strength: float = 1.0,
+        overwrite: bool = False,
+        encoding: Encoding = DEFAULT_ENCODING,
+        size: ResultSize = FULL_SIZE,
+    ) -> None:
         self._upscaler = upscaler
         self._strength = strength
         self._overwrite = overwrite
+        self._encoding = encoding
+        self._size = size
         self._references: References | None = None
         self._paths: list[str] = []  # of these references
         self._copies = _Copies()
@@ -104,7 +119,7 @@ class Worker:
         """Does a job; raises nothing that is the fault of its photos or of where they lie."""
         start = time.perf_counter()
         try:
-            if not self._overwrite and is_complete(job.output, job.lr):
+            if not self._overwrite and is_complete(job.output, job.lr, self._size):
                 return Outcome(KEPT, time.perf_counter() - start)
             result = self._make(job)
         except Exception as error:
@@ -122,10 +137,10 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
             remote = is_url(job.output)
             output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
-            with self._upscaler.prepare(lr, self._opened(refs), self._strength) as prepared:
-                prepared.check_output(output)
+            with self._upscaler.prepare(lr, self._opened(refs), self._strength, self._size) as prepared:
+                prepared.check_output(output, self._encoding)
                 result = prepared.run()
-            result.image.save(output)
+            result.image.save(output, **self._encoding._asdict())
             if remote:
                 storage.store(Path(output), job.output)
         return result
@@ -146,17 +161,22 @@ def upscale_folder(
     references: str | os.PathLike | Sequence[str | os.PathLike] | None,
     output: str | os.PathLike,
     *,
+    suffix: str,
+    encoding: Encoding,
+    size: ResultSize,
     strength: float,
     overwrite: bool,
     progress: Callable[[int, int], None] | None,
 ) -> list[tuple[Job, Outcome]]:
     """See `Upscaler.upscale_folder`."""
     upscaler.check_strength(strength)
+    encoding.check()
+    size.check()
     if not storage.is_folder(os.fspath(source)):
         raise ImageError(f"{source} is not a folder; give one of photos, or call the upscaler with a single photo")
     several = [references] if isinstance(references, (str, os.PathLike)) else references or []
-    found = find_jobs(os.fspath(source), [os.fspath(path) for path in several], os.fspath(output))
-    worker = Worker(upscaler, strength=strength, overwrite=overwrite)
+    found = find_jobs(os.fspath(source), [os.fspath(path) for path in several], os.fspath(output), (), suffix, encoding, size)
+    worker = Worker(upscaler, strength, overwrite, encoding, size)
     done = [(Job(lr, [], ""), Outcome(FAILED, error=reason)) for lr, reason in found.problems]
     for job in found.jobs:
         done.append((job, worker(job)))

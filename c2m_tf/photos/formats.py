@@ -4,7 +4,7 @@ PNG, JPEG, WebP, BMP and TIFF are read and written. AVIF is read where Pillow wa
 pillow-heif is installed (extra `heif`).
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import features
 
@@ -27,7 +27,10 @@ class Format(NamedTuple):
         alpha: whether it holds transparency.
         gray: whether it holds one channel.
         profile: whether it holds a colour profile.
-        exif: whether it holds EXIF.
+        metadata: the kinds of it that it holds, fields of `metadata.Metadata`.
+        quality: whether pixels are stored with a loss that a quality bounds.
+        lossless: whether they can be stored without.
+        bits: of a sample at most, of those that are written.
     """
 
     max_side: int
@@ -35,17 +38,43 @@ class Format(NamedTuple):
     alpha: bool = True
     gray: bool = True
     profile: bool = True
-    exif: bool = True
+    metadata: tuple[str, ...] = ("exif", "xmp", "iptc")
+    quality: bool = False
+    lossless: bool = True
+    bits: int = 8
 
+
+class Encoding(NamedTuple):
+    """How a result is stored.
+
+    Attributes:
+        quality: of JPEG and WebP, from 1 to 100, or "lossless" for WebP; None for 95. Other formats lose nothing.
+        bits: of a sample, 8, or 16 for PNG and TIFF.
+        metadata: whether what is known of the photo besides its pixels and its colour profile is stored.
+    """
+
+    quality: int | Literal["lossless"] | None = None
+    bits: int = 8
+    metadata: bool = True
+
+    def check(self) -> None:
+        """Raises ValueError if these are no quality and no number of bits."""
+        if self.quality not in (None, "lossless", *range(1, 101)):
+            raise ValueError(f"quality {self.quality} is neither a number from 1 to 100 nor lossless")
+        if self.bits not in (8, 16):
+            raise ValueError(f"{self.bits} bits are not written; choose 8 or 16")
+
+
+DEFAULT_ENCODING = Encoding()
 
 # Sources: libjpeg's JPEG_MAX_DIMENSION (the format itself has 16 bits), WebP's and PNG's specifications; BMP and TIFF count
 # bytes in 32 bits.
 WRITTEN = {
-    "PNG": Format(2**31 - 1),
-    "JPEG": Format(65_500, alpha=False),
-    "WEBP": Format(16_383, gray=False),
-    "BMP": Format(2**31 - 1, 2**32 - 2**16, alpha=False, profile=False, exif=False),
-    "TIFF": Format(2**31 - 1, 2**32 - 2**16),
+    "PNG": Format(2**31 - 1, bits=16),
+    "JPEG": Format(65_500, alpha=False, quality=True, lossless=False),
+    "WEBP": Format(16_383, gray=False, metadata=("exif", "xmp"), quality=True),
+    "BMP": Format(2**31 - 1, 2**32 - 2**16, alpha=False, profile=False, metadata=()),
+    "TIFF": Format(2**31 - 1, 2**32 - 2**16, bits=16),
 }
 FORMATS = tuple(WRITTEN)
 READ = (*FORMATS, *(["AVIF"] if HAS_AVIF else []), *(["HEIF"] if HAS_HEIF else []))

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -22,8 +22,9 @@ from PIL import ImageOps
 from c2m_tf.photos import heif, jpeg, png, tiff
 from c2m_tf.photos.colour import converted, fill_hidden
 from c2m_tf.photos.errors import ImageError
+from c2m_tf.photos.formats import Encoding
 from c2m_tf.photos.headers import MAX_PIXELS, decoding, name_of, opened
-from c2m_tf.photos.metadata import kept_exif
+from c2m_tf.photos.metadata import NO_METADATA, Metadata, kept_metadata, transposes
 from c2m_tf.photos.pixel_kinds import Pixels, has_alpha, pixels_of_memory, pixels_of_picture
 from c2m_tf.photos.resampling import as_float
 from c2m_tf.photos.writing import as_pillow, write
@@ -37,7 +38,7 @@ class Image:
         alpha: [H,W] of such a type, or None.
         gray: whether the three channels are equal and files are to hold one.
         icc_profile: of rgb, or of its gray; None for sRGB.
-        exif: metadata as files hold it, see `metadata.kept_exif`; empty for none.
+        metadata: what files hold besides, see `metadata.Metadata`.
 
     Raises:
         ValueError: arrays of other shapes, types or ranges.
@@ -49,9 +50,9 @@ class Image:
         alpha: np.ndarray | None = None,
         gray: bool = False,
         icc_profile: bytes | None = None,
-        exif: bytes = b"",
+        metadata: Metadata = NO_METADATA,
     ) -> None:
-        self._become(_checked("photo", Pixels(np.asarray(rgb), alpha, gray, icc_profile, exif)))
+        self._become(_checked("photo", Pixels(np.asarray(rgb), alpha, gray, icc_profile, metadata)))
 
     @classmethod
     def open(cls, source: "ImageLike", name: str | None = None, max_pixels: int = MAX_PIXELS) -> "Image":
@@ -91,6 +92,7 @@ class Image:
             picture = stack.enter_context(decoding(file, name, max_pixels))
             image._alpha_expected = has_alpha(picture)
             image._stored_shape = (picture.height, picture.width, 3)
+            image._transposes = transposes(picture)
             image._jpeg_tables = getattr(picture, "quantization", None) or None
             image._pixels, image._failure = None, None
             image._decode = lambda: _decoded(picture, file, name)
@@ -102,6 +104,7 @@ class Image:
         self._failure: ImageError | None = None
         self._alpha_expected = pixels.alpha is not None
         self._stored_shape: tuple[int, int, int] = (*pixels.rgb.shape[:2], 3)
+        self._transposes = False
         self._jpeg_tables = jpeg_tables or None
         self._decode: Callable[[], Pixels] | None = None
         self._open = ExitStack()
@@ -136,6 +139,14 @@ class Image:
         return self._stored_shape
 
     @property
+    def upright_shape(self) -> tuple[int, int, int]:
+        """(H, W, 3) of the pixels, as far as the header tells the orientation; nothing is decoded."""
+        if self._pixels is not None:
+            return (*self._pixels.rgb.shape[:2], 3)
+        height, width, _ = self._stored_shape
+        return (width, height, 3) if self._transposes else (height, width, 3)
+
+    @property
     def holds_alpha(self) -> bool:
         """Whether there is transparency, as the header says; nothing is decoded."""
         return self._alpha_expected
@@ -166,9 +177,9 @@ class Image:
         return self._loaded.icc_profile
 
     @property
-    def exif(self) -> bytes:
-        """Metadata that goes on with the photo, see `metadata.kept_exif`; empty for none. Decodes."""
-        return self._loaded.exif
+    def metadata(self) -> Metadata:
+        """EXIF, XMP and IPTC that go on with the photo, see `metadata.kept_metadata`. Decodes."""
+        return self._loaded.metadata
 
     @property
     def _loaded(self) -> Pixels:
@@ -197,7 +208,7 @@ class Image:
         """The photo for Pillow, 8 bits, of mode L, LA, RGB or RGBA, with its profile and metadata in `info`."""
         picture = as_pillow(self.rgb, self.alpha, self.gray)
         picture.info |= {"icc_profile": self.icc_profile} if self.icc_profile else {}
-        picture.info |= {"exif": self.exif} if self.exif else {}
+        picture.info |= {kind: self.metadata._asdict()[kind] for kind in ("exif", "xmp") if self.metadata._asdict()[kind]}
         return picture
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -205,9 +216,17 @@ class Image:
         pixels = np.array(self.to_pil())
         return pixels if dtype is None else pixels.astype(dtype)
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes the photo; see `writing.write` for formats and errors."""
-        write(path, self.rgb, self.alpha, self.gray, self.icc_profile, self.exif)
+    def save(
+        self,
+        path: str | os.PathLike,
+        *,
+        quality: int | Literal["lossless"] | None = None,
+        bits: int = 8,
+        metadata: bool = True,
+    ) -> None:
+        """Writes the photo; see `writing.write` for formats and errors, and `formats.Encoding` for the arguments."""
+        encoding = Encoding(quality, bits, metadata)
+        write(path, self.rgb, self.alpha, self.gray, self.icc_profile, self.metadata, encoding)
 
 
 # What is taken for a photo: a file as path, bytes or open; an array [H,W,3]; a picture of Pillow's; an Image.
@@ -238,7 +257,7 @@ def _decoded(picture: PIL.Image.Image, file: BinaryIO, name: str) -> Pixels:
         pixels = pixels_of_picture(picture, header=png.read_header(file), file=file)
     else:
         pixels = pixels_of_picture(picture, tags=tags)
-    return pixels._replace(exif=kept_exif(picture))
+    return pixels._replace(metadata=kept_metadata(picture))
 
 
 def _checked(name: str, pixels: Pixels) -> Pixels:

@@ -25,7 +25,9 @@ class Inputs:
         return not self._known.isdisjoint(identities(path))
 
 
-def check_suffix(path: str | os.PathLike, with_alpha: bool = False) -> None:
+def check_suffix(
+    path: str | os.PathLike, with_alpha: bool = False, encoding: formats.Encoding = formats.DEFAULT_ENCODING
+) -> None:
     """Raises ImageError if the suffix of `path` names no format that can be written, or none with alpha where needed."""
     suffix = Path(path).suffix.lower()
     if suffix not in formats.SUFFIXES:
@@ -34,15 +36,22 @@ def check_suffix(path: str | os.PathLike, with_alpha: bool = False) -> None:
         )
     if with_alpha and suffix not in formats.SUFFIXES_WITH_ALPHA:
         raise ImageError(f"{path}: {suffix} cannot hold transparency; choose one of {' '.join(formats.SUFFIXES_WITH_ALPHA)}")
+    holds = formats.WRITTEN[formats.SUFFIXES[suffix]]
+    if encoding.quality == "lossless" and not holds.lossless:
+        raise ImageError(f"{path}: {suffix} is never lossless; choose .png or .webp")
+    if isinstance(encoding.quality, int) and not holds.quality:
+        raise ImageError(f"{path}: {suffix} is always lossless; a quality is for .jpg and .webp")
+    if encoding.bits > holds.bits:
+        raise ImageError(f"{path}: {suffix} is written with {holds.bits} bits; choose .png or .tif for {encoding.bits}")
 
 
-def check_fits(path: str | os.PathLike, size: tuple[int, int], with_alpha: bool = False) -> None:
+def check_fits(path: str | os.PathLike, size: tuple[int, int], with_alpha: bool = False, bits: int = 8) -> None:
     """Raises ImageError if the format of `path`, whose suffix is known, cannot hold a photo of (height, width) pixels."""
     suffix = Path(path).suffix.lower()
     holds = formats.WRITTEN[formats.SUFFIXES[suffix]]
     height, width = size
     too_many = max(size) > holds.max_side
-    if too_many or (holds.max_bytes is not None and height * width * (4 if with_alpha else 3) > holds.max_bytes):
+    if too_many or (holds.max_bytes is not None and height * width * (4 if with_alpha else 3) * bits // 8 > holds.max_bytes):
         limit = f"{holds.max_side:,} pixels per side" if too_many else f"{holds.max_bytes:,} bytes of pixels"
         raise ImageError(f"{path}: {suffix} holds at most {limit}, the result has {width}x{height} pixels; choose .png")
 

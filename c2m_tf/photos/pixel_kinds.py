@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from c2m_tf.photos import png, tiff
 from c2m_tf.photos.colour import cmyk_to_srgb
 from c2m_tf.photos.errors import ImageError
-from c2m_tf.photos.metadata import kept_exif
+from c2m_tf.photos.metadata import NO_METADATA, Metadata, kept_metadata
 from c2m_tf.photos.resampling import as_float
 
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
@@ -28,14 +28,14 @@ class Pixels(NamedTuple):
         alpha: [H,W] of the same types, or None.
         gray: whether the photo is gray.
         icc_profile: embedded colour profile, or None.
-        exif: metadata, see `metadata.kept_exif`.
+        metadata: see `metadata.kept_metadata`.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     gray: bool = False
     icc_profile: bytes | None = None
-    exif: bytes = b""
+    metadata: Metadata = NO_METADATA
 
 
 def has_alpha(picture: Image.Image) -> bool:
@@ -62,7 +62,7 @@ def pixels_of_memory(picture: Image.Image, name: str) -> Pixels:
     if "transparency" in upright.info and upright.mode in ("1", "L", "P", "RGB"):
         upright = upright.convert("RGBA")
     found = pixels_of_picture(upright)
-    return found._replace(gray=found.gray or gray, exif=kept_exif(upright))
+    return found._replace(gray=found.gray or gray, metadata=kept_metadata(upright))
 
 
 def pixels_of_picture(

@@ -6,6 +6,7 @@ Source: Portable Network Graphics (PNG) Specification, third edition (W3C, 2025)
 import io
 import os
 import zlib
+from collections.abc import Container, Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ _FIRST_CHUNK, _SIZE, _DEPTH = 8, 16, 24  # offsets in a file
 _ADAM7 = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))  # rows, columns
 _PIECE = 2**20
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
-_WITH_ORIENTATION = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1")
+_READ = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type iptc")
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # colour types
 _CHANNELS = {GRAY: 1, RGB: 3, PALETTE: 1, GRAY_ALPHA: 2, RGB_ALPHA: 4}
 
@@ -44,7 +45,7 @@ def read_header(file: BinaryIO) -> Header:
     transparency = None
     file.seek(_DEPTH)
     depth, colour_type = file.read(2)
-    for kind, content in _chunks(file, (b"tRNS",)):
+    for kind, content in chunks(file, (b"tRNS",)):
         if kind == b"tRNS":
             transparency = content
         if kind == b"IDAT":
@@ -89,7 +90,7 @@ def check_pixels(file: BinaryIO) -> None:
 
 
 def without_text(file: BinaryIO, name: str | os.PathLike) -> tuple[BinaryIO, bytes | None]:
-    """A PNG file that Pillow accepts: without text that does not concern pixels, whatever its size.
+    """A PNG file that Pillow accepts: without text that is not read, whatever its size.
 
     Pillow refuses a file whose text or colour profile unpacks to more than 1 MiB.
 
@@ -106,7 +107,7 @@ def without_text(file: BinaryIO, name: str | os.PathLike) -> tuple[BinaryIO, byt
     """
     left_out: list[tuple[int, int]] = []
     profile, place, seen = None, _FIRST_CHUNK, set()
-    for number, (kind, content) in enumerate(_chunks(file, (b"iCCP", *_TEXT)), 1):
+    for number, (kind, content) in enumerate(chunks(file, (b"iCCP", *_TEXT)), 1):
         if number > MAX_CHUNKS:
             raise ImageError(f"{name} has more than {MAX_CHUNKS:,} chunks; save it anew")
         end = file.tell()
@@ -122,9 +123,9 @@ def without_text(file: BinaryIO, name: str | os.PathLike) -> tuple[BinaryIO, byt
                 left_out.append((place, end))
                 profile = unpacked
         elif kind in _TEXT:
-            if keyword in _WITH_ORIENTATION:
+            if keyword in _READ:
                 seen.add(keyword)
-            if not _holds_orientation(kind, content):
+            if not _is_read(kind, content):
                 left_out.append((place, end))
         place = end
     file.seek(0)
@@ -150,10 +151,10 @@ def lower_bytes(file: BinaryIO) -> np.ndarray:
         return np.asarray(image)
 
 
-def _holds_orientation(kind, content):
-    """Whether text is metadata in which Pillow looks for the orientation, and small enough for it."""
+def _is_read(kind, content):
+    """Whether text is metadata that is read, and small enough for Pillow."""
     keyword, _, rest = content.partition(b"\0")
-    if keyword not in _WITH_ORIENTATION:
+    if keyword not in _READ:
         return False
     if kind == b"tEXt" or (kind == b"iTXt" and rest[:1] == b"\0"):
         return True
@@ -203,7 +204,7 @@ def _bytes_of_pixels(file):
     return total
 
 
-def _chunks(file, kinds):
+def chunks(file: BinaryIO, kinds: Container[bytes] | None = None) -> Iterator[tuple[bytes, bytes]]:
     """(kind, content) of every chunk, the content only of those `kinds`, to the end of the file, positioned after the chunk."""
     end = _FIRST_CHUNK
     while True:
@@ -213,6 +214,6 @@ def _chunks(file, kinds):
             return
         length, kind = int.from_bytes(start[:4], "big"), start[4:]
         end += length + 12
-        content = file.read(length) if kind in kinds else b""
+        content = file.read(length) if kinds is None or kind in kinds else b""
         file.seek(end)
         yield kind, content

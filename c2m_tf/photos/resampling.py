@@ -12,14 +12,23 @@ _FLOATS_AT_ONCE = 2**20
 def as_uint8(values: np.ndarray) -> np.ndarray:
     """uint8 unchanged; float in [0, 1] clipped, scaled to 0..255 and rounded. NaN becomes 0."""
     values = np.asarray(values)
-    if values.dtype == np.uint8:
-        return values
-    result = np.empty(values.shape, np.uint8)
+    return values if values.dtype == np.uint8 else _as_integers(values, np.uint8)
+
+
+def as_uint16(values: np.ndarray) -> np.ndarray:
+    """The same in 0..65535; uint8 times 257."""
+    values = np.asarray(values)
+    return values * np.uint16(257) if values.dtype == np.uint8 else _as_integers(values, np.uint16)
+
+
+def _as_integers(values, kind):
+    largest = np.float32(np.iinfo(kind).max)
+    result = np.empty(values.shape, kind)
     # Some rows at a time: a float copy of a large photo would take four times its own memory.
     rows = max(1, _FLOATS_AT_ONCE // max(1, math.prod(values.shape[1:])))
     for start in range(0, len(values), rows):
         part = np.nan_to_num(values[start : start + rows].astype(np.float32))
-        result[start : start + rows] = np.rint(np.clip(part, 0.0, 1.0) * np.float32(255.0))
+        result[start : start + rows] = np.rint(np.clip(part, 0.0, 1.0) * largest)
     return result
 
 

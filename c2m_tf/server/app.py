@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from c2m_tf.photos import images
+from c2m_tf.photos.result_size import Region, ResultSize
 from c2m_tf.server.description import description_page
 from c2m_tf.server.forms import BoundedRoute
 from c2m_tf.server.gate import CLIENT_LEFT, RETRY_SECONDS, UPSCALE_PATH, Gate
@@ -132,7 +133,14 @@ def create_app(
             raise HTTPException(404, f"no request {request_id[:64]} is waiting or running")
         return found._asdict()
 
-    def prepare(files: ExitStack, lr: fastapi.UploadFile, ref: list[fastapi.UploadFile], strength: float) -> PreparedPhoto:
+    def prepare(
+        files: ExitStack,
+        lr: fastapi.UploadFile,
+        ref: list[fastapi.UploadFile],
+        strength: float,
+        size: ResultSize,
+        region: Region | None,
+    ) -> PreparedPhoto:
         """The photo, checked as far as headers allow; raises ValueError if they break a limit. Nothing is decoded."""
         photo = files.enter_context(images.Image.open(lr.file, "lr", limits.max_lr_pixels))
         references = [files.enter_context(images.Image.open(file.file, "ref", limits.max_ref_pixels)) for file in ref]
@@ -141,14 +149,14 @@ def create_app(
             raise images.TooLargeError(
                 f"{len(ref)} references have {total:,} pixels together, more than the limit of {limits.max_ref_pixels:,}"
             )
-        return files.enter_context(upscaler.prepare(photo, references or None, strength))
+        return files.enter_context(upscaler.prepare(photo, references or None, strength, size, region))
 
     def upscaled(prepared: PreparedPhoto, report: Callable[[int, int], None]) -> bytes:
         """The PNG; `report` raises once nobody waits for the result."""
         with seconds.time():
             image = prepared.run(report).image
         encoded = io.BytesIO()
-        images.encode(encoded, "PNG", image.rgb, image.alpha, image.gray, image.icc_profile, image.exif)
+        images.encode(encoded, "PNG", image.rgb, image.alpha, image.gray, image.icc_profile, image.metadata)
         return encoded.getvalue()
 
     router = fastapi.APIRouter(route_class=BoundedRoute)
@@ -156,18 +164,27 @@ def create_app(
     @router.post(
         UPSCALE_PATH,
         response_class=Response,
-        responses={200: {"content": {"image/png": {}}, "description": "The photo, four times as large."}, **_PROBLEMS},
+        responses={
+            200: {"content": {"image/png": {}}, "description": "The photo, enlarged."},
+            **_PROBLEMS,
+        },
     )
     async def upscale(
         request: fastapi.Request,
         lr: fastapi.UploadFile,
         ref: Annotated[list[fastapi.UploadFile], fastapi.File(default_factory=list)],
         strength: Annotated[float, fastapi.Form(ge=0.0, le=1.0)] = 1.0,
+        scale: Annotated[float | None, fastapi.Form(gt=0.0, le=4.0)] = None,
+        size: Annotated[str | None, fastapi.Form()] = None,
+        long_side: Annotated[int | None, fastapi.Form(ge=1)] = None,
+        region: Annotated[str | None, fastapi.Form()] = None,
         x_request_id: Annotated[str | None, fastapi.Header(max_length=64)] = None,
     ) -> Response:
         """Upscales the photo `lr` with any number of reference photos `ref`: PNG, JPEG, WebP, BMP or TIFF.
 
-        Without a reference, or at strength 0, the network works alone; 1 uses all of a reference that fits.
+        Without a reference, or at strength 0, the network works alone; 1 uses all of a reference that fits. The result is
+        four times as large, or as one of `scale`, `size` (3840x, x2160 or 3840x2160) and `long_side` says; `region`
+        (X,Y,WIDTH,HEIGHT in pixels of the photo) asks for a part of it, which costs less.
         """
         if len((await request.form()).getlist("lr")) > 1:
             raise HTTPException(422, "lr: several photos are given; send one, and its references as ref")
@@ -175,7 +192,9 @@ def create_app(
         try:
             upscaler.check_strength(strength)
             with ExitStack() as files:
-                preparing = run_in_threadpool(prepare, files, lr, ref, strength)
+                part = None if region is None else Region.of(region)
+                wanted = ResultSize(scale, size, long_side), part
+                preparing = run_in_threadpool(prepare, files, lr, ref, strength, *wanted)
                 prepared = await in_time(preparing, request.state.deadline)
                 left = request.state.deadline - asyncio.get_running_loop().time()
                 request.state.end_upload()  # from here on it counts as waiting

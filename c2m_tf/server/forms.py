@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-FIELDS = ("lr", "ref", "strength")
+FIELDS = ("lr", "ref", "strength", "scale", "size", "long_side", "region")
 _FIELD_BYTES = 2**16
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from c2m_tf.photos.orientation import Orientation
 from c2m_tf.photos.resampling import SCALE
+from c2m_tf.photos.result_size import Region
 from c2m_tf.upscaling.plans import Plan
 from c2m_tf.upscaling.tiles import Canvas, Tile
 from c2m_tf.upscaling.windows import CoarseReferences
@@ -144,9 +145,12 @@ class TiledUpscaler(ABC):
         """Plans for a small photo that between them use all that is compiled when it is first used."""
         return [self.plan(lr_shape, ref_shapes)]
 
-    def tiles(self, lr_shape: Sequence[int], plan: Plan, ensemble: int = 1) -> int:
-        """Number of tiles of a photo of that shape."""
-        return ensemble * len(self._canvas(lr_shape, plan))
+    def tiles(self, lr_shape: Sequence[int], plan: Plan, ensemble: int = 1, region: Region | None = None) -> int:
+        """Number of tiles of a photo of that shape, or of a part of it."""
+        return sum(
+            len(self._canvas(orientation.turned_shape(lr_shape), plan, _turned(region, orientation, lr_shape)))
+            for orientation in ORIENTATIONS[:ensemble]
+        )
 
     def find_matches(self, lr: np.ndarray, reference: DecodedReferences, plan: Plan) -> Matches:
         """Where the references show what the LR photo shows; raises ValueError if the model does not report it."""
@@ -163,6 +167,7 @@ class TiledUpscaler(ABC):
         strength: float = 1.0,
         ensemble: int = 1,
         progress: Progress | None = None,
+        region: Region | None = None,
     ) -> Restored:
         """Restores a photo.
 
@@ -173,28 +178,33 @@ class TiledUpscaler(ABC):
             strength: in (0, 1], how much of the references is used.
             ensemble: orientations whose results are averaged, one of `plans.ENSEMBLES`.
             progress: called after each tile.
+            region: the part of the photo that is restored, the same as in the whole; None for all. Matches are those of the
+                whole photo.
 
         Returns:
             Restored.
         """
-        tiles = self.tiles(lr.shape, plan, ensemble)
+        tiles = self.tiles(lr.shape, plan, ensemble, region)
         if ensemble == 1:
-            return self._restored(lr, reference, plan, strength, progress, 0, tiles)
-        total = np.zeros((SCALE * lr.shape[0], SCALE * lr.shape[1], 3), np.float32)
+            return self._restored(lr, reference, plan, strength, progress, 0, tiles, region)
+        height, width = lr.shape[:2] if region is None else (region.height, region.width)
+        total = np.zeros((SCALE * height, SCALE * width, 3), np.float32)
         results: list[Restored] = []
+        done = 0
         for orientation in ORIENTATIONS[:ensemble]:
             turned = None if reference is None else DecodedReferences([orientation.turned(photo) for photo in reference.photos])
-            done = len(results) * tiles // ensemble
-            result = self._restored(orientation.turned(lr), turned, plan, strength, progress, done, tiles)
+            part = _turned(region, orientation, lr.shape)
+            result = self._restored(orientation.turned(lr), turned, plan, strength, progress, done, tiles, part)
+            done += self.tiles(orientation.turned_shape(lr.shape), plan, region=part)
             total += orientation.turned_back(result.rgb)
             results.append(result._replace(rgb=total))
         total /= ensemble
         coverages = [result.coverage for result in results if result.coverage is not None]
         return results[0]._replace(coverage=float(np.mean(coverages)) if coverages else None)
 
-    def _restored(self, lr, reference, plan, strength, progress, before, tiles):
+    def _restored(self, lr, reference, plan, strength, progress, before, tiles, region):
         """One orientation, after so many tiles of others."""
-        canvas = self._canvas(lr.shape, plan)
+        canvas = self._canvas(lr.shape, plan, region)
         found = None
         if reference is None:
             results = self._restore_alone(lr, canvas)
@@ -210,8 +220,12 @@ class TiledUpscaler(ABC):
             return Restored(canvas.photo(), tiles)
         return Restored(canvas.photo(), tiles, float((found.score >= MATCHED_SCORE).mean()), _matches(found))
 
-    def _canvas(self, lr_shape, plan):
-        return Canvas(lr_shape[0], lr_shape[1], plan.tile, SCALE, self.fits_tiles)
+    def _canvas(self, lr_shape, plan, region):
+        return Canvas(lr_shape[0], lr_shape[1], plan.tile, SCALE, self.fits_tiles, region)
+
+
+def _turned(region, orientation, lr_shape):
+    return None if region is None else orientation.turned_region(region, lr_shape)
 
 
 def _matches(found):

@@ -7,6 +7,7 @@ from c2m_tf.machine import usable_memory
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.photos.errors import TooLargeError
 from c2m_tf.photos.resampling import SCALE
+from c2m_tf.photos.result_size import Wanted
 from c2m_tf.upscaling.tiles import OVERLAP
 from c2m_tf.upscaling.windows import MAX_COARSE_CELLS
 
@@ -96,6 +97,12 @@ def ensemble_bytes(ensemble: int, lr_shape: Sequence[int], ref_shapes: Sequence[
         return 0
     given = sum(shape[0] * shape[1] for shape in (lr_shape, *ref_shapes))
     return given * _BYTES_PER_TURNED_PIXEL + lr_shape[0] * lr_shape[1] * SCALE**2 * _BYTES_PER_MEAN_PIXEL
+
+
+def unwanted_bytes(ensemble: int, lr_shape: Sequence[int], wanted: Wanted) -> int:
+    """What is not needed of `photo_bytes` and `ensemble_bytes` where a part of the photo [h,w,...] is restored."""
+    left_out = lr_shape[0] * lr_shape[1] - wanted.restored.height * wanted.restored.width
+    return left_out * SCALE**2 * (_BYTES_PER_RESULT_PIXEL + (_BYTES_PER_MEAN_PIXEL if ensemble > 1 else 0))
 
 
 def default_max_memory() -> int:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from c2m_tf.photos.result_size import Region
+
 # LR pixels from a tile's edge inwards. Measured on the restoration network of preset `light`: 8 pixels from the edge a tile
 # differs from the whole by less than 0.1/255, 6 by 0.5/255, 4 by 2/255 at most. A trunk of its own looks further.
 UNUSED = 6  # dropped
@@ -44,9 +46,13 @@ class Canvas:
         tile: side of a tile in LR pixels, more than `OVERLAP`; shorter photos are one tile along that axis.
         scale: pixels of the result per LR pixel, along each axis.
         fits: whether tiles are shortened along each axis as far as their number stays the same.
+        region: the part of the LR photo that is collected, of which only those tiles are needed that it shows; None for all. It
+            is the same as that part of the whole.
     """
 
-    def __init__(self, height: int, width: int, tile: int, scale: int, fits: bool = False) -> None:
+    def __init__(
+        self, height: int, width: int, tile: int, scale: int, fits: bool = False, region: Region | None = None
+    ) -> None:
         self._scale = scale
         self._sizes = [_fitted(size, tile) if fits else min(size, tile) for size in (height, width)]
         self._starts = [_starts(length, size) for length, size in zip((height, width), self._sizes, strict=True)]
@@ -54,16 +60,22 @@ class Canvas:
             _weights(starts, size, length, scale)
             for starts, size, length in zip(self._starts, self._sizes, (height, width), strict=True)
         ]
-        self._shape = (scale * height, scale * width, 3)
+        region = region or Region(0, 0, width, height)
+        self._region = [slice(scale * side.start, scale * side.stop) for side in (region.rows, region.columns)]
+        self._needed = [
+            [start for start in starts if weights[start][_cut(side, scale * start, len(weights[start]))].any()]
+            for starts, weights, side in zip(self._starts, self._weights, self._region, strict=True)
+        ]
+        self._shape = (scale * region.height, scale * region.width, 3)
         self._pixels: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self._starts[0]) * len(self._starts[1])
+        return len(self._needed[0]) * len(self._needed[1])
 
     def __iter__(self) -> Iterator[Tile]:
         """Tiles, row by row."""
-        for y in self._starts[0]:
-            for x in self._starts[1]:
+        for y in self._needed[0]:
+            for x in self._needed[1]:
                 yield Tile(y, x, *self._sizes)
 
     def add(self, tile: Tile, result: np.ndarray) -> None:
@@ -72,13 +84,23 @@ class Canvas:
             self._pixels = np.zeros(self._shape, np.float32)
         y, x = self._scale * tile.y, self._scale * tile.x
         weight_y, weight_x = self._weights[0][tile.y], self._weights[1][tile.x]
-        region = self._pixels[y : y + len(weight_y), x : x + len(weight_x)]
-        region += result * weight_y[:, None, None] * weight_x[:, None]
+        rows, columns = (
+            _cut(side, *place) for side, place in zip(self._region, ((y, len(weight_y)), (x, len(weight_x))), strict=True)
+        )
+        y, x = (max(0, first - side.start) for side, first in zip(self._region, (y, x), strict=True))
+        weight_y, weight_x = weight_y[rows], weight_x[columns]
+        target = self._pixels[y : y + len(weight_y), x : x + len(weight_x)]
+        target += result[rows, columns] * weight_y[:, None, None] * weight_x[:, None]
 
     def photo(self) -> np.ndarray:
-        """The whole photo once all tiles were added, float32 [scale*height, scale*width, 3], clipped to [0, 1]."""
+        """What was collected once all tiles were added, float32 [scale*height, scale*width, 3], clipped to [0, 1]."""
         assert self._pixels is not None
         return np.clip(self._pixels, 0.0, 1.0, out=self._pixels)
+
+
+def _cut(side, first, length):
+    """The part of `length` pixels from `first` that lies within a side of the region."""
+    return slice(min(max(0, side.start - first), length), max(0, min(length, side.stop - first)))
 
 
 def _fitted(length, tile):

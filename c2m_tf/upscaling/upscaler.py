@@ -13,14 +13,16 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding
 from c2m_tf.photos.image import Image, ImageLike
 from c2m_tf.photos.outputs import check_fits, check_suffix
 from c2m_tf.photos.quality import quality_of
-from c2m_tf.photos.resampling import SCALE, as_uint8, downsample, upsample
+from c2m_tf.photos.resampling import as_float, as_uint8, downsample, upsample
+from c2m_tf.photos.result_size import FULL_SIZE, Region, ResultSize, Wanted
 from c2m_tf.renamed import current_name
 from c2m_tf.upscaling import opening, plans
 from c2m_tf.upscaling.base import DecodedReferences, Matches, Progress, TiledUpscaler
@@ -203,6 +205,11 @@ class Upscaler:
         references: ReferencesLike | None = None,
         strength: float = 1.0,
         progress: Progress | None = None,
+        *,
+        scale: float | None = None,
+        size: str | None = None,
+        long_side: int | None = None,
+        region: str | Sequence[int] | None = None,
     ) -> UpscaleResult:
         """Upscales a photo.
 
@@ -215,25 +222,39 @@ class Upscaler:
             strength: in [0, 1], how much of the references is used; 1 is the published network, at 0 they are not read.
             progress: called with (tiles done, tiles in all orientations), before a photo is decoded and after each tile. An
                 exception that it raises stops the work.
+            scale, size, long_side: of the result, at most one of them, see `ResultSize`; by default 4x. What is smaller is made
+                at 4x and reduced; where the LR photo has as many pixels, it is reduced alone.
+            region: the part of the upright photo that the result shows, (x, y, width, height) in LR pixels; None for all. It is
+                the same as that part of the whole result, at the cost of the tiles that it lies in.
 
         Returns:
             UpscaleResult.
 
         Raises:
-            ValueError: a photo that cannot be read or used, strength outside [0, 1] or one that the model does not support
-                (exported files support 0 and 1), or References of another upscaler; `ImageError` if a file cannot be read,
-                `TooLargeError` if more memory is needed than allowed. All that headers say is known before a pixel is decoded.
+            ValueError: a photo that cannot be read or used, a size above 4x, a region outside the photo, strength outside
+                [0, 1] or one that the model does not support (exported files support 0 and 1), or References of another
+                upscaler; `ImageError` if a file cannot be read, `TooLargeError` if more memory is needed than allowed. All that
+                headers say is known before a pixel is decoded.
         """
-        with self.prepare(lr, references, strength) as prepared:
+        part = None if region is None else Region.of(region)
+        with self.prepare(lr, references, strength, ResultSize(scale, size, long_side), part) as prepared:
             return prepared.run(progress)
 
-    def prepare(self, lr: ImageLike, references: ReferencesLike | None = None, strength: float = 1.0) -> "PreparedPhoto":
+    def prepare(
+        self,
+        lr: ImageLike,
+        references: ReferencesLike | None = None,
+        strength: float = 1.0,
+        size: ResultSize = FULL_SIZE,
+        region: Region | None = None,
+    ) -> "PreparedPhoto":
         """The first half of a call: opens photos and checks what their headers say. Arguments and errors are those of a call.
 
         Returns:
             PreparedPhoto, whose `run` does the rest.
         """
         self.check_strength(strength)
+        size.check()
         with ExitStack() as stack:
             image = Image.open(lr, _name(lr, "LR photo"))
             if image is not lr:
@@ -246,8 +267,9 @@ class Upscaler:
                 stack.callback(opened.close)
             if opened is not None and opened.owner is not self:
                 raise ValueError("these References were opened by another upscaler; use open_references of this one")
-            plan = self._plan(image.stored_shape, [] if opened is None else opened.shapes)
-            return PreparedPhoto(self, image, opened, plan, strength, stack.pop_all())
+            wanted = Wanted(image.upright_shape, size, region)
+            plan = self._plan(image.upright_shape, [] if opened is None else opened.shapes, wanted)
+            return PreparedPhoto(self, image, opened, plan, strength, (size, region), stack.pop_all())
 
     def open_references(self, references: ImageLike | Sequence[ImageLike]) -> References:
         """References for several LR photos: opened now, read and encoded when the first photo needs them, and kept.
@@ -277,6 +299,13 @@ class Upscaler:
         references: str | os.PathLike | Sequence[str | os.PathLike] | None,
         output: str | os.PathLike,
         *,
+        suffix: str = "",
+        quality: int | Literal["lossless"] | None = None,
+        bits: int = 8,
+        metadata: bool = True,
+        scale: float | None = None,
+        size: str | None = None,
+        long_side: int | None = None,
         strength: float = 1.0,
         overwrite: bool = False,
         progress: Callable[[int, int], None] | None = None,
@@ -286,8 +315,10 @@ class Upscaler:
         Args:
             source: folder of LR photos.
             references: photos for all of them; or folders, of which each LR photo gets those of its name; None for none.
-            output: folder for the results, NAME.png each; made if it is missing.
-            strength: as of a call.
+            output: folder for the results, made if it is missing.
+            suffix: results are called NAME and this, with .png unless it ends with a format's own, as in "_4x.jpg".
+            quality, bits, metadata: how results are stored, see `Image.save`.
+            scale, size, long_side, strength: as of a call.
             overwrite: make results again that are there and complete.
             progress: called with (photos done, photos in all) after each photo.
 
@@ -299,7 +330,19 @@ class Upscaler:
         """
         from c2m_tf.jobs.work import upscale_folder
 
-        return upscale_folder(self, source, references, output, strength=strength, overwrite=overwrite, progress=progress)
+        encoding = Encoding(quality, bits, metadata)
+        return upscale_folder(
+            self,
+            source,
+            references,
+            output,
+            suffix=suffix,
+            encoding=encoding,
+            size=ResultSize(scale, size, long_side),
+            strength=strength,
+            overwrite=overwrite,
+            progress=progress,
+        )
 
     @property
     def reports_matches(self) -> bool:
@@ -350,7 +393,7 @@ class Upscaler:
             raise
         return References(self, images, kept)
 
-    def _plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> plans.Plan:
+    def _plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], wanted: Wanted | None = None) -> plans.Plan:
         """The plan for photos of those shapes; raises ValueError if they cannot be upscaled."""
         plans.check_photos(lr_shape, ref_shapes)
         most = None if self._chooses else self._only.max_references
@@ -359,6 +402,8 @@ class Upscaler:
         if not ref_shapes and not (self._chooses or self._only.restores_alone):
             raise ValueError("this model was exported without upscale_alone; give a reference, or export it again")
         plan = self._unchecked_plan(lr_shape, ref_shapes)
+        if wanted is not None:
+            plan = plan._replace(memory=plan.memory - plans.unwanted_bytes(self.ensemble, lr_shape, wanted))
         plans.check_memory(plan.memory, lr_shape, ref_shapes, self.max_memory)
         return plan
 
@@ -406,6 +451,7 @@ class PreparedPhoto:
         references: References | None,
         plan: plans.Plan,
         strength: float,
+        wanted: tuple[ResultSize, Region | None],
         files: ExitStack,
     ) -> None:
         self.lr = lr
@@ -414,6 +460,7 @@ class PreparedPhoto:
         self._references = references
         self._plan = plan
         self._strength = strength
+        self._wanted = wanted
 
     def __enter__(self) -> "PreparedPhoto":
         return self
@@ -421,22 +468,37 @@ class PreparedPhoto:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._files.close()
 
-    def check_output(self, path: str | os.PathLike) -> None:
-        """Raises `ImageError` if a file of that suffix cannot hold the result; nothing is decoded."""
-        check_suffix(path, self.lr.holds_alpha)
-        height, width, _ = self.lr.stored_shape
-        check_fits(path, (SCALE * height, SCALE * width), self.lr.holds_alpha)
+    def check_output(self, path: str | os.PathLike, encoding: Encoding = DEFAULT_ENCODING) -> None:
+        """Raises `ImageError` if a file of that suffix cannot hold the result, stored so; nothing is decoded."""
+        check_suffix(path, self.lr.holds_alpha, encoding)
+        check_fits(path, self.wanted.shape, self.lr.holds_alpha, encoding.bits)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What of the photo's result is made, by what is known of its size; raises `ImageError` if it cannot be."""
+        return Wanted(self.lr.upright_shape, *self._wanted)
 
     def run(self, progress: Progress | None = None) -> UpscaleResult:
         """Decodes and upscales the photo; arguments, result and errors are those of a call of the upscaler."""
         owner = self._owner
+        wanted, part = self.wanted, None
         with owner._turn:
+            lr = self.lr.load()
+            if not wanted.enlarges:
+                return UpscaleResult(self._reduced(wanted), None, None, None, "the photo has as many pixels as are asked for")
             model, name, reason, references = self._decoded(progress)
-            visible = self.lr.visible()
-            restored = model.restore(visible, references, self._plan, self._strength, owner.ensemble, progress)
-        alpha = None if self.lr.alpha is None else upsample(as_uint8(self.lr.alpha))
-        image = self.lr.replaced(restored.rgb, alpha)
+            visible = lr.visible()
+            part = None if wanted.restored.is_all(visible.shape) else wanted.restored
+            restored = model.restore(visible, references, self._plan, self._strength, owner.ensemble, progress, part)
+        alpha = None if lr.alpha is None else wanted.of_whole(upsample(as_uint8(lr.alpha)))
+        image = self.lr.replaced(wanted.reduced(restored.rgb), alpha)
         return UpscaleResult(image, restored.coverage, name, restored.matches, reason, restored.tiles)
+
+    def _reduced(self, wanted):
+        """The LR photo itself, reduced."""
+        rows, columns = wanted.restored.rows, wanted.restored.columns
+        alpha = None if self.lr.alpha is None else wanted.reduced(as_float(self.lr.alpha[rows, columns]))
+        return self.lr.replaced(wanted.reduced(as_float(self.lr.visible()[rows, columns])), alpha)
 
     def find_matches(self) -> Matches:
         """Where the references show what the photo shows; raises ValueError if there is none."""
@@ -453,7 +515,7 @@ class PreparedPhoto:
 
         def report() -> None:
             if progress is not None:
-                progress(0, model.tiles(lr.stored_shape, self._plan, self._owner.ensemble))
+                progress(0, model.tiles(lr.upright_shape, self._plan, self._owner.ensemble, self.wanted.restored))
 
         report()
         decoded = None if self._references is None else self._references.decoded_for(model, lr, report)

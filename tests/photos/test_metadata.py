@@ -1,6 +1,7 @@
-"""EXIF goes on from a photo to its result, without what describes the old file."""
+"""EXIF, XMP and IPTC go on from a photo to its result, without what describes the old file."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
 from c2m_tf.photos import formats, images
-from c2m_tf.photos.metadata import MAX_BYTES
+from c2m_tf.photos.metadata import MAX_BYTES, photoshop_resource
 
 
 def given():
@@ -19,13 +20,26 @@ def given():
     return exif
 
 
-def photo(exif, file_format="JPEG"):
+XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:note="http://ns.adobe.com/xmp/note/" tiff:Orientation="6" tiff:ImageWidth="30" xmp:Rating="4" note:HasExtendedXMP="A0">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Hütte</rdf:li></rdf:Alt></dc:title><xmp:Thumbnails>private</xmp:Thumbnails>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+CITY = b"\x1c\x02\x5a\0\x06Aachen"
+PREVIEW = b"\x1c\x02\xca\0\x07private"
+
+
+def photo(exif=None, file_format="JPEG", xmp=b"", iptc=b""):
     file = io.BytesIO()
-    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(file, file_format, exif=exif)
+    content = b"Photoshop 3.0\0" + photoshop_resource(iptc)
+    extra = {"extra": b"\xff\xed" + struct.pack(">H", len(content) + 2) + content} if iptc else {}
+    exif = {} if exif is None else {"exif": exif}
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(file, file_format, xmp=xmp, **exif, **extra)
     return images.read(file.getvalue())
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix, name in formats.SUFFIXES.items() if formats.WRITTEN[name].exif])
+@pytest.mark.parametrize("suffix", [suffix for suffix, name in formats.SUFFIXES.items() if formats.WRITTEN[name].metadata])
 def test_what_says_something_of_the_picture_is_kept_in_every_format(tmp_path, suffix):
     photo(given()).save(tmp_path / f"sr{suffix}")
     with Image.open(tmp_path / f"sr{suffix}") as written:
@@ -38,7 +52,7 @@ def test_what_says_something_of_the_picture_is_kept_in_every_format(tmp_path, su
     assert not {Base.ExifImageWidth, Base.MakerNote} & set(details)
     assert place[GPS.GPSLatitudeRef] == "N"
     assert [float(value) for value in place[GPS.GPSLatitude]] == [50.0, 3.0, 0.5]
-    assert images.read(tmp_path / f"sr{suffix}").exif == photo(given()).exif
+    assert images.read(tmp_path / f"sr{suffix}").metadata.exif == photo(given()).metadata.exif
 
 
 def test_a_photo_that_says_nothing_gives_a_file_without_metadata(tmp_path):
@@ -46,7 +60,7 @@ def test_a_photo_that_says_nothing_gives_a_file_without_metadata(tmp_path):
     assert b"eXIf" not in (tmp_path / "a.png").read_bytes()
     only_turned = Image.Exif()
     only_turned[Base.Orientation] = 6
-    assert photo(only_turned).exif == b""
+    assert photo(only_turned).metadata.exif == b""
 
 
 @pytest.mark.parametrize(
@@ -59,4 +73,73 @@ def test_damaged_metadata_costs_nothing_but_itself(exif):
 def test_metadata_that_a_jpeg_file_could_not_hold_is_left_out():
     exif = given()
     exif[Base.ImageDescription] = "x" * MAX_BYTES
-    assert photo(exif, "PNG").exif == b""
+    assert photo(exif, "PNG").metadata.exif == b""
+
+
+@pytest.mark.parametrize(
+    ("suffix", "bits"),
+    [(suffix, bits) for suffix, name in formats.SUFFIXES.items() for bits in (8, 16) if bits <= formats.WRITTEN[name].bits],
+)
+def test_titles_and_places_are_kept_in_every_format_that_holds_them(tmp_path, suffix, bits):
+    holds = formats.WRITTEN[formats.SUFFIXES[suffix]]
+    source = photo(given(), xmp=XMP, iptc=CITY + PREVIEW)
+    assert source.rgb.shape == (30, 20, 3)
+    source.save(tmp_path / f"sr{suffix}", bits=bits)
+    found = images.read(tmp_path / f"sr{suffix}")
+    assert found.rgb.shape == (30, 20, 3)
+    assert found.metadata == images.Image(source.rgb, metadata=found.metadata).metadata
+    for kind, value in source.metadata._asdict().items():
+        assert getattr(found.metadata, kind) == (value if kind in holds.metadata else b"")
+    content = (tmp_path / f"sr{suffix}").read_bytes()
+    assert b"private" not in content
+    assert (b"Rating" in content) == ("xmp" in holds.metadata)
+
+    source.save(tmp_path / f"bare{suffix}", bits=bits, metadata=False)
+    assert not any(images.read(tmp_path / f"bare{suffix}").metadata)
+
+
+def test_xmp_says_what_it_said_but_nothing_of_the_old_file():
+    found = photo(xmp=XMP).metadata.xmp.decode()
+    assert "Hütte" in found
+    assert 'xmp:Rating="4"' in found
+    for left_out in ("Orientation=", "ImageWidth=", "HasExtendedXMP=", "Thumbnails"):
+        assert left_out not in found
+    only_turned = XMP.replace(b'xmp:Rating="4"', b"").replace(b"dc:title", b"tiff:Orientation")
+    assert photo(xmp=only_turned).metadata.xmp == b""
+
+
+def test_iptc_is_kept_up_to_what_is_damaged():
+    assert photo(iptc=CITY + PREVIEW + CITY).metadata.iptc == 2 * CITY
+    assert photo(iptc=CITY + CITY[:-1]).metadata.iptc == CITY
+    assert photo(iptc=b"no IPTC").metadata.iptc == b""
+
+
+@pytest.mark.parametrize(
+    "xmp",
+    [
+        XMP[:200],
+        XMP.replace(b"</dc:title>", b""),
+        XMP.replace("ü".encode(), b"\xff"),
+        b'<!DOCTYPE a [<!ENTITY b "bbbb">]>' + XMP.replace(b"private", b"&b;"),
+        XMP.replace(b"private", b"x" * MAX_BYTES),
+    ],
+    ids=["cut", "not closed", "no UTF-8", "entities", "large"],
+)
+def test_damaged_xmp_costs_nothing_but_itself(xmp):
+    found = photo(file_format="PNG", xmp=b"") if len(xmp) > MAX_BYTES else photo(xmp=xmp)
+    assert found.metadata.xmp == b""
+    assert found.rgb.shape[2] == 3
+
+
+@pytest.mark.parametrize("file_format", ["AVIF", "HEIF"])
+def test_phones_formats_are_read_with_all_of_it(file_format):
+    if file_format not in formats.READ:
+        pytest.skip(f"{file_format} is not read here")
+    found = photo(given(), file_format, XMP)
+    exif = Image.Exif()
+    exif.load(found.metadata.exif)
+    assert exif[Base.Make] == "C2M"
+    assert Base.Orientation not in exif
+    assert exif.get_ifd(IFD.GPSInfo)[GPS.GPSLatitudeRef] == "N"
+    assert b"Rating" in found.metadata.xmp
+    assert b"Orientation=" not in found.metadata.xmp

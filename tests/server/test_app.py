@@ -112,6 +112,30 @@ def test_invalid_requests_have_their_own_status(client):
     assert "the request has more than 200,000 bytes" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        ({"scale": "2"}, (20, 16)),
+        ({"size": "30x"}, (30, 24)),
+        ({"long_side": "40", "region": "0,2,5,3"}, (20, 12)),
+        ({"region": "9,0,5,5"}, "region 9,0,5,5 reaches out of the LR photo of 10x8 pixels"),
+        ({"size": "4k"}, "size 4k is none; give a width 3840x, a height x2160, or both to fit into, 3840x2160"),
+        ({"size": "50x"}, "a photo of 10x8 pixels becomes 40x32 at most, asked for are 50x40; ask for less"),
+        ({"scale": "5"}, "scale: Input should be less than or equal to 4"),
+    ],
+)
+def test_sizes_and_parts_are_fields_of_the_form(client, data, answer):
+    response = client.post("/v1/upscale", files=files(photos()[0]), data=data)
+    if response.status_code == 200:
+        with Image.open(io.BytesIO(response.content)) as picture:
+            assert picture.size == answer
+    else:
+        assert (response.status_code, response.json()["detail"]) == (422, answer)
+
+
+FIELDS = "lr, ref, strength, scale, size, long_side and region"
+
+
 @pytest.mark.parametrize("name", ["ref[]", "refs", "reference", "Ref", "lr2", "STRENGTH"])
 @pytest.mark.parametrize("as_file", [False, True])
 def test_fields_that_nobody_reads_are_refused_by_name(client, name, as_file):
@@ -119,13 +143,13 @@ def test_fields_that_nobody_reads_are_refused_by_name(client, name, as_file):
     more = {"files": [*files(lr), (name, ("ref.png", png(ref)))]} if as_file else {"files": files(lr), "data": {name: "1"}}
     answer = client.post("/v1/upscale", **more)
     assert answer.status_code == 422
-    assert answer.json()["detail"] == f"{name}: there is no such field; the fields are lr, ref and strength"
+    assert answer.json()["detail"] == f"{name}: there is no such field; the fields are {FIELDS}"
 
 
 def test_parameters_of_the_address_are_refused_by_name(client):
     answer = client.post("/v1/upscale?strength=0.5", files=files(*photos()))
     assert answer.status_code == 422
-    expected = "strength: there is no such parameter; send lr, ref and strength as fields of the form"
+    expected = f"strength: there is no such parameter; send {FIELDS} as fields of the form"
     assert answer.json()["detail"] == expected
 
 
