@@ -30,8 +30,8 @@ from c2m_tf.training.homography import draw_homography, warp
 from c2m_tf.training.sources import source_of
 from wrong_input import in_one_line
 
+from c2m_tf.network.model import C2Matching
 from c2m_tf.photos import images
-from c2m_tf.weights.presets import load_model
 
 _AGGREGATION = r"/(medium|large)_\d+/"
 
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE.tflite")
     options = parser.parse_args()
     photos = samples(options.data, options.photos)
-    network = PhoneNetwork(load_model("light", "float32"))
+    network = PhoneNetwork(C2Matching.from_preset("light", "float32"))
     content = convert(network, "float32", PHONE_TILE, PHONE_WINDOW)
     chosen = recipe(content)
     observer = calibrator.Calibrator(

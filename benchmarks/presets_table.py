@@ -47,7 +47,7 @@ def table(options: argparse.Namespace) -> list[str]:
     from c2m_tf.evaluation.reports import make_report
     from c2m_tf.evaluation.systems import ModelSystem
     from c2m_tf.photos.degradations import degradation_named
-    from c2m_tf.weights.presets import PRESETS
+    from c2m_tf.presets import PRESETS
 
     groups = find_groups(options.pairs)
     models = options.model or list(PRESETS)

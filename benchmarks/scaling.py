@@ -33,8 +33,8 @@ def work(size: str, model: str, dtype: str) -> None:
     from c2m_tf import Upscaler
     from c2m_tf.machine import DTYPES
     from c2m_tf.photos import images
+    from c2m_tf.presets import load_model
     from c2m_tf.upscaling.opening import upscaler_of
-    from c2m_tf.weights.presets import load_model
 
     width, height = (int(side) for side in size.split("x"))
     network = load_model(model, DTYPES[dtype])

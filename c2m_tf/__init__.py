@@ -4,7 +4,9 @@ from c2m_tf import Upscaler
 Upscaler.from_preset("auto")("lr.jpg", "reference.jpg").image.save("sr.png")
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from c2m_tf.custom_objects import register_once_keras_is_imported
 from c2m_tf.version import __version__
@@ -15,27 +17,17 @@ if TYPE_CHECKING:
     from c2m_tf.photos.image import Image
     from c2m_tf.upscaling.upscaler import Upscaler, UpscaleResult
 
-__all__ = ["C2Matching", "Image", "Mobile", "UpscaleResult", "Upscaler", "__version__"]
+# Loaded on first use, so that reading photos or `c2m-tf --help` need not wait for Keras and its backend; known to `dir` before.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submodules=["presets"],
+    submod_attrs={
+        "network.mobile": ["Mobile"],
+        "network.model": ["C2Matching"],
+        "photos.image": ["Image"],
+        "upscaling.upscaler": ["UpscaleResult", "Upscaler"],
+    },
+)
+__all__ = ["C2Matching", "Image", "Mobile", "UpscaleResult", "Upscaler", "__version__", "presets"]
 
 register_once_keras_is_imported()
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded on first use, so that reading photos or `c2m-tf --help` need not wait for Keras and its backend.
-    if name == "C2Matching":
-        from c2m_tf.network.model import C2Matching
-
-        return C2Matching
-    if name == "Mobile":
-        from c2m_tf.network.mobile import Mobile
-
-        return Mobile
-    if name == "Image":
-        from c2m_tf.photos.image import Image
-
-        return Image
-    if name in ("UpscaleResult", "Upscaler"):
-        from c2m_tf.upscaling import upscaler
-
-        return getattr(upscaler, name)
-    raise AttributeError(f"module 'c2m_tf' has no attribute {name!r}")

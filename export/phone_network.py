@@ -29,22 +29,22 @@ class PhoneNetwork(C2Matching):
     References must be at least four times as high and as wide as the LR photo.
 
     Args:
-        network: C2Matching of variant "light", float32.
+        network: C2Matching, float32, that does not aggregate relu3_1, as light ones.
         quantized: whether activations and kernels are rounded as int8 will round them. The ranges of activations are empty
             then; `calibration` fills them.
 
     Raises:
-        ValueError: another variant.
+        ValueError: another kind of C2Matching.
     """
 
     def __init__(self, network: C2Matching, quantized: bool = False, name: str = "phone_network") -> None:
-        if network.variant == "full":
-            raise ValueError("a full model is too large for phones; export a light one")
-        if network.variant == "light-warp":
-            raise ValueError("a light-warp model is for comparisons alone; export a light one")
+        if "relu3_1" in network.levels:
+            raise ValueError(f"a {network.variant} model is too large for phones; export a light one")
+        if network.arguments["flow_warping"]:
+            raise ValueError(f"a {network.variant} model is for comparisons alone; export a light one")
         # A trunk of its own multiplies features with features, which coarse steps harm, and is small: it stays in float.
         parts = {name: _clone(part, quantized and name != "trunk") for name, part in network.parts.items()}
-        super().__init__(network.variant, network.own_trunk, network.residual_offsets, name, parts)
+        super().__init__(**network.arguments, name=name, parts=parts)
         self.quantized = quantized
 
     def ranges(self) -> Iterator[ActivationRange]:
@@ -97,7 +97,7 @@ class PhoneNetwork(C2Matching):
                     yield from layer.inner_layers
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self._arguments, "quantized": self.quantized}
+        return {"name": self.name, **self.arguments, "quantized": self.quantized}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneNetwork":

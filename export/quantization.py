@@ -29,9 +29,9 @@ from rich.progress import track
 
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.writing import write_single
+from c2m_tf.presets import load_model
 from c2m_tf.renamed import current_name
 from c2m_tf.weights.npz import read_npz
-from c2m_tf.weights.presets import load_model
 
 from .phone_network import PhoneNetwork
 
@@ -86,7 +86,7 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
         training.runs.RunFailedError, training.fitting.RunStoppedError: as of training.
     """
     keras.utils.set_random_seed(config.seed)
-    start = load_model(config.model, "float32")
+    start = load_model(config.model, "float32", C2Matching)
     network = PhoneNetwork(start, quantized=True)
     photos = [sources.source_of(path) for path in config.data]
     run = Run(folder, "quantization", config)

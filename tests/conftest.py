@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from golden_models import golden_model
+from tiny_models import tiny_model
 
 # Reasons for which a test may be skipped although everything it needs is installed.
 EXPECTED_SKIPS = ("the superuser may write everywhere",)
@@ -41,6 +42,12 @@ def full():
 @pytest.fixture(scope="session")
 def light():
     return golden_model("light")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A network of 2 blocks of width 8, for tests that are not about golden numbers."""
+    return tiny_model()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ sys.path.insert(0, str(GOLDEN))
 from recipe import golden_state  # noqa: E402
 
 from c2m_tf import C2Matching  # noqa: E402
+from c2m_tf.network.restoration import PUBLISHED  # noqa: E402
 from c2m_tf.weights import checkpoints  # noqa: E402
 
 KEYS = json.loads((GOLDEN / "keys.json").read_text())
@@ -30,7 +31,7 @@ def state(name):
 
 def golden_model(variant, dtype="float32"):
     """C2Matching with the golden weights."""
-    model = C2Matching(variant, dtype=dtype)
+    model = C2Matching(**PUBLISHED[variant], dtype=dtype)
     checkpoints.load_extractors(model, state("extractor"))
     checkpoints.load_restoration(model, state(f"restoration_{variant}"))
     checkpoints.load_reference_encoder(model, state("vgg19"))

@@ -16,10 +16,10 @@ from c2m_tf.photos import images
 
 
 @pytest.fixture(scope="module")
-def model(light, tmp_path_factory):
+def model(tiny, tmp_path_factory):
     """A .keras file of the light network with golden weights."""
     path = tmp_path_factory.mktemp("model") / "light.keras"
-    light.save(path)
+    tiny.save(path)
     return str(path)
 
 

@@ -12,7 +12,9 @@ import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.quantization import load_quantized, quantized_preset
 from c2m_tf.training.matching import Extractors
+from tiny_models import tiny_model
 
+import c2m_tf
 from c2m_tf import C2Matching
 from c2m_tf.network.discriminator import discriminator
 from c2m_tf.network.features import contrastive_extractor, perceptual_stem, reference_encoder
@@ -74,6 +76,11 @@ def test_importing_the_package_imports_no_keras():
     assert python("import sys, c2m_tf, c2m_tf.cli; print('keras' in sys.modules, 'numpy' in sys.modules)") == "False False\n"
 
 
+def test_public_names_are_known_before_they_are_loaded():
+    assert set(c2m_tf.__all__) - {"__version__"} <= set(dir(c2m_tf))
+    assert all(getattr(c2m_tf, name) is not None for name in c2m_tf.__all__)
+
+
 def test_every_class_that_registers_is_in_the_table():
     script = (
         "import importlib, pkgutil, c2m_tf, keras\n"
@@ -94,16 +101,16 @@ def test_every_class_that_registers_is_in_the_table():
 
 
 MODELS = {
-    "light": lambda: C2Matching("light"),
-    "bfloat16": lambda: C2Matching("light", dtype="mixed_bfloat16"),
+    "light": tiny_model,
+    "bfloat16": lambda: tiny_model(dtype="mixed_bfloat16"),
     "extractors": Extractors,
     "extractor": lambda: contrastive_extractor("extractor_lr"),
     "encoder": reference_encoder,
     "perceptual": lambda: perceptual_stem("relu2_1"),
-    "restoration": lambda: restoration_network("light", residual_offsets=False),
-    "trunk": lambda: trunk_network(restoration_network("light")),
+    "restoration": lambda: restoration_network(1, 1, 1, 1, 8, residual_offsets=False),
+    "trunk": lambda: trunk_network(restoration_network(1, 1, 1, 1, 8)),
     "discriminator": lambda: discriminator(published=True),
-    "phone": lambda: PhoneNetwork(C2Matching("light", residual_offsets=False)),
+    "phone": lambda: PhoneNetwork(tiny_model(residual_offsets=False, own_trunk=True)),
     "quantized": lambda: load_quantized(quantized_preset("light")),
 }
 

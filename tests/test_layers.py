@@ -12,26 +12,26 @@ PACKAGES = {"c2m_tf": ROOT / "c2m_tf", "c2m_tf.training": ROOT / "training", "c2
 LAYERS = {
     "top": set(),
     "photos": {"top"},
-    "network": {"top"},
-    "weights": {"top", "photos", "network"},
-    "upscaling": {"top", "photos", "network", "weights"},
+    "presets": {"top", "photos"},
+    "network": {"top", "presets"},
+    "weights": {"top", "photos", "presets", "network"},
+    "upscaling": {"top", "photos", "presets", "network", "weights"},
     "jobs": {"top", "photos", "network", "weights", "upscaling"},
     "evaluation": {"top", "photos", "network", "weights", "upscaling"},
     "server": {"top", "photos", "network", "weights", "upscaling"},
-    "training": {"top", "photos", "network", "weights", "upscaling", "evaluation"},
-    "export": {"top", "photos", "network", "weights", "upscaling", "evaluation", "training"},
-    "commands": {"top", "photos", "network", "weights", "upscaling", "jobs", "evaluation", "server", "training", "export"},
+    "training": {"top", "photos", "presets", "network", "weights", "upscaling", "evaluation"},
+    "export": {"top", "photos", "presets", "network", "weights", "upscaling", "evaluation", "training"},
+    "commands": {
+        *("top", "photos", "presets", "network", "weights", "upscaling", "jobs", "evaluation", "server", "training", "export"),
+    },
     "cli": {"top", "commands"},
 }
-# Imports that run up the layers. None is at the top of a file: classes of the public interface are loaded on first use, models
-# from presets when they are requested.
+# Imports that run up the layers. None is at the top of a file: classes of the public interface are loaded on first use.
 UPWARDS = {
     ("c2m_tf", "c2m_tf.network.model"),
     ("c2m_tf", "c2m_tf.network.mobile"),
     ("c2m_tf", "c2m_tf.photos.image"),
     ("c2m_tf", "c2m_tf.upscaling.upscaler"),
-    ("c2m_tf.network.model", "c2m_tf.weights.presets"),
-    ("c2m_tf.network.mobile", "c2m_tf.weights.presets"),
     ("c2m_tf.upscaling.upscaler", "c2m_tf.jobs.work"),
 }
 

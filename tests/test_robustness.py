@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def upscaler(light):
-    return Upscaler(light)
+def upscaler(tiny):
+    return Upscaler(tiny)
 
 
 @st.composite
@@ -101,9 +101,9 @@ def test_values_outside_the_range_are_refused(upscaler, rng, value):
         photo[2, 3, 1] = kept
 
 
-def test_folder_of_200_photos_with_10_broken_ones(tmp_path, capsys, light):
+def test_folder_of_200_photos_with_10_broken_ones(tmp_path, capsys, tiny):
     model = tmp_path / "model.keras"
-    light.save(model)
+    tiny.save(model)
     random = np.random.RandomState(0)
     (tmp_path / "in").mkdir()
     images.write(tmp_path / "ref.png", random.randint(0, 256, (16, 16, 3), dtype=np.uint8))

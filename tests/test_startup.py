@@ -154,8 +154,8 @@ def test_every_error_is_one_line_whatever_the_name_of_the_file(tmp_path, capsys)
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_commands_work_without_standard_error(tmp_path, light):
-    light.save(tmp_path / "light.keras")
+def test_commands_work_without_standard_error(tmp_path, tiny):
+    tiny.save(tmp_path / "light.keras")
     images.write(tmp_path / "lr.png", np.zeros((6, 8, 3), np.uint8))
     images.write(tmp_path / "ref.png", np.zeros((20, 28, 3), np.uint8))
     command = [sys.executable, "-m", "c2m_tf", "upscale", "-r", "ref.png", "-o", "sr.png", "--model", "light.keras", "-i"]

@@ -23,9 +23,9 @@ from c2m_tf.evaluation.groups import find_groups
 from c2m_tf.evaluation.protocols import PROTOCOLS
 from c2m_tf.evaluation.reports import as_json, make_report
 from c2m_tf.evaluation.systems import ModelSystem
+from c2m_tf.network.model import C2Matching
 from c2m_tf.photos import images
 from c2m_tf.upscaling.upscaler import Upscaler
-from c2m_tf.weights.presets import load_model
 
 from .config import ConfigError, find_recipe, read_config, rooted
 from .sources import SinglePhotos
@@ -114,7 +114,7 @@ def _held_back(configs):
 
 
 def _compare(configs, folder, groups, held_back):
-    models = {name: load_model(folder / name / "last.keras") for name in STEPS}
+    models = {name: C2Matching.from_preset(folder / name / "last.keras") for name in STEPS}
     evaluator = Evaluator([ModelSystem(name, Upscaler(model)) for name, model in models.items()], PROTOCOLS["plain"])
     results = [evaluator.evaluate(group) for group in groups]
     report = make_report(evaluator, results, "1")

@@ -12,21 +12,19 @@ def average(model: C2Matching, other: C2Matching, share: float = 0.5) -> C2Match
 
     Args:
         model: C2Matching.
-        other: C2Matching of the same variant.
+        other: C2Matching of the same arguments.
         share: of `other`, in [0, 1].
 
     Returns:
         A new C2Matching in float32.
 
     Raises:
-        ValueError: networks of different variants, or a share outside [0, 1].
+        ValueError: networks of different kinds, or a share outside [0, 1].
     """
-    if model.variant != other.variant:
-        raise ValueError(f"a {model.variant} network and a {other.variant} one have no average; give two of one variant")
-    if model.residual_offsets != other.residual_offsets:
-        raise ValueError("a network with residual offsets and one without have no average; give two of one kind")
-    if model.own_trunk != other.own_trunk:
-        raise ValueError("a network with a trunk of its own and one without have no average; give two of one kind")
+    theirs = other.arguments
+    for name, value in model.arguments.items():
+        if value != theirs[name]:
+            raise ValueError(f"a network of {name} {value} and one of {theirs[name]} have no average; give two of one kind")
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"share is {share:g}; expected is a number from 0 (the first network) to 1 (the second)")
     averaged = model.like()

@@ -2,8 +2,8 @@
 
     trunk -> light            the heads of the two larger levels start at zero: their bodies add nothing yet
     residual offsets          start at zero
-    light -> full             the head of the new aggregation (relu3_1) starts at zero, and so does the last convolution of new
-                              blocks
+    light -> full             the head of the new aggregation (relu3_1) starts at zero
+    more residual blocks      the last convolution of new ones starts at zero
 
 Without residual offsets again it is what is left of the same weights.
 
@@ -12,6 +12,7 @@ Function-preserving growth after Chen et al., Net2Net (ICLR 2016).
 
 import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,29 +25,32 @@ from c2m_tf.weights.npz import read_npz
 
 from .config import ConfigError
 
+_GROWS = ("content_blocks", "small_blocks", "medium_blocks", "large_blocks", "levels", "residual_offsets")
 
-def grow(model: C2Matching, variant: str = "full", residual_offsets: bool | None = None) -> C2Matching:
+
+def grow(model: C2Matching, **sizes: Any) -> C2Matching:
     """A larger network that computes what a smaller one computes.
 
     Layers of the reference encoder that the smaller one lacks start as those of its reference extractor, a VGG stem as well.
 
     Args:
-        model: C2Matching of variant "light", or "full" without residual offsets.
-        variant: that of the larger network, "full" or "light".
-        residual_offsets: whether the larger one has them; by default if the model has.
+        model: C2Matching.
+        sizes: arguments of C2Matching that are to be larger: numbers of residual blocks, `levels`, `residual_offsets`.
 
     Returns:
         C2Matching, float32, with new numbers where the smaller network has no layer.
 
     Raises:
-        ValueError: the model is not smaller than the variant.
+        ValueError: a size that would be smaller, or one that cannot grow.
     """
-    offsets = model.residual_offsets if residual_offsets is None else residual_offsets
-    if model.variant == "light-warp" or (model.variant, variant) not in (("light", "full"), (variant, variant)):
-        raise ValueError(f"a {model.variant} network cannot be grown into {variant}; only light into full")
-    if model.residual_offsets and not offsets:
-        raise ValueError("a network with residual offsets does not grow into one without")
-    grown = model.like(variant=variant, residual_offsets=offsets)
+    now = model.arguments
+    for name, value in sizes.items():
+        larger = name in _GROWS and (set(value) >= set(now[name]) if name == "levels" else value >= now[name])
+        if value != now[name] and not larger:
+            raise ValueError(
+                f"a {model.variant} network cannot be grown from {name} {now[name]} to {value}; {', '.join(_GROWS)} may grow"
+            )
+    grown = model.like(**sizes)
     known = {name: _by_name(part) for name, part in model.parts.items()}
     known["reference_encoder"] = _by_name(model.extractor_ref) | known["reference_encoder"]
     for part, network in grown.parts.items():
@@ -55,7 +59,7 @@ def grow(model: C2Matching, variant: str = "full", residual_offsets: bool | None
             if name in known[part]:
                 widen = _with_offsets if layer.endswith("_conv_offset_mask") else _widened
                 variable.assign(widen(keras.ops.convert_to_numpy(known[part][name]), variable.shape))
-            elif layer.startswith("body_") and layer.endswith("_conv2") and kind == "kernel":
+            elif "body_" in layer and layer.endswith("_conv2") and kind == "kernel":
                 variable.assign(np.zeros(variable.shape))
     return grown
 
@@ -67,7 +71,7 @@ def without_residual_offsets(model: C2Matching) -> C2Matching:
         model: C2Matching with residual offsets.
 
     Returns:
-        C2Matching of the same variant and dtype policy.
+        C2Matching of the same sizes and dtype policy.
     """
     masks = model.like(model.dtype_policy, residual_offsets=False)
     weights = []

@@ -5,11 +5,12 @@ triplet loss; the student sees the photo downsampled and upsampled by 4, and lea
 matching distribution (correlation distillation). Source: C2-Matching (CVPR 2021), section 3.2.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from c2m_tf.network.features import contrastive_extractor
+from c2m_tf.network.features import STEM_CHANNELS, contrastive_extractor
 from c2m_tf.network.tensors import Tensor
 
 from . import losses
@@ -19,6 +20,9 @@ from . import losses
 class Extractors(keras.Model):
     """The two extractors of a matcher: `extractor_lr` for the photo, `extractor_ref` for the reference.
 
+    Args:
+        stem_channels: as of `features.contrastive_extractor`.
+
     Call arguments:
         photo, ref: float [B,H,W,3] in [0, 1], sides multiples of 4.
 
@@ -26,14 +30,18 @@ class Extractors(keras.Model):
         Two feature maps [B,H/4,W/4,256].
     """
 
-    def __init__(self, dtype: Any = None, **kwargs: Any) -> None:
+    def __init__(self, dtype: Any = None, stem_channels: Sequence[int] = STEM_CHANNELS, **kwargs: Any) -> None:
         super().__init__(dtype=dtype, autocast=False, **kwargs)
-        self.extractor_lr = contrastive_extractor("extractor_lr", self.dtype_policy)
-        self.extractor_ref = contrastive_extractor("extractor_ref", self.dtype_policy)
+        self.stem_channels = tuple(stem_channels)
+        self.extractor_lr = contrastive_extractor("extractor_lr", self.dtype_policy, stem_channels)
+        self.extractor_ref = contrastive_extractor("extractor_ref", self.dtype_policy, stem_channels)
         self.built = True
 
     def call(self, photo: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
         return self.extractor_lr(photo), self.extractor_ref(ref)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stem_channels": self.stem_channels}
 
 
 class TeacherTrainer(keras.Model):

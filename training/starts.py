@@ -5,8 +5,9 @@ from typing import Any
 
 from c2m_tf.network.mobile import Mobile
 from c2m_tf.network.model import C2Matching
+from c2m_tf.network.restoration import PUBLISHED, sizes_of
+from c2m_tf.presets import load_model
 from c2m_tf.weights import checkpoints
-from c2m_tf.weights.presets import load_model, load_network
 from c2m_tf.weights.vgg import read_vgg
 
 from .config import ConfigError, rooted
@@ -43,8 +44,9 @@ def student_extractors(config: Any) -> Extractors:
     """The extractors that a student run starts from: those of the config's key start, or VGG's."""
     if config.start is None:
         return vgg_extractors(config)
-    extractors = Extractors(config.dtype_policy)
-    _copy_extractors(load_model(config.start), extractors)
+    network = load_model(config.start, None, C2Matching)
+    extractors = Extractors(config.dtype_policy, network.stem_channels)
+    _copy_extractors(network, extractors)
     return extractors
 
 
@@ -93,7 +95,7 @@ def mobile_of(config: Any) -> Mobile:
 
 
 def _mobile_model(source, dtype, key):
-    model = load_network(source, dtype)
+    model = load_model(source, dtype)
     if not isinstance(model, Mobile):
         raise ConfigError(f"{key} {source} holds a {type(model).__name__} model; a Mobile model is expected")
     return model
@@ -104,24 +106,25 @@ def _exchange_extractors(network, config):
     if config.extractors == "vgg":
         extractors = vgg_extractors(config)
     else:
-        extractors = Extractors()
+        extractors = Extractors(stem_channels=network.stem_channels)
         load_weights(extractors, config.extractors, "extractors")
     _copy_extractors(extractors, network)
 
 
 def _started(config):
     """From the config's key start; grown or cut down if the config names another network."""
-    network = load_model(config.start, config.dtype_policy)
-    variant = config.variant or network.variant
-    offsets = network.residual_offsets if config.residual_offsets is None else config.residual_offsets
-    if (variant, offsets) == (network.variant, network.residual_offsets):
+    network = load_model(config.start, config.dtype_policy, C2Matching)
+    if config.residual_offsets is False and network.residual_offsets:
+        network = without_residual_offsets(network)
+    sizes = {} if config.variant is None else sizes_of(config.variant)
+    if config.residual_offsets is not None:
+        sizes["residual_offsets"] = config.residual_offsets
+    if all(network.arguments[name] == value for name, value in sizes.items()):
         return network
-    if (variant, offsets) == (network.variant, False):
-        return without_residual_offsets(network)
     try:
-        grown = grow(network, variant, offsets)
+        grown = grow(network, **sizes)
     except ValueError as error:
-        raise ConfigError(f"start {config.start}, variant {variant}: {error}") from error
+        raise ConfigError(f"start {config.start}, variant {config.variant}: {error}") from error
     if config.dtype_policy == "float32":
         return grown
     converted = grown.like(dtype=config.dtype_policy)
@@ -134,7 +137,7 @@ def _new(config):
     if config.extractors is None or config.vgg is None:
         raise ConfigError("a run from random numbers needs the keys extractors and vgg; or give start")
     offsets = config.residual_offsets is not False
-    network = C2Matching(config.variant or "full", residual_offsets=offsets, dtype=config.dtype_policy)
+    network = C2Matching(**PUBLISHED[config.variant or "full"], residual_offsets=offsets, dtype=config.dtype_policy)
     checkpoints.load_reference_encoder(network, read_vgg(vgg_of(config)))
     return network
 

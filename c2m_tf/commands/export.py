@@ -80,12 +80,12 @@ def _tflite(options):
     start_keras()
     from c2m_tf.export.phone_network import PhoneNetwork
     from c2m_tf.export.quantization import load_quantized, quantized_preset
-    from c2m_tf.weights.presets import load_model
+    from c2m_tf.network.model import C2Matching
 
     if options.precision == "int8":
         network = load_quantized(quantized_preset(options.model))
     else:
-        network = PhoneNetwork(load_model(options.model, "float32"))
+        network = PhoneNetwork(C2Matching.from_preset(options.model, "float32"))
     return _write_tflite(options, network, options.precision, groups)
 
 
@@ -151,8 +151,10 @@ def _saved_model(options):
     check_model(options.model)
     start_keras()
     from c2m_tf.export.saved_model import export_saved_model
-    from c2m_tf.weights.presets import load_model
+    from c2m_tf.network.model import C2Matching
 
-    path = export_saved_model(load_model(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels)
+    path = export_saved_model(
+        C2Matching.from_preset(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels
+    )
     say(f"wrote {path}")
     return 0

@@ -22,11 +22,11 @@ def _run(options):
     check_target(options.target)
     check_model(options.model)
     start_keras()
-    from c2m_tf.weights.presets import load_model
+    from c2m_tf.network.model import C2Matching
     from c2m_tf.weights.publishing import model_card, push, write_folder
 
     card = None if options.card is None else Path(options.card).read_text(encoding="utf-8")
-    model = load_model(options.model)
+    model = C2Matching.from_preset(options.model)
     card = card or model_card(model, options.model, options.target)
     if options.target.startswith(HANDLE):
         say(f"pushed to {push(model, options.target, card)}")

@@ -185,11 +185,13 @@ def _average(options):
     for model in (options.model, options.other):
         check_model(model)
     start_keras()
+    from c2m_tf.network.model import C2Matching
     from c2m_tf.training.averaging import average
     from c2m_tf.weights.importer import save_atomically
-    from c2m_tf.weights.presets import load_model
 
-    save_atomically(average(load_model(options.model), load_model(options.other), options.share), options.output)
+    save_atomically(
+        average(C2Matching.from_preset(options.model), C2Matching.from_preset(options.other), options.share), options.output
+    )
     say(f"wrote {options.output}")
     return 0
 
@@ -198,9 +200,9 @@ def _preset(options):
     _check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
     check_model(options.model)
     start_keras()
-    from c2m_tf.weights.presets import load_network, save_preset
+    from c2m_tf.presets import load_model, save_preset
 
-    save_preset(load_network(options.model), options.output)
+    save_preset(load_model(options.model), options.output)
     say(f"wrote {options.output}")
     return 0
 

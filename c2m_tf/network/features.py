@@ -24,27 +24,35 @@ from c2m_tf.network.tensors import Tensor
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# Name and width of each convolution; a 2x2 max pooling comes before conv2_1 and conv3_1.
-STEM_CONVOLUTIONS = (("conv1_1", 64), ("conv1_2", 64), ("conv2_1", 128), ("conv2_2", 128), ("conv3_1", 256))
+# The stem's convolutions; a 2x2 max pooling comes before conv2_1 and conv3_1.
+STEM_CONVOLUTIONS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1")
+STEM_CHANNELS = (64, 128, 256)  # of VGG's stages: relu1_1, relu2_1 and relu3_1
 
 
-def contrastive_extractor(name: str, dtype: Any = None) -> keras.Model:
+def contrastive_extractor(name: str, dtype: Any = None, stem_channels: Sequence[int] = STEM_CHANNELS) -> keras.Model:
     """VGG stem that describes each 4x4 cell of an image by 256 numbers for matching.
 
     Args:
         name: name of the model, also the first part of its variables' paths.
         dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
+        stem_channels: of the three stages of convolutions; VGG's by default.
 
     Returns:
         keras.Model: image [B,H,W,3] in [0, 1] -> conv3_1 before its ReLU, [B,H/4,W/4,256]. 555,328 parameters.
+
+    Raises:
+        ValueError: channels that are no three multiples of 8.
     """
     with keras.name_scope(name):
-        image, _, conv3_1 = _stem(dtype)
+        image, _, conv3_1 = _stem(dtype, stem_channels)
     return keras.Model(image, conv3_1, name=name)
 
 
 def reference_encoder(
-    levels: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1"), name: str = "reference_encoder", dtype: Any = None
+    levels: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1"),
+    name: str = "reference_encoder",
+    dtype: Any = None,
+    stem_channels: Sequence[int] = STEM_CHANNELS,
 ) -> keras.Model:
     """VGG stem whose activations carry the reference's texture.
 
@@ -52,23 +60,32 @@ def reference_encoder(
         levels: the activations to return; layers beyond the deepest are not built.
         name: name of the model.
         dtype: dtype policy of the layers.
+        stem_channels: as of `contrastive_extractor`.
 
     Returns:
         keras.Model: image [B,H,W,3] in [0, 1] -> dict of those of "relu1_1" [B,H,W,64], "relu2_1"
         [B,H/2,W/2,128], "relu3_1" [B,H/4,W/4,256]. 555,328 parameters down to relu3_1, 112,576 down to relu2_1.
     """
     with keras.name_scope(name):
-        image, activations, conv3_1 = _stem(dtype)
+        image, activations, conv3_1 = _stem(dtype, stem_channels)
     activations["relu3_1"] = layers.ReLU(name="relu3_1", dtype=dtype)(conv3_1)
     return keras.Model(image, {level: activations[level] for level in levels}, name=name)
 
 
-def _stem(dtype):
+def check_stem_channels(channels: Sequence[int]) -> None:
+    """Raises ValueError unless these are three multiples of 8, as many as the aggregations have groups."""
+    if len(channels) != 3 or not all(isinstance(number, int) and number > 0 and number % 8 == 0 for number in channels):
+        raise ValueError(f"stem_channels are {list(channels)}, expected are three multiples of 8, such as 64, 128, 256")
+
+
+def _stem(dtype, stem_channels):
     """Input, {relu name: activation} and conv3_1 before its ReLU."""
+    check_stem_channels(stem_channels)
     image = keras.Input((None, None, 3), name="image")
     features = ImageNetNormalization(name="normalization", dtype=dtype)(image)
     activations = {}
-    for name, width in STEM_CONVOLUTIONS:
+    for name in STEM_CONVOLUTIONS:
+        width = stem_channels[int(name[len("conv")]) - 1]
         if name in ("conv2_1", "conv3_1"):
             features = layers.MaxPooling2D(2, data_format="channels_last", name=f"pool_before_{name}", dtype=dtype)(features)
         features = layers.Conv2D(width, 3, padding="same", data_format="channels_last", name=name, dtype=dtype)(features)

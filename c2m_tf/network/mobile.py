@@ -32,6 +32,7 @@ from c2m_tf.network.resizing import resized
 from c2m_tf.network.single_image import WIDTH, PixelsOfChannels, UnitLength, single_image_network
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample_floats
+from c2m_tf.presets import load_model
 
 _SLOPE = 0.1  # of the fusion's leaky activations
 _PICTURE = 3 * FEATURE_STRIDE**2  # channels of a picture whose 4x4 blocks are channels
@@ -219,12 +220,7 @@ class Mobile(keras.Model):
             ValueError: unknown preset, no such file, or one that holds something else.
             ImportError: a handle of the Hub, and huggingface_hub is not installed.
         """
-        from c2m_tf.weights.presets import load_network  # builds models of this class
-
-        model = load_network(preset, dtype)
-        if not isinstance(model, cls):
-            raise ValueError(f"{preset} is a {type(model).__name__} model; a Mobile model is expected here, such as mobile")
-        return model
+        return load_model(preset, dtype, cls)
 
     def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape["lr"]

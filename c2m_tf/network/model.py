@@ -21,14 +21,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from c2m_tf.network.features import contrastive_extractor, reference_encoder
+from c2m_tf.network.features import STEM_CHANNELS, contrastive_extractor, reference_encoder
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.matching import bordered, flow_from_matches, match
-from c2m_tf.network.restoration import restoration_network, trunk_network, variant_named
-from c2m_tf.network.single_image import single_image_network
+from c2m_tf.network.restoration import LEVELS, PUBLISHED, WIDTH, restoration_network, trunk_network, variant_of
+from c2m_tf.network.single_image import BLOCKS, single_image_network
+from c2m_tf.network.single_image import WIDTH as SINGLE_IMAGE_WIDTH
 from c2m_tf.network.sizes import larger, round_up
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample, bilinear_upsample
+from c2m_tf.presets import load_model
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
 ATLAS_GAP = 4
@@ -42,16 +44,25 @@ _PIXELS_IN_CELL = {"relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
 class C2Matching(keras.Model):
     """Reference-based 4x super-resolution (Jiang et al., CVPR 2021).
 
+    `C2Matching.full()` and `C2Matching.light()` are the published networks, `C2Matching.from_preset` gives trained ones.
+    All arguments are keyword arguments; their defaults are the full network.
+
     Args:
-        variant: "full" (8,865,547 parameters in the restoration network) or "light" (4,825,395).
-        own_trunk: whether the model has a trunk of its own (495,888 parameters more, `single_image`) instead of the restoration
-            network at strength 0.
+        content_blocks: residual blocks on the LR photo.
+        small_blocks, medium_blocks, large_blocks: residual blocks at 1, 2 and 4 times the LR photo's size.
+        width: channels of all of these, even.
+        levels: which of the reference's features are aggregated, of "relu3_1", "relu2_1" and "relu1_1", in this order.
+        stem_channels: channels of the three stages of the extractors and the reference encoder, multiples of 8.
         residual_offsets: whether aggregations learn them, as published; presets have none (light: 249,120 parameters fewer).
+        flow_warping: flow warping in the place of dynamic aggregation, for the paper's ablation.
+        own_trunk: whether the model has a trunk of its own (`single_image`; 495,888 parameters more) instead of the restoration
+            network at strength 0.
+        trunk_blocks, trunk_width: its blocks, and their channels, even.
         parts: the networks by name, as `parts` has them, if they are made elsewhere; None for new ones.
         dtype: "float32" or "mixed_bfloat16"; matching scores and sampling coordinates are float32 in both.
 
     Raises:
-        ValueError: unknown variant, or Keras's default type is not float32.
+        ValueError: sizes that cannot be (the message names the argument), or Keras's default type is not float32.
 
     Call arguments:
         inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B] in
@@ -68,9 +79,19 @@ class C2Matching(keras.Model):
 
     def __init__(
         self,
-        variant: str = "full",
-        own_trunk: bool = False,
+        *,
+        content_blocks: int = 16,
+        small_blocks: int = 16,
+        medium_blocks: int = 16,
+        large_blocks: int = 16,
+        width: int = WIDTH,
+        levels: Sequence[str] = tuple(LEVELS),
+        stem_channels: Sequence[int] = STEM_CHANNELS,
         residual_offsets: bool = True,
+        flow_warping: bool = False,
+        own_trunk: bool = False,
+        trunk_blocks: int = BLOCKS,
+        trunk_width: int = SINGLE_IMAGE_WIDTH,
         name: str = "c2_matching",
         parts: dict[str, keras.Model] | None = None,
         **kwargs: Any,
@@ -81,11 +102,21 @@ class C2Matching(keras.Model):
                 f"or change floatx in ~/.keras/keras.json, and choose the dtype of the networks by a policy"
             )
         super().__init__(name=name, autocast=False, **kwargs)
-        self.variant = variant
-        self.own_trunk = own_trunk
+        self.levels, self.stem_channels = tuple(levels), tuple(stem_channels)
         self.residual_offsets = residual_offsets
-        aggregates_small = variant_named(variant).aggregates_small
-        self.levels = ("relu3_1", "relu2_1", "relu1_1") if aggregates_small else ("relu2_1", "relu1_1")
+        self._restoration_arguments: dict[str, Any] = {
+            "content_blocks": content_blocks,
+            "small_blocks": small_blocks,
+            "medium_blocks": medium_blocks,
+            "large_blocks": large_blocks,
+            "width": width,
+            "levels": self.levels,
+            "stem_channels": self.stem_channels,
+            "residual_offsets": residual_offsets,
+            "flow_warping": flow_warping,
+        }
+        self.own_trunk = own_trunk
+        self._trunk_arguments = {"trunk_blocks": trunk_blocks, "trunk_width": trunk_width}
         parts = self._new_parts() if parts is None else parts
         self.extractor_lr, self.extractor_ref = parts["extractor_lr"], parts["extractor_ref"]
         # The best match is a hard choice and passes no gradient on; extractors learn by their own losses.
@@ -95,15 +126,26 @@ class C2Matching(keras.Model):
         self.trunk = parts["trunk"] if own_trunk else trunk_network(self.restoration)
         self.built = True
 
+    @classmethod
+    def full(cls, **arguments: Any) -> "C2Matching":
+        """The published full network (8,865,547 parameters in the restoration network), untrained; others as given."""
+        return cls(**PUBLISHED["full"] | arguments)
+
+    @classmethod
+    def light(cls, **arguments: Any) -> "C2Matching":
+        """The published light network (4,825,395 parameters in the restoration network), untrained; others as given."""
+        return cls(**PUBLISHED["light"] | arguments)
+
     def _new_parts(self):
-        dtype = self.dtype_policy
-        own = {"trunk": single_image_network("trunk", dtype)} if self.own_trunk else {}
+        dtype, channels = self.dtype_policy, self.stem_channels
+        restoration = restoration_network(**self._restoration_arguments, name="restoration", dtype=dtype)  # checks all sizes
+        trunk = (self._trunk_arguments["trunk_blocks"], self._trunk_arguments["trunk_width"])
         return {
-            "extractor_lr": contrastive_extractor("extractor_lr", dtype),
-            "extractor_ref": contrastive_extractor("extractor_ref", dtype),
-            "reference_encoder": reference_encoder(self.levels, "reference_encoder", dtype),
-            "restoration": restoration_network(self.variant, "restoration", dtype, self.residual_offsets),
-            **own,
+            "extractor_lr": contrastive_extractor("extractor_lr", dtype, channels),
+            "extractor_ref": contrastive_extractor("extractor_ref", dtype, channels),
+            "reference_encoder": reference_encoder(self.levels, "reference_encoder", dtype, channels),
+            "restoration": restoration,
+            **({"trunk": single_image_network(*trunk, "trunk", dtype)} if self.own_trunk else {}),
         }
 
     @property
@@ -112,13 +154,19 @@ class C2Matching(keras.Model):
         names = ("extractor_lr", "extractor_ref", "reference_encoder", "restoration", *(("trunk",) if self.own_trunk else ()))
         return {name: getattr(self, name) for name in names}
 
-    def like(self, dtype: Any = None, **changes: Any) -> "C2Matching":
-        """A new model of the same arguments but for those given, with new numbers; float32 unless `dtype` is given."""
-        return C2Matching(**self._arguments | changes, dtype=dtype)
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that the network was made with, by name, `dtype` and names left out."""
+        return {**self._restoration_arguments, "own_trunk": self.own_trunk, **self._trunk_arguments}
 
     @property
-    def _arguments(self):
-        return {"variant": self.variant, "own_trunk": self.own_trunk, "residual_offsets": self.residual_offsets}
+    def variant(self) -> str:
+        """Which published network has these sizes, "full" or "light", with residual offsets or without; else "custom"."""
+        return variant_of(self._restoration_arguments)
+
+    def like(self, dtype: Any = None, **changes: Any) -> "C2Matching":
+        """A new model of the same arguments but for those given, with new numbers; float32 unless `dtype` is given."""
+        return C2Matching(**self.arguments | changes, dtype=dtype)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
@@ -136,8 +184,8 @@ class C2Matching(keras.Model):
 
         Returns:
             Dict of tensors over the atlas's grid of Y x X cells: "matching" [B,Y,X,256], "candidates" [Y,X] (1 where a
-            cell shows a reference), "relu1_1" [B,4Y,4X,64], "relu2_1" [B,2Y,2X,128], and for the full variant
-            "relu3_1" [B,Y,X,256].
+            cell shows a reference), "relu1_1" [B,4Y,4X,64], "relu2_1" [B,2Y,2X,128] and "relu3_1" [B,Y,X,256],
+            those of `levels`.
         """
         if not isinstance(references, (list, tuple)):
             return self._encode_one(references)
@@ -229,6 +277,31 @@ class C2Matching(keras.Model):
         encoded = {"matching": matching, "candidates": ops.cast(candidates, "float32")}
         return encoded | activations
 
+    def export(
+        self,
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",  # noqa: A002  # Keras's own name
+        verbose: bool | None = None,
+        input_signature: list | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """As `keras.Model.export`, of a model that need not have been called: {"lr", "ref"} in, the SR photo out.
+
+        `c2m-tf export` writes files that do more: encoded photos, no reference, tiles for phones in builtin ops alone.
+
+        Args:
+            filepath: folder of a SavedModel, or .tflite file for "litert".
+            format: "tf_saved_model", "litert", or another one of Keras.
+            verbose: whether Keras prints what it wrote.
+            input_signature: [{"lr": keras.InputSpec, "ref": keras.InputSpec}]; by default one reference and any sizes, for
+                "litert" an LR photo of 64x64 pixels and a reference of 256x256.
+            kwargs: of `keras.Model.export`.
+        """
+        if input_signature is None:
+            lr, ref = ((1, 64, 64, 3), (1, 256, 256, 3)) if format == "litert" else ((None, None, None, 3),) * 2
+            input_signature = [{"lr": keras.InputSpec("float32", lr), "ref": keras.InputSpec("float32", ref)}]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
+
     def compute_output_shape(self, input_shape) -> tuple:
         batch, height, width, channels = input_shape["lr"]
         return (batch, height and 4 * height, width and 4 * width, channels)
@@ -238,12 +311,15 @@ class C2Matching(keras.Model):
         return keras.KerasTensor(self.compute_output_shape({"lr": inputs["lr"].shape}), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._arguments}
+        return {**super().get_config(), **self.arguments}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "C2Matching":
-        if config["variant"] == "light-integer":  # files of 0.1.0
-            config = {**config, "variant": "light", "residual_offsets": False}
+        if "variant" in config:  # files of older versions
+            variant = config["variant"]
+            sizes = {} if variant != "light-integer" else {"residual_offsets": False}
+            others = {name: value for name, value in config.items() if name != "variant"}
+            config = PUBLISHED["light" if sizes else variant] | sizes | others
         return super().from_config(config, custom_objects)
 
     @classmethod
@@ -251,7 +327,7 @@ class C2Matching(keras.Model):
         """A model with weights.
 
         Args:
-            preset: a name of `c2m_tf.weights.presets.PRESETS`, e.g. "light"; or what `save` wrote: a .keras file, a folder, or
+            preset: a key of `c2m_tf.presets.PRESETS`, e.g. "light"; or what `save` wrote: a .keras file, a folder, or
                 a handle of the Hugging Face Hub, "hf://user/name".
             dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
 
@@ -262,9 +338,7 @@ class C2Matching(keras.Model):
             ValueError: unknown preset (the message names those that exist), no such file, or one that holds something else.
             ImportError: a handle of the Hub, and huggingface_hub is not installed.
         """
-        from c2m_tf.weights.presets import load_model  # builds models of this class
-
-        return load_model(preset, dtype)
+        return load_model(preset, dtype, cls)
 
 
 def around_pixels(score: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ A strength in [0, 1] per sample multiplies the masks of every aggregation: 1 is 
 reference is left, and the network is a single-image one, the *trunk*; `trunk_network` builds it from the same layers. A model
 may have a better one instead (`single_image`).
 
-The light variant leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. Both are
+The light network leaves out the aggregation of relu3_1 and has fewer residual blocks at the two larger levels. Both are
 published with residual offsets; without them taps sample whole pixels, which saves most of the gathering.
 The warping one is for the paper's ablation: reference features are warped by the flow, and nothing is learnt of where to look.
 Layer names are the published ones with "_" for ".", so that the checkpoint importer needs no table.
@@ -18,51 +18,56 @@ Layer names are the published ones with "_" for ".", so that the checkpoint impo
 Source: C2-Matching (CVPR 2021), section 3.3 and supplementary Tables 2 and 3; initialisation N(0, 0.02) as published.
 """
 
-from typing import Any, NamedTuple
+import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
 
 from c2m_tf.network.aggregation import LEAKY_SLOPE, DynamicAggregation
 from c2m_tf.network.cloning import clone_model
+from c2m_tf.network.features import STEM_CHANNELS, check_stem_channels
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import BilinearUpsample
 from c2m_tf.network.warping import FlowWarping
 
 WIDTH = 64
-# Channels of the reference's features at each level.
-REFERENCE_CHANNELS = {"relu3_1": 256, "relu2_1": 128, "relu1_1": 64}
-
-
-class Variant(NamedTuple):
-    """What distinguishes the sizes of the network; `warps` puts flow warping in the place of dynamic aggregation."""
-
-    aggregates_small: bool
-    content_blocks: int
-    small_blocks: int
-    medium_blocks: int
-    large_blocks: int
-    parameters: int
-    warps: bool = False
-
-
-VARIANTS = {
-    "full": Variant(True, 16, 16, 16, 16, 8_865_547),
-    "light": Variant(False, 16, 16, 8, 4, 4_825_395),
-    "light-warp": Variant(False, 16, 16, 8, 4, 3_972_099, warps=True),
+# The reference's features: the level that aggregates each, and pixels of that level in a cell of the flow.
+LEVELS = {"relu3_1": ("small", 1), "relu2_1": ("medium", 2), "relu1_1": ("large", 4)}
+# What the published networks, and the ablation's start, have for arguments beside the defaults of `restoration_network`.
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "full": {},
+    "light": {"medium_blocks": 8, "large_blocks": 4, "levels": ("relu2_1", "relu1_1")},
+    "light-warp": {"medium_blocks": 8, "large_blocks": 4, "levels": ("relu2_1", "relu1_1"), "flow_warping": True},
 }
 
 
 def restoration_network(
-    variant: str = "full", name: str = "restoration", dtype: Any = None, residual_offsets: bool = True
+    content_blocks: int = 16,
+    small_blocks: int = 16,
+    medium_blocks: int = 16,
+    large_blocks: int = 16,
+    width: int = WIDTH,
+    levels: Sequence[str] = tuple(LEVELS),
+    stem_channels: Sequence[int] = STEM_CHANNELS,
+    residual_offsets: bool = True,
+    flow_warping: bool = False,
+    name: str = "restoration",
+    dtype: Any = None,
 ) -> keras.Model:
-    """Builds the restoration network.
+    """Builds the restoration network; the defaults are the published full one.
 
     Args:
-        variant: "full", "light" or "light-warp".
+        content_blocks: residual blocks on the LR photo.
+        small_blocks, medium_blocks, large_blocks: residual blocks at 1, 2 and 4 times the LR photo's size.
+        width: channels of all of these, even.
+        levels: which of the reference's features are aggregated, of "relu3_1", "relu2_1" and "relu1_1", in this order.
+        stem_channels: channels of relu1_1, relu2_1 and relu3_1, multiples of 8, which is the number of deformable groups.
+        residual_offsets: whether aggregations learn them.
+        flow_warping: `FlowWarping` in the place of dynamic aggregation.
         name: name of the model.
         dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16".
-        residual_offsets: whether aggregations learn them, as published.
 
     Returns:
         keras.Model from a dict to the SR photo, float32 [B,4h,4w,3], not clamped. The dict holds
@@ -70,25 +75,69 @@ def restoration_network(
         - "lr": [B,h,w,3] in [0, 1]
         - "flow": float32 [B,h+2,w+2,2], (dy, dx) in cells (`matching.flow_from_matches`), with a border (`matching.bordered`)
         - "context_relu1_1", ...: the reference's features at the LR photo's own place, of its size
-        - "relu3_1": [B,H/4,W/4,256] (full only)
-        - "relu2_1": [B,H/2,W/2,128]
-        - "relu1_1": [B,H,W,64]
+        - those of "relu3_1" [B,H/4,W/4,256], "relu2_1" [B,H/2,W/2,128] and "relu1_1" [B,H,W,64] that are aggregated
         - "strength": float32 [B] in [0, 1], 1 for the published network
 
     Raises:
-        ValueError: unknown variant.
+        ValueError: sizes that cannot be; the message names the argument.
     """
-    sizes = variant_named(variant)
+    blocks = {"small": small_blocks, "medium": medium_blocks, "large": large_blocks}
+    _check({"content_blocks": content_blocks} | {f"{level}_blocks": number for level, number in blocks.items()}, width, levels)
+    check_stem_channels(stem_channels)
+    channels = dict(zip(("relu1_1", "relu2_1", "relu3_1"), stem_channels, strict=True))
     inputs = {"lr": keras.Input((None, None, 3), name="lr"), "flow": keras.Input((None, None, 2), name="flow")}
-    for level, width in REFERENCE_CHANNELS.items():
-        if level != "relu3_1" or sizes.aggregates_small:
-            for kind in (level, f"context_{level}"):
-                inputs[kind] = keras.Input((None, None, width), name=kind)
+    for activation in LEVELS:
+        if activation in levels:
+            for kind in (activation, f"context_{activation}"):
+                inputs[kind] = keras.Input((None, None, channels[activation]), name=kind)
 
     inputs["strength"] = keras.Input((), name="strength")
     with keras.name_scope(name):
-        sr = _sr(_Builder(dtype), inputs, sizes, residual_offsets)
+        builder = _Builder(dtype, width)
+        features = builder.content(inputs["lr"], content_blocks)
+        for activation, (level, scale) in LEVELS.items():
+            skip = features
+            if activation in levels:
+                aggregates = FlowWarping if flow_warping else DynamicAggregation
+                aggregation = builder.layer(aggregates, level, channels[activation], scale, residual_offsets)
+                references = (activation, "flow", f"context_{activation}", "strength")
+                aggregated = aggregation(features, *(inputs[key] for key in references))
+                features = builder.layer(layers.Concatenate, f"concatenate_{level}")([features, aggregated])
+            features = builder.convolution(features, width, f"head_{level}_0", leaky=True)
+            features = builder.residual_blocks(features, blocks[level], f"body_{level}")
+            features = builder.layer(layers.Add, f"skip_{level}")([features, skip])
+            if level != "large":
+                features = builder.twice_as_large(features, level)
+        sr = builder.photo(features, inputs["lr"])
     return keras.Model(inputs, sr, name=name)
+
+
+def _check(blocks, width, levels):
+    """Raises ValueError if one of these arguments of `restoration_network` cannot be."""
+    for name, number in blocks.items():
+        if not isinstance(number, int) or number < 0:
+            raise ValueError(f"{name} is {number!r}, expected is a number of residual blocks, 0 or more")
+    if not isinstance(width, int) or width < 2 or width % 2:
+        raise ValueError(f"width is {width!r}, expected is an even number of channels")
+    if not levels or list(levels) != [level for level in LEVELS if level in levels]:
+        raise ValueError(f"levels are {list(levels)}, expected are some of {', '.join(LEVELS)}, in this order")
+
+
+def sizes_of(variant: str) -> dict[str, Any]:
+    """All arguments of `restoration_network` that a key of `PUBLISHED` has, but for `residual_offsets`."""
+    parameters = inspect.signature(restoration_network).parameters.values()
+    defaults = {parameter.name: parameter.default for parameter in parameters}
+    for name in ("residual_offsets", "name", "dtype"):
+        del defaults[name]
+    return defaults | PUBLISHED[variant]
+
+
+def variant_of(arguments: dict[str, Any]) -> str:
+    """The key of `PUBLISHED` that has these arguments, with residual offsets or without; "custom" if there is none."""
+    for variant in PUBLISHED:
+        if all(arguments[name] == value for name, value in sizes_of(variant).items()):
+            return variant
+    return "custom"
 
 
 def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
@@ -109,43 +158,12 @@ def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
     return keras.Model({"lr": rewired.input["lr"]}, rewired.output, name=name)
 
 
-def _sr(builder, inputs, sizes, residual_offsets):
-    """The network from its inputs to the SR photo."""
-    content = builder.content(inputs["lr"], sizes.content_blocks)
-    levels = (
-        ("small", "relu3_1", 1, sizes.small_blocks),
-        ("medium", "relu2_1", 2, sizes.medium_blocks),
-        ("large", "relu1_1", 4, sizes.large_blocks),
-    )
-    features = content
-    for level, activation, scale, blocks in levels:
-        skip = features
-        if level != "small" or sizes.aggregates_small:
-            kind = FlowWarping if sizes.warps else DynamicAggregation
-            aggregation = builder.layer(kind, level, REFERENCE_CHANNELS[activation], scale, residual_offsets)
-            references = (activation, "flow", f"context_{activation}", "strength")
-            aggregated = aggregation(features, *(inputs[name] for name in references))
-            features = builder.layer(layers.Concatenate, f"concatenate_{level}")([features, aggregated])
-        features = builder.convolution(features, WIDTH, f"head_{level}_0", leaky=True)
-        features = builder.residual_blocks(features, blocks, f"body_{level}")
-        features = builder.layer(layers.Add, f"skip_{level}")([features, skip])
-        if level != "large":
-            features = builder.twice_as_large(features, level)
-    return builder.photo(features, inputs["lr"])
-
-
-def variant_named(variant: str) -> Variant:
-    """The `Variant` of that name; raises ValueError, naming the choices, if there is none."""
-    if variant not in VARIANTS:
-        raise ValueError(f"unknown variant {variant!r}; choose one of {', '.join(VARIANTS)}")
-    return VARIANTS[variant]
-
-
 class _Builder:
     """New layers under one dtype policy, and the pieces that networks are made of."""
 
-    def __init__(self, dtype):
+    def __init__(self, dtype, width):
         self._dtype = dtype
+        self._width = width
 
     def layer(self, kind, name, *arguments, **options):
         return kind(*arguments, name=name, dtype=self._dtype, **options)
@@ -159,25 +177,25 @@ class _Builder:
     def residual_blocks(self, features, count, name):
         """`count` times x + conv(ReLU(conv(x))), without normalisation."""
         for block in range(count):
-            residual = self.convolution(features, WIDTH, f"{name}_{block}_conv1", activation="relu")
-            residual = self.convolution(residual, WIDTH, f"{name}_{block}_conv2")
+            residual = self.convolution(features, self._width, f"{name}_{block}_conv1", activation="relu")
+            residual = self.convolution(residual, self._width, f"{name}_{block}_conv2")
             features = self.layer(layers.Add, f"{name}_{block}_add")([features, residual])
         return features
 
     def content(self, lr, blocks):
-        """The content extractor: LR photo -> features [B,h,w,64]."""
-        features = self.convolution(lr, WIDTH, "content_extractor_conv_first", leaky=True)
+        """The content extractor: LR photo -> features [B,h,w,width]."""
+        features = self.convolution(lr, self._width, "content_extractor_conv_first", leaky=True)
         return self.residual_blocks(features, blocks, "content_extractor_body")
 
     def twice_as_large(self, features, level):
         """Features of one level -> those of the next, of twice its height and width."""
-        features = self.convolution(features, 4 * WIDTH, f"tail_{level}_0")
+        features = self.convolution(features, 4 * self._width, f"tail_{level}_0")
         features = self.layer(PixelShuffle, f"pixel_shuffle_{level}")(features)
         return self.layer(layers.LeakyReLU, f"tail_{level}_leaky", LEAKY_SLOPE)(features)
 
     def photo(self, features, lr):
         """Features of the largest level and the LR photo -> SR photo."""
-        features = self.convolution(features, WIDTH // 2, "tail_large_0", leaky=True)
+        features = self.convolution(features, self._width // 2, "tail_large_0", leaky=True)
         residual = self.convolution(features, 3, "tail_large_2")
         skip = BilinearUpsample(name="bilinear_skip")(lr)
         return layers.Add(name="sr", dtype="float32")([residual, skip])

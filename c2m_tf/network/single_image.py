@@ -28,27 +28,36 @@ WIDTH = 48
 BLOCKS = 12
 CELL = 8  # pixels per side
 _SCALE = 4
-_MIXED = 24  # channels that the 3x3 convolution of the mixing sees
 _CELLS_AROUND = 7  # per side, over which variance is taken
 _EPSILON = 1e-6
 _LEAST = -1e4  # below all features; half precision has no -1e9
 
 
-def single_image_network(name: str = "trunk", dtype: Any = None) -> keras.Model:
+def single_image_network(blocks: int = BLOCKS, width: int = WIDTH, name: str = "trunk", dtype: Any = None) -> keras.Model:
     """Builds the network.
 
     Args:
+        blocks: number of blocks.
+        width: channels, even.
         name: name of the model.
         dtype: dtype policy of the layers, e.g. "float32" or "mixed_bfloat16"; variances are float32 in both.
 
     Returns:
-        keras.Model with 495,888 parameters: {"lr": [B,h,w,3] in [0, 1]} -> SR photo, float32 [B,4h,4w,3], not clamped.
+        keras.Model, by default with 495,888 parameters: {"lr": [B,h,w,3] in [0, 1]} -> SR photo, float32 [B,4h,4w,3], not
+        clamped.
+
+    Raises:
+        ValueError: sizes that cannot be.
     """
+    if not isinstance(blocks, int) or blocks < 1:
+        raise ValueError(f"trunk_blocks is {blocks!r}, expected is a number of blocks, 1 or more")
+    if not isinstance(width, int) or width < 2 or width % 2:
+        raise ValueError(f"trunk_width is {width!r}, expected is an even number of channels")
     lr = keras.Input((None, None, 3), name="lr")
     with keras.name_scope(name):
-        builder = _Builder(dtype)
-        start = features = builder.convolution(lr, WIDTH, 3, "to_feat")
-        for block in range(BLOCKS):
+        builder = _Builder(dtype, width)
+        start = features = builder.convolution(lr, width, 3, "to_feat")
+        for block in range(blocks):
             features = builder.block(features, f"feats_{block}")
         features = builder.layer(layers.Add, "add_start")([features, start])
         features = builder.convolution(features, 3 * _SCALE**2, 3, "to_img_0")
@@ -59,8 +68,9 @@ def single_image_network(name: str = "trunk", dtype: Any = None) -> keras.Model:
 class _Builder:
     """New layers under one dtype policy, and the pieces of the network."""
 
-    def __init__(self, dtype):
+    def __init__(self, dtype, width):
         self._dtype = dtype
+        self._width = width
 
     def layer(self, kind, name, *arguments, **options):
         return kind(*arguments, name=name, dtype=self._dtype, **options)
@@ -81,25 +91,25 @@ class _Builder:
         return features
 
     def _modulation(self, features, name):
-        both = self.convolution(features, 2 * WIDTH, 1, f"{name}_linear_0")
-        detail, whole = self.layer(SplitChannels, f"{name}_split", WIDTH)(both)
+        both = self.convolution(features, 2 * self._width, 1, f"{name}_linear_0")
+        detail, whole = self.layer(SplitChannels, f"{name}_split", self._width)(both)
         maximum = self.depthwise(self.layer(LargestAround, f"{name}_largest")(whole), 1, f"{name}_dw_conv", CELL)
         variance = self.layer(VarianceAround, f"{name}_variance")(whole)
         summary = self.layer(WeightedSum, name)([maximum, variance])
-        gate = self.convolution(summary, WIDTH, 1, f"{name}_linear_1", gelu=True)
+        gate = self.convolution(summary, self._width, 1, f"{name}_linear_1", gelu=True)
         modulated = self.layer(layers.Multiply, f"{name}_modulated")([whole, gate])
         detail = self.depthwise(detail, 2, f"{name}_lde_conv_0_0")
-        detail = self.convolution(detail, 2 * WIDTH, 1, f"{name}_lde_conv_0_1", gelu=True)
-        detail = self.convolution(detail, WIDTH, 1, f"{name}_lde_conv_1")
+        detail = self.convolution(detail, 2 * self._width, 1, f"{name}_lde_conv_0_1", gelu=True)
+        detail = self.convolution(detail, self._width, 1, f"{name}_lde_conv_1")
         total = self.layer(layers.Add, f"{name}_total")([modulated, detail])
-        return self.convolution(total, WIDTH, 1, f"{name}_linear_2")
+        return self.convolution(total, self._width, 1, f"{name}_linear_2")
 
     def _mixing(self, features, name):
-        features = self.convolution(features, 2 * WIDTH, 1, f"{name}_conv_0", gelu=True)
-        mixed, rest = self.layer(SplitChannels, f"{name}_split", _MIXED)(features)
-        mixed = self.convolution(mixed, _MIXED, 3, f"{name}_conv_1", gelu=True)
+        features = self.convolution(features, 2 * self._width, 1, f"{name}_conv_0", gelu=True)
+        mixed, rest = self.layer(SplitChannels, f"{name}_split", self._width // 2)(features)
+        mixed = self.convolution(mixed, self._width // 2, 3, f"{name}_conv_1", gelu=True)
         features = self.layer(layers.Concatenate, f"{name}_joined")([mixed, rest])
-        return self.convolution(features, WIDTH, 1, f"{name}_conv_2")
+        return self.convolution(features, self._width, 1, f"{name}_conv_2")
 
 
 class _SameShape(layers.Layer):

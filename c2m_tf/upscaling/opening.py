@@ -45,7 +45,7 @@ def open_model(
         _refuse_settings(path, dtype, search, tile, window)
         return TFLiteUpscaler(path, threads=threads)
     start_keras()
-    from c2m_tf.weights.presets import PRESETS, load_network
+    from c2m_tf.presets import PRESETS, load_model
 
     # A preset's name means the preset, whatever lies in the working folder; ./light means that. Folders with a config.json are
     # Keras's own.
@@ -54,7 +54,7 @@ def open_model(
 
         _refuse_settings(path, dtype, search, tile, window)
         return SavedModelUpscaler(path, trusted=trusted)
-    model = load_network(source, default_dtype() if dtype == "auto" else dtype)
+    model = load_model(source, default_dtype() if dtype == "auto" else dtype)
     return upscaler_of(model, search=search, tile=tile, window=window)
 
 

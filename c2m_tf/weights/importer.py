@@ -47,7 +47,7 @@ def import_weights(
         check_writable(path)
     state = checkpoints.read_torch_checkpoint(restoration)
     variant = "full" if any("small_dyn_agg" in name for name in state) else "light"
-    model = C2Matching(variant)
+    model = C2Matching.full() if variant == "full" else C2Matching.light()
     checkpoints.load_restoration(model, state)
     checkpoints.load_extractors(model, checkpoints.read_torch_checkpoint(extractor))
     checkpoints.load_reference_encoder(model, read_vgg(vgg))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import ImageError, make_folder
+from c2m_tf.presets import PRESETS
 from c2m_tf.startup import one_line
 from c2m_tf.version import __version__
 from c2m_tf.weights.names import HANDLE
-from c2m_tf.weights.presets import PRESETS
 
 _LICENCE_OF_PRESETS = (
     "**For research, teaching and evaluation only**: part of the training photos is licensed for research only. "

@@ -88,7 +88,7 @@ def _from_keras(arrays):
         state[f"features.{index}.weight"] = np.float32(kernel.transpose(3, 2, 0, 1) * (scale_in / scale_out))
         state[f"features.{index}.bias"] = np.float32(bias / scale_out)
         scale_in = scale_out
-    missing = [name for name, _ in STEM_CONVOLUTIONS if f"features.{TORCHVISION_STEM[name]}.weight" not in state]
+    missing = [name for name in STEM_CONVOLUTIONS if f"features.{TORCHVISION_STEM[name]}.weight" not in state]
     if missing:
         raise CheckpointError(f"the VGG arrays lack {', '.join(missing)}; expected keys are <layer>_W and <layer>_b")
     return state

@@ -17,9 +17,9 @@ from c2m_tf.photos.degradations import DEGRADATIONS
 
 
 @pytest.fixture(scope="module")
-def model(light, tmp_path_factory):
+def model(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "golden.keras"
-    light.save(path)
+    tiny.save(path)
     return str(path)
 
 

@@ -8,7 +8,7 @@ from c2m_tf import Upscaler
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.evaluation.unrelated import lend, match_score
 from c2m_tf.photos import images
-from c2m_tf.weights.presets import load_preset
+from c2m_tf.presets import load_preset
 
 
 @pytest.fixture

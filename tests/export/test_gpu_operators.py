@@ -47,9 +47,9 @@ def refusals(path):
     return found
 
 
-@pytest.mark.parametrize("made", [lambda light: light, without_residual_offsets, with_own_trunk])
-def test_a_gpu_takes_all_operators_of_a_float16_file(light, tmp_path, made):
-    network = made(light)
+@pytest.mark.parametrize("made", [lambda tiny: tiny, without_residual_offsets, with_own_trunk])
+def test_a_gpu_takes_all_operators_of_a_float16_file(tiny, tmp_path, made):
+    network = made(tiny)
     path = tmp_path / "c2m.tflite"
     export_tflite(PhoneNetwork(network), path, "float16", tile=20, window=80)
     assert refusals(path) == []

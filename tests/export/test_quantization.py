@@ -29,7 +29,7 @@ from training_data import make
 
 from c2m_tf import Upscaler
 from c2m_tf.photos import images
-from c2m_tf.weights.presets import PRESETS, load_preset
+from c2m_tf.presets import PRESETS, load_preset
 
 TILE, WINDOW = 20, 80
 

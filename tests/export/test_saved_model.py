@@ -84,14 +84,14 @@ def encoded(photo, file_format="PNG"):
 
 
 @pytest.fixture(scope="module")
-def answer(light, tmp_path_factory):
+def answer(tiny, tmp_path_factory):
     """What a process without Keras and this package says of the exported golden light model."""
     work = tmp_path_factory.mktemp("saved_model")
     random = np.random.RandomState(0)
     lr, ref = random.randint(0, 256, (10, 12, 3), dtype=np.uint8), random.randint(0, 256, (45, 38, 3), dtype=np.uint8)
     floats = {"lr": np.float32(lr[None]) / 255, "ref": np.float32(ref[None]) / 255}
-    sr = np.clip(light.predict_on_batch(floats), 0, 1)
-    alone = np.clip(light.predict_on_batch({"lr": floats["lr"]}), 0, 1)
+    sr = np.clip(tiny.predict_on_batch(floats), 0, 1)
+    alone = np.clip(tiny.predict_on_batch({"lr": floats["lr"]}), 0, 1)
     np.savez(work / "arrays.npz", sr=sr, alone=alone, **floats)
     whole = encoded(lr)
     files = {
@@ -113,7 +113,7 @@ def answer(light, tmp_path_factory):
     for name, content in files.items():
         (work / name).write_bytes(content)
     (work / "faults.json").write_text(json.dumps([name for name in files if name not in ("lr.png", "lr.jpg", "ref.png")]))
-    folder = export_saved_model(light, work / "model")
+    folder = export_saved_model(tiny, work / "model")
     assert folder == work / "model/1"
     command = [sys.executable, "-c", SCRIPT, str(folder), str(work)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=work)

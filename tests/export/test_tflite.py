@@ -32,10 +32,10 @@ TILE, WINDOW = 20, 80
 
 
 @pytest.fixture(scope="module")
-def exported(light, tmp_path_factory):
+def exported(tiny, tmp_path_factory):
     """Path of the golden light model as float32 TFLite, with small tiles so that tests are quick."""
     path = tmp_path_factory.mktemp("tflite") / "c2m_light_float32.tflite"
-    export_tflite(PhoneNetwork(light), path, "float32", TILE, WINDOW)
+    export_tflite(PhoneNetwork(tiny), path, "float32", TILE, WINDOW)
     return path
 
 
@@ -44,20 +44,20 @@ def run(path, signature, **inputs):
     return runner(**inputs)
 
 
-def test_upscale_equals_the_keras_model(exported, light, rng):
+def test_upscale_equals_the_keras_model(exported, tiny, rng):
     lr, ref = rng.random((1, TILE, TILE, 3), np.float32), rng.random((1, WINDOW, WINDOW, 3), np.float32)
     sr = run(exported, "upscale", lr_tile=lr, ref_window=ref)["sr"]
-    expected = np.clip(light.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
+    expected = np.clip(tiny.predict_on_batch({"lr": lr, "ref": ref}), 0, 1)
     assert sr.shape == (1, 4 * TILE, 4 * TILE, 3)
     np.testing.assert_allclose(sr, expected, atol=1e-4)
 
 
-def test_upscale_alone_equals_the_trunk(exported, light, rng):
+def test_upscale_alone_equals_the_trunk(exported, tiny, rng):
     lr = rng.random((1, TILE, TILE, 3), np.float32)
     sr = run(exported, "upscale_alone", lr_tile=lr)["sr"]
-    np.testing.assert_allclose(sr, np.clip(light.predict_on_batch({"lr": lr}), 0, 1), atol=1e-4)
+    np.testing.assert_allclose(sr, np.clip(tiny.predict_on_batch({"lr": lr}), 0, 1), atol=1e-4)
     # All signatures share the weights.
-    assert exported.stat().st_size < 1.15 * 4 * light.count_params()
+    assert exported.stat().st_size < 1.15 * 4 * tiny.count_params()
 
 
 def test_a_trunk_of_the_models_own_is_mixed_in_as_by_the_keras_model(tmp_path):
@@ -73,11 +73,11 @@ def test_a_trunk_of_the_models_own_is_mixed_in_as_by_the_keras_model(tmp_path):
     np.testing.assert_allclose(run(path, "upscale_alone", lr_tile=lr)["sr"], alone, atol=2e-3)
 
 
-def test_locate_equals_matching_of_averages(exported, light, rng):
+def test_locate_equals_matching_of_averages(exported, tiny, rng):
     lr = rng.random((1, LR_THUMB, LR_THUMB, 3), np.float32)
     ref = rng.random((1, REF_THUMB, REF_THUMB, 3), np.float32)
     found = run(exported, "locate", lr_thumb=lr, ref_thumb=ref)
-    features = (light.extractor_lr(bicubic_upsample(lr)), light.extractor_ref(ref))
+    features = (tiny.extractor_lr(bicubic_upsample(lr)), tiny.extractor_ref(ref))
     matches, score = match(*(keras.ops.average_pool(feature, 2) for feature in features))
     assert found["matches"].dtype == np.int32
     assert found["matches"].shape == (1, LR_THUMB - 2, LR_THUMB - 2, 2)
@@ -95,15 +95,15 @@ def test_ops_are_builtin_and_the_required_runtime_is_reported(exported):
     assert tuple(int(part) for part in version.split(".")) <= (2, 21, 0)
 
 
-def test_a_photo_of_one_tile_equals_the_keras_model(exported, light, rng):
+def test_a_photo_of_one_tile_equals_the_keras_model(exported, tiny, rng):
     lr, ref = rng.random((TILE, TILE, 3), np.float32), rng.random((WINDOW, WINDOW, 3), np.float32)
-    np.testing.assert_allclose(Upscaler.from_preset(exported)(lr, ref).image.rgb, Upscaler(light)(lr, ref).image.rgb, atol=1e-4)
+    np.testing.assert_allclose(Upscaler.from_preset(exported)(lr, ref).image.rgb, Upscaler(tiny)(lr, ref).image.rgb, atol=1e-4)
 
 
-def test_tiles_equal_the_windows_of_the_keras_model(exported, light, monkeypatch):
+def test_tiles_equal_the_windows_of_the_keras_model(exported, tiny, monkeypatch):
     ref = data.astronaut()[:REF_THUMB, :REF_THUMB]
     lr = images.downsample(ref)[30:57, 20:51]
-    upscaler, windows = Upscaler.from_preset(exported), Upscaler(light, search="window", tile=TILE, window=WINDOW)
+    upscaler, windows = Upscaler.from_preset(exported), Upscaler(tiny, search="window", tile=TILE, window=WINDOW)
     monkeypatch.setattr(windows._only, "_locate", upscaler._only._locate)  # the model's own matches are finer
     # The file's tiles are clipped to [0, 1] before they are blended, the model's after: pixels near 0 and 1 differ.
     np.testing.assert_allclose(upscaler(lr, ref).image.rgb, windows(lr, ref).image.rgb, atol=5e-3)
@@ -257,7 +257,7 @@ def test_files_with_other_outputs_are_refused(tmp_path, fault):
         assert TFLiteUpscaler(path).tile == 24
 
 
-def test_sidecar_describes_the_model_for_an_app(exported, light):
+def test_sidecar_describes_the_model_for_an_app(exported, tiny):
     sidecar = json.loads(exported.with_suffix(".json").read_text())
     assert sidecar == {
         "file": exported.name,
@@ -268,7 +268,7 @@ def test_sidecar_describes_the_model_for_an_app(exported, light):
         "window": WINDOW,
         "lr_thumb": LR_THUMB,
         "ref_thumb": REF_THUMB,
-        "weights_sha256": weights_sha256(PhoneNetwork(light)),
+        "weights_sha256": weights_sha256(PhoneNetwork(tiny)),
         "psnr_y": None,
     }
 

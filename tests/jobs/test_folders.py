@@ -29,8 +29,8 @@ def folder(tmp_path, rng):
     return tmp_path
 
 
-def test_a_shared_reference_is_encoded_once(folder, light):
-    model = CountingUpscaler(light)
+def test_a_shared_reference_is_encoded_once(folder, tiny):
+    model = CountingUpscaler(tiny)
     seen = []
     done = Upscaler(model).upscale_folder(
         folder / "lr", folder / "ref.png", folder / "sr", progress=lambda *counts: seen.append(counts)
@@ -40,12 +40,12 @@ def test_a_shared_reference_is_encoded_once(folder, light):
     for job, outcome in done:
         assert outcome.status == "made"
         assert 0 <= outcome.explained <= 1
-        alone = Upscaler(light)(job.lr, folder / "ref.png")
+        alone = Upscaler(tiny)(job.lr, folder / "ref.png")
         np.testing.assert_array_equal(np.asarray(images.read(job.output)), np.asarray(alone.image))
 
 
-def test_no_references_equals_strength_0(folder, light, capsys):
-    light.save(folder / "m.keras")
+def test_no_references_equals_strength_0(folder, tiny, capsys):
+    tiny.save(folder / "m.keras")
     common = ["upscale", "-i", f"{folder}/lr/a.png", "--model", f"{folder}/m.keras"]
     assert main([*common, "-o", f"{folder}/alone.png"]) == 0
     assert main([*common, "-o", f"{folder}/zero.png", "-r", f"{folder}/ref.png", "--reference-strength", "0"]) == 0

@@ -19,8 +19,8 @@ from c2m_tf.upscaling import opening
 
 
 @pytest.fixture(scope="module")
-def upscaler(light):
-    return Upscaler(light)
+def upscaler(tiny):
+    return Upscaler(tiny)
 
 
 @pytest.fixture

@@ -41,10 +41,10 @@ def kill_one_after(results, count, killed):
     killed.append(victim)
 
 
-def test_a_worker_is_killed_and_five_photos_are_bad(cluster, light, tmp_path, rng, capsys):
+def test_a_worker_is_killed_and_five_photos_are_bad(cluster, tiny, tmp_path, rng, capsys):
     """Nothing is lost, nothing is there twice, and what is there is not made again."""
     parquet = pytest.importorskip("pyarrow.parquet")
-    light.save(tmp_path / "light.keras")
+    tiny.save(tmp_path / "light.keras")
     results = tmp_path / "sr"
     (tmp_path / "lr").mkdir()
     images.write(tmp_path / "ref.png", rng.random((20, 28, 3)))

@@ -3,13 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from golden_models import golden, golden_model, state
+from tiny_models import tiny_model
 
 from c2m_tf import C2Matching
 from c2m_tf.network.features import reference_encoder
 from c2m_tf.network.matching import bordered
+from c2m_tf.presets import load_model
 from c2m_tf.weights import checkpoints
-from c2m_tf.weights.presets import load_model
 
 TOLERANCE = 3e-5
 
@@ -72,43 +74,43 @@ def test_index_map_of_the_padded_protocol_is_reproduced(full):
     close(full.restore(arrays["lr"][None], flow, reference), arrays["output"])
 
 
-def test_batch_equals_single_photos(light, rng):
+def test_batch_equals_single_photos(tiny, rng):
     lr, ref = rng.random((3, 9, 11, 3), np.float32), rng.random((3, 40, 28, 3), np.float32)
-    together = light.predict_on_batch({"lr": lr, "ref": ref})
+    together = tiny.predict_on_batch({"lr": lr, "ref": ref})
     for index in range(3):
-        alone = light.predict_on_batch({"lr": lr[index : index + 1], "ref": ref[index : index + 1]})
+        alone = tiny.predict_on_batch({"lr": lr[index : index + 1], "ref": ref[index : index + 1]})
         close(together[index], alone[0])
 
 
 @pytest.mark.parametrize(("lr_size", "ref_size"), [((3, 3), (12, 12)), ((7, 10), (13, 50)), ((12, 5), (61, 19))])
-def test_any_two_sizes_work(light, rng, lr_size, ref_size):
+def test_any_two_sizes_work(tiny, rng, lr_size, ref_size):
     lr, ref = rng.random((1, *lr_size, 3), np.float32), rng.random((1, *ref_size, 3), np.float32)
-    sr = light.predict_on_batch({"lr": lr, "ref": ref})
+    sr = tiny.predict_on_batch({"lr": lr, "ref": ref})
     assert sr.shape == (1, 4 * lr_size[0], 4 * lr_size[1], 3)
     assert np.isfinite(sr).all()
 
 
-def test_pixels_beyond_a_multiple_of_four_are_no_candidates(light, rng):
-    reference = light.encode_reference(rng.random((1, 18, 29, 3), np.float32))
+def test_pixels_beyond_a_multiple_of_four_are_no_candidates(tiny, rng):
+    reference = tiny.encode_reference(rng.random((1, 18, 29, 3), np.float32))
     candidates = np.asarray(reference["candidates"])
     assert candidates.shape == (5, 8)
     assert candidates.sum() == 4 * 7
 
 
-def test_a_reference_given_twice_changes_nothing(light, rng):
+def test_a_reference_given_twice_changes_nothing(tiny, rng):
     lr, ref = rng.random((1, 8, 9, 3), np.float32), rng.random((1, 44, 40, 3), np.float32)
-    once = light.predict_on_batch({"lr": lr, "ref": ref})
-    twice = light.predict_on_batch({"lr": lr, "ref": [ref, ref]})
+    once = tiny.predict_on_batch({"lr": lr, "ref": ref})
+    twice = tiny.predict_on_batch({"lr": lr, "ref": [ref, ref]})
     close(twice, once)
 
 
-def test_atlas_finds_what_only_the_second_reference_shows(light, rng):
+def test_atlas_finds_what_only_the_second_reference_shows(tiny, rng):
     photo = rng.random((1, 16, 16, 3), np.float32)
     lr = rng.random((1, 6, 6, 3), np.float32)
-    _, alone = light.find_flow(lr, light.encode_reference(photo))
+    _, alone = tiny.find_flow(lr, tiny.encode_reference(photo))
     other = rng.random((1, 20, 36, 3), np.float32)
-    _, both = light.find_flow(lr, light.encode_reference([other, photo]))
-    _, first = light.find_flow(lr, light.encode_reference(other))
+    _, both = tiny.find_flow(lr, tiny.encode_reference([other, photo]))
+    _, first = tiny.find_flow(lr, tiny.encode_reference(other))
     close(both, np.maximum(np.asarray(alone), np.asarray(first)))
 
 
@@ -123,12 +125,12 @@ def test_model_survives_saving_in_safe_mode(full, tmp_path):
     close(sr, arrays["output"])
 
 
-def test_a_file_loads_under_another_dtype_policy(light, tmp_path):
-    light.save(tmp_path / "light.keras")
+def test_a_file_loads_under_another_dtype_policy(tiny, tmp_path):
+    tiny.save(tmp_path / "light.keras")
     assert load_model(tmp_path / "light.keras").dtype_policy.name == "float32"
     half = load_model(tmp_path / "light.keras", "mixed_bfloat16")
     assert half.restoration.get_layer("head_small_0").compute_dtype == "bfloat16"
-    for mine, theirs in zip(half.variables, light.variables, strict=True):
+    for mine, theirs in zip(half.variables, tiny.variables, strict=True):
         np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
 
 
@@ -153,7 +155,7 @@ def test_bfloat16_samples_where_float32_does(rng):
 
 
 def test_symbolic_calls_say_what_real_ones_return(rng):
-    model = C2Matching("light", dtype="mixed_bfloat16")
+    model = tiny_model(dtype="mixed_bfloat16")
     lr, ref = rng.random((1, 4, 5, 3), np.float32), rng.random((1, 16, 20, 3), np.float32)
     for inputs in ({"lr": lr, "ref": ref}, {"lr": lr}, {"lr": lr, "ref": [ref, ref], "strength": np.ones(1, np.float32)}):
         symbols = keras.tree.map_structure(lambda value: keras.KerasTensor(value.shape, "float32"), inputs)
@@ -162,16 +164,42 @@ def test_symbolic_calls_say_what_real_ones_return(rng):
         assert symbolic.shape == real.shape
 
 
-@pytest.mark.slow
 def test_model_trains_by_fit(rng):
-    model = C2Matching("light")
-    checkpoints.load_vgg_stem(model.reference_encoder, state("vgg19"))
+    model = tiny_model(own_trunk=True)
     photos = {"lr": rng.random((2, 6, 6, 3), np.float32), "ref": rng.random((2, 24, 24, 3), np.float32)}
     hr = rng.random((2, 24, 24, 3), np.float32)
     before = {variable.path: variable.numpy() for variable in model.trainable_variables}
-    model.compile(keras.optimizers.Adam(1e-3), loss="mae")
+    model.compile("adam", "mae")
     history = model.fit(photos, hr, epochs=4, batch_size=2, verbose=0).history["loss"]
     assert history[-1] < history[0]
     changed = {variable.path for variable in model.trainable_variables if (variable.numpy() != before[variable.path]).any()}
-    assert changed == set(before)
+    assert {path.split("/")[0] for path in changed} == {"reference_encoder", "restoration", "trunk"}
     assert not any(path.startswith("extractor") for path in before)
+
+
+def test_a_model_that_was_never_called_is_exported(rng, tmp_path):
+    model = tiny_model()
+    assert model.export(tmp_path / "saved", format="tf_saved_model", verbose=False) is None
+    serve = tf.saved_model.load(tmp_path / "saved").serve
+    for size, reference in ((8, 32), (7, 29)):
+        inputs = {"lr": rng.random((1, size, 9, 3), np.float32), "ref": rng.random((1, reference, 36, 3), np.float32)}
+        np.testing.assert_allclose(serve(inputs), model.predict_on_batch(inputs), atol=1e-4)
+
+
+def test_a_model_that_was_never_called_is_exported_for_litert(rng, tmp_path):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    model = tiny_model(own_trunk=True)
+    path = tmp_path / "tiny.tflite"
+    model.export(path, format="litert", verbose=False)
+    runner = interpreter.Interpreter(str(path)).get_signature_runner()
+    shapes = {name: tuple(details["shape"]) for name, details in runner.get_input_details().items()}
+    assert shapes == {"lr": (1, 64, 64, 3), "ref": (1, 256, 256, 3)}
+    inputs = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
+    (sr,) = runner(**inputs).values()
+    np.testing.assert_allclose(sr, model.predict_on_batch(inputs), atol=1e-3)
+
+
+def test_a_summary_names_the_parts(tiny):
+    lines = []
+    tiny.summary(print_fn=lines.append)
+    assert all(name in "\n".join(lines) for name in tiny.parts)

@@ -30,8 +30,8 @@ LIMITS = Limits(max_bytes=200_000, max_lr_pixels=40 * 40, max_ref_pixels=200 * 2
 
 
 @pytest.fixture(scope="module")
-def upscaler(light):
-    return Upscaler(light)
+def upscaler(tiny):
+    return Upscaler(tiny)
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +184,8 @@ def test_a_body_of_unannounced_size_is_cut_off(client):
     assert answer.status_code == 413
 
 
-def test_memory_beyond_what_is_allowed_is_refused(light):
-    running = Running(Upscaler(light, max_memory=2**20), LIMITS)
+def test_memory_beyond_what_is_allowed_is_refused(tiny):
+    running = Running(Upscaler(tiny, max_memory=2**20), LIMITS)
     try:
         answer = running.client.post("/v1/upscale", files=files(*photos()))
     finally:
@@ -194,8 +194,8 @@ def test_memory_beyond_what_is_allowed_is_refused(light):
     assert "GiB, allowed are 0.0 GiB" in answer.json()["detail"]
 
 
-def test_full_queues_refuse_requests_and_report_progress(light):
-    held = Held(light)
+def test_full_queues_refuse_requests_and_report_progress(tiny):
+    held = Held(tiny)
     running = Running(held, LIMITS._replace(queue=1))
     client, request = running.client, files(*photos())
 
@@ -224,8 +224,8 @@ def test_full_queues_refuse_requests_and_report_progress(light):
         running.stop()
 
 
-def test_what_takes_too_long_is_ended(light):
-    held = Held(light)
+def test_what_takes_too_long_is_ended(tiny):
+    held = Held(tiny)
     running = Running(held, LIMITS._replace(timeout=0.2))
     try:
         answer = running.client.post("/v1/upscale", files=files(*photos()))
@@ -252,8 +252,8 @@ def command(*arguments):
     return [sys.executable, "-m", "c2m_tf.cli", "serve", *arguments]
 
 
-def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, light):
-    light.save(tmp_path / "light.keras")
+def test_the_command_answers_what_it_accepted_and_ends_well(tmp_path, tiny):
+    tiny.save(tmp_path / "light.keras")
     arguments = command("--model", f"{tmp_path}/light.keras", "--port", "0")
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -11,8 +11,8 @@ from c2m_tf.server.app import create_app
 from c2m_tf.server.limits import Limits
 
 
-def test_the_server_is_live_at_once_and_ready_after_a_first_photo(light):
-    upscaler = Held(light)
+def test_the_server_is_live_at_once_and_ready_after_a_first_photo(tiny):
+    upscaler = Held(tiny)
     with local_client(create_app(upscaler, "golden", Limits(), warms_up=True)) as client:
         assert client.get("/v2/health/live").json() == {"live": True}
         answer = client.get("/v2/health/ready")
@@ -26,34 +26,34 @@ def test_the_server_is_live_at_once_and_ready_after_a_first_photo(light):
         assert client.head("/v2/health/ready").status_code == 200
 
 
-def test_a_server_whose_first_photo_fails_is_live_and_never_ready(light):
+def test_a_server_whose_first_photo_fails_is_live_and_never_ready(tiny):
     class Broken(Held):
         def warm_up(self, progress=None):
             raise RuntimeError("the device\nis gone")
 
-    with local_client(create_app(Broken(light), "golden", Limits(), warms_up=True)) as client:
+    with local_client(create_app(Broken(tiny), "golden", Limits(), warms_up=True)) as client:
         wait_for(lambda: client.get("/v2/health/ready").json() == {"detail": "not ready: the device is gone"})
         assert client.get("/v2/health/live").status_code == 200
 
 
-def test_without_a_warm_up_there_is_nothing_to_wait_for(light):
-    with local_client(create_app(Held(light), "golden", Limits())) as client:
+def test_without_a_warm_up_there_is_nothing_to_wait_for(tiny):
+    with local_client(create_app(Held(tiny), "golden", Limits())) as client:
         assert client.get("/v2/health/ready").json() == {"ready": True}
 
 
-def test_what_runs_the_application_can_wait_for_the_first_photo(light):
+def test_what_runs_the_application_can_wait_for_the_first_photo(tiny):
     """As Ray Serve does."""
 
     class Broken(Held):
         def warm_up(self, progress=None):
             raise RuntimeError("the device is gone")
 
-    upscaler = Held(light)
+    upscaler = Held(tiny)
     upscaler.free.set()
-    for app in (create_app(upscaler, "golden", Limits(), warms_up=True), create_app(Held(light), "golden", Limits())):
+    for app in (create_app(upscaler, "golden", Limits(), warms_up=True), create_app(Held(tiny), "golden", Limits())):
         with local_client(app) as client:
             client.portal.call(app.state.health.wait)
             assert client.get("/v2/health/ready").status_code == 200
-    app = create_app(Broken(light), "golden", Limits(), warms_up=True)
+    app = create_app(Broken(tiny), "golden", Limits(), warms_up=True)
     with local_client(app) as client, pytest.raises(RuntimeError, match="not ready: the device is gone"):
         client.portal.call(app.state.health.wait)

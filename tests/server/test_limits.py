@@ -54,8 +54,8 @@ def nothing_pending(running):
 
 
 @pytest.fixture(scope="module")
-def upscaler(light):
-    return Upscaler(light)
+def upscaler(tiny):
+    return Upscaler(tiny)
 
 
 @pytest.fixture
@@ -74,9 +74,9 @@ def running(upscaler):
 
 
 @pytest.fixture
-def held(light):
+def held(tiny):
     """A server whose photos take until `held.upscaler.free` is set; three may be sent to it at once."""
-    upscaler = Held(light)
+    upscaler = Held(tiny)
     running = Running(upscaler, LIMITS._replace(max_uploads=3))
     running.upscaler = upscaler
     yield running
@@ -253,8 +253,8 @@ def test_work_of_disconnected_clients_is_dropped(held):
     assert held.client.post("/v1/upscale", files=files(*photos())).status_code == 200
 
 
-def test_work_that_waits_too_long_is_dropped(light):
-    upscaler = Held(light)
+def test_work_that_waits_too_long_is_dropped(tiny):
+    upscaler = Held(tiny)
     running = Running(upscaler, LIMITS._replace(timeout=10.0, max_uploads=3))
     try:
         for client in [send(running, whole_request(number)) for number in range(3)]:
@@ -294,10 +294,10 @@ def test_references_are_counted_before_decoding(running, monkeypatch):
     assert decoded == []
 
 
-def test_memory_is_estimated_before_decoding(light, monkeypatch):
+def test_memory_is_estimated_before_decoding(tiny, monkeypatch):
     decoded = []
     monkeypatch.setattr(image, "pixels_of_picture", lambda *_, **__: decoded.append(True))
-    running = Running(Upscaler(light, max_memory=2 * 2**30), LIMITS._replace(max_ref_pixels=2**30, max_references=8))
+    running = Running(Upscaler(tiny, max_memory=2 * 2**30), LIMITS._replace(max_ref_pixels=2**30, max_references=8))
     try:
         ref = ("ref", ("ref.png", flat_png(2048, 2048)))
         answer = running.client.post("/v1/upscale", files=[("lr", ("lr.png", flat_png(8, 8))), *[ref] * 8])
@@ -367,14 +367,14 @@ def test_load_balancers_may_ask_by_head(running):
         assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_unread_responses_are_dropped(light, monkeypatch):
+def test_unread_responses_are_dropped(tiny, monkeypatch):
     monkeypatch.setattr(TimedConnection, "idle_seconds", 0.3)
 
     class Noisy(KerasUpscaler):
         def restore(self, lr, *arguments, **options):
             return Restored(np.random.default_rng(0).random((4 * lr.shape[0], 4 * lr.shape[1], 3), np.float32), 1)
 
-    running = Running(Upscaler(Noisy(light)), LIMITS._replace(max_bytes=10**7, max_lr_pixels=10**6))
+    running = Running(Upscaler(Noisy(tiny)), LIMITS._replace(max_bytes=10**7, max_lr_pixels=10**6))
     try:
         content = body(np.zeros((900, 900, 3), np.uint8), photos()[1])
         client = socket.socket()

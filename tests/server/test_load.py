@@ -38,10 +38,10 @@ PART = b'--X\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, light):
+def server(tmp_path_factory, tiny):
     """(URL, process number) of `c2m-tf serve` with the golden network."""
     path = tmp_path_factory.mktemp("model") / "light.keras"
-    light.save(path)
+    tiny.save(path)
     command = [sys.executable, "-m", "c2m_tf", "serve", "--model", f"{path}", "--port", "0", *LIMITS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -31,16 +31,16 @@ LIMITS = Limits(max_bytes=2**20, max_lr_pixels=2000, max_ref_pixels=200 * 200, q
 
 
 @pytest.fixture(scope="module")
-def address(light):
-    running = Running(Upscaler(light), LIMITS)
+def address(tiny):
+    running = Running(Upscaler(tiny), LIMITS)
     yield f"http://127.0.0.1:{running.port}"
     running.stop()
 
 
 @pytest.fixture
-def held(light):
+def held(tiny):
     """An upscaler whose photos take until `free` is set, and the address of its server."""
-    upscaler = Held(light)
+    upscaler = Held(tiny)
     running = Running(upscaler, LIMITS)
     upscaler.address = f"http://127.0.0.1:{running.port}"
     yield upscaler

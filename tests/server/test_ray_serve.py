@@ -27,10 +27,10 @@ REQUESTS = 60
 
 
 @pytest.fixture(scope="module")
-def address(light, tmp_path_factory):
+def address(tiny, tmp_path_factory):
     """URL of two replicas with a core each."""
     path = tmp_path_factory.mktemp("model") / "light.keras"
-    light.save(path)
+    tiny.save(path)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     arguments = {"model": f"{path}", "cores": "1", "min_replicas": "2", "max_replicas": "2", "dtype": "float32"}
@@ -44,9 +44,9 @@ def address(light, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def expected(light):
+def expected(tiny):
     """The PNG of each pair, as this process makes it."""
-    upscaler = Upscaler(light)
+    upscaler = Upscaler(tiny)
     return [png(as_uint8(upscaler(*photos(pair)).image.rgb)) for pair in range(PAIRS)]
 
 

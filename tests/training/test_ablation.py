@@ -16,7 +16,7 @@ from c2m_tf.cli import main
 from c2m_tf.network.matching import bordered
 from c2m_tf.network.warping import warp_offsets
 from c2m_tf.photos import images
-from c2m_tf.weights.presets import load_model
+from c2m_tf.presets import load_model
 
 RECIPES = Path(__file__).parents[2] / "training/recipes/ablation"
 RUNS = ("teacher", "contrast-extractors", "student", "baseline", "aggregation", "contrast", "distillation")
@@ -84,7 +84,7 @@ def test_recipes_of_the_four_differ_in_their_piece_alone():
 
 def test_warped_features_are_those_that_the_flow_points_to(rng):
     """With a kernel that copies the middle tap, the layer gives the reference moved by the flow."""
-    model = C2Matching("light-warp")
+    model = C2Matching.light(flow_warping=True)
     layer = model.restoration.get_layer("medium")
     kernel = np.zeros(layer.deform_conv.kernel.shape, np.float32)
     kernel[1, 1] = np.eye(128)

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from c2m_tf.training.adversarial import AdversarialTrainer
 from c2m_tf.training.optimizers import GroupedAdam
-
-from c2m_tf import C2Matching
+from tiny_models import tiny_model
 
 MOMENTUM = 0.5
 
@@ -56,7 +55,7 @@ def test_after_fit_the_network_has_its_averages_and_the_critic_its_own_weights()
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_points_of_the_gradient_penalty_follow_the_seed(seed):
-    network = C2Matching("light")
+    network = tiny_model()
     part = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     draws = [
         keras.ops.convert_to_numpy(keras.random.uniform((4,), seed=AdversarialTrainer(network, part, part, seed=each).random))

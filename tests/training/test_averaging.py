@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 from c2m_tf.training.__main__ import main as training
 from c2m_tf.training.averaging import average
+from tiny_models import tiny_model
 
-from c2m_tf import C2Matching
-from c2m_tf.weights.presets import load_model
+from c2m_tf.presets import load_model
 
 
-def test_every_weight_lies_between_those_of_the_two_networks(light):
-    other = C2Matching("light")
-    averaged = average(light, other, 0.25)
-    for mean, first, second in zip(averaged.get_weights(), light.get_weights(), other.get_weights(), strict=True):
+def test_every_weight_lies_between_those_of_the_two_networks(tiny):
+    other = tiny_model(1)
+    averaged = average(tiny, other, 0.25)
+    for mean, first, second in zip(averaged.get_weights(), tiny.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(mean, 0.75 * first + 0.25 * second, rtol=1e-6, atol=1e-7)
 
 
-def test_the_command_writes_a_network(light, tmp_path):
-    light.save(tmp_path / "one.keras")
-    C2Matching("light").save(tmp_path / "other.keras")
+def test_the_command_writes_a_network(tiny, tmp_path):
+    tiny.save(tmp_path / "one.keras")
+    tiny_model(1).save(tmp_path / "other.keras")
     paths = [f"{tmp_path}/{name}.keras" for name in ("one", "other", "average")]
     assert training(["average", *paths[:2], "--share", "0", "-o", paths[2]]) == 0
     averaged = load_model(paths[2])
-    assert all(np.array_equal(*pair) for pair in zip(averaged.get_weights(), light.get_weights(), strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(averaged.get_weights(), tiny.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from c2m_tf.training.config import ConfigError
 from c2m_tf.training.growth import grow, load_trunk, without_residual_offsets
-from golden_models import golden, golden_model
+from golden_models import golden
+from tiny_models import SIZES, tiny_model
 
 from c2m_tf import C2Matching
+from c2m_tf.network.restoration import sizes_of
+
+LARGER = {"content_blocks": 4, "medium_blocks": 2, "large_blocks": 3, "levels": ("relu3_1", "relu2_1", "relu1_1")}
 
 
 def _trunk(model):
@@ -21,31 +25,31 @@ def _inputs():
     return {"lr": arrays["lr"][None], "ref": arrays["ref"][None]}
 
 
-def test_full_network_grown_from_a_light_one_computes_the_same(light):
-    grown = grow(light, "full")
-    assert grown.variant == "full"
+def test_a_grown_network_computes_the_same(tiny):
+    grown = grow(tiny, **LARGER)
+    assert grown.arguments == tiny.arguments | LARGER
     inputs = _inputs()
-    np.testing.assert_allclose(grown.predict_on_batch(inputs), light.predict_on_batch(inputs), atol=1e-5)
+    np.testing.assert_allclose(grown.predict_on_batch(inputs), tiny.predict_on_batch(inputs), atol=1e-5)
     alone = {"lr": inputs["lr"]}
-    np.testing.assert_allclose(grown.predict_on_batch(alone), light.predict_on_batch(alone), atol=1e-5)
+    np.testing.assert_allclose(grown.predict_on_batch(alone), tiny.predict_on_batch(alone), atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["light", "full"])
-def test_network_grown_from_one_without_residual_offsets_computes_the_same(light, variant):
-    integer = without_residual_offsets(light)
+@pytest.mark.parametrize("sizes", [{}, LARGER])
+def test_network_grown_from_one_without_residual_offsets_computes_the_same(tiny, sizes):
+    integer = without_residual_offsets(tiny)
     inputs = _inputs()
-    grown = grow(integer, variant, residual_offsets=True)
+    grown = grow(integer, **sizes, residual_offsets=True)
     np.testing.assert_allclose(grown.predict_on_batch(inputs), integer.predict_on_batch(inputs), atol=1e-5)
-    if variant == "light":
+    if not sizes:
         kept = without_residual_offsets(grown)
         assert all(np.array_equal(a, b) for a, b in zip(kept.get_weights(), integer.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("variant", ["light", "full"])
-def test_grown_network_ignores_the_reference_at_first(variant, tmp_path):
-    source = golden_model("light")
+@pytest.mark.parametrize("levels", [("relu2_1", "relu1_1"), ("relu3_1", "relu2_1", "relu1_1")])
+def test_grown_network_ignores_the_reference_at_first(levels, tmp_path):
+    source = tiny_model()
     np.savez(tmp_path / "trunk.npz", **_trunk(source))
-    model = C2Matching(variant)
+    model = C2Matching(**SIZES | {"levels": levels})
     load_trunk(model, tmp_path / "trunk.npz")
     inputs = _inputs()
     with_reference, alone = model.predict_on_batch(inputs), model.predict_on_batch({"lr": inputs["lr"]})
@@ -58,26 +62,28 @@ def test_grown_network_ignores_the_reference_at_first(variant, tmp_path):
 
 
 def test_networks_do_not_grow_into_what_is_not_larger(full, light):
-    with pytest.raises(ValueError, match="a full network cannot be grown into light; only light into full"):
-        grow(full, "light")
-    with pytest.raises(ValueError, match="a network with residual offsets does not grow into one without"):
-        grow(light, "full", residual_offsets=False)
+    with pytest.raises(ValueError, match="a full network cannot be grown from medium_blocks 16 to 8"):
+        grow(full, **sizes_of("light"))
+    with pytest.raises(ValueError, match="a light network cannot be grown from residual_offsets True to False"):
+        grow(light, residual_offsets=False)
+    with pytest.raises(ValueError, match="a light network cannot be grown from width 64 to 96"):
+        grow(light, width=96)
 
 
-def test_files_that_are_no_trunk_are_named(tmp_path, light):
+def test_files_that_are_no_trunk_are_named(tmp_path, tiny):
     path = tmp_path / "trunk.npz"
     with pytest.raises(ConfigError, match="does not exist"):
-        load_trunk(light, path)
+        load_trunk(tiny, path)
     path.write_bytes(b"no file of arrays")
     with pytest.raises(ConfigError, match=r"trunk\.npz is not an \.npz file of arrays"):
-        load_trunk(light, path)
-    arrays = _trunk(light)
+        load_trunk(tiny, path)
+    arrays = _trunk(tiny)
     np.savez(path, **{**arrays, "other/kernel": np.zeros(1)})
     with pytest.raises(ConfigError, match="holds other/kernel"):
-        load_trunk(light, path)
+        load_trunk(tiny, path)
     np.savez(path, **{name: value for name, value in arrays.items() if name != "tail_large_2/bias"})
     with pytest.raises(ConfigError, match=r"has no tail_large_2/bias \(1 arrays are missing\)"):
-        load_trunk(light, path)
+        load_trunk(tiny, path)
     np.savez(path, **{**arrays, "tail_large_2/bias": np.zeros(4)})
     with pytest.raises(ConfigError, match=r"tail_large_2/bias has shape \(4,\); expected is \(3,\)"):
-        load_trunk(light, path)
+        load_trunk(tiny, path)

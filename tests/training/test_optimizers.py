@@ -20,7 +20,7 @@ def test_groups_of_variables_have_their_own_learning_rates():
 
 
 def test_published_factors_name_the_offset_branches_of_each_level():
-    network = C2Matching("full")
+    network = C2Matching.full()
     optimizer = GroupedAdam(1e-4, factors={"small_offset": 0.01, "small_dyn_agg_conv_offset": 0.01, "medium_offset": 0.1,
                                            "medium_dyn_agg_conv_offset": 0.1})  # fmt: skip
     counts = {}

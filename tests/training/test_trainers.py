@@ -16,8 +16,8 @@ from c2m_tf.training.matching import Extractors, StudentTrainer, TeacherTrainer
 from c2m_tf.training.optimizers import GroupedAdam
 from c2m_tf.training.restoration import RestorationTrainer
 from golden_models import golden, state
+from tiny_models import tiny_model
 
-from c2m_tf import C2Matching
 from c2m_tf.network.deform_conv import ModulatedDeformConv2D
 from c2m_tf.network.discriminator import discriminator
 from c2m_tf.network.features import perceptual_stem
@@ -89,7 +89,7 @@ def test_student_loss_is_triplet_and_weighted_distillation():
 
 @pytest.mark.parametrize("learns_offsets", [False, True])
 def test_restoration_learns(learns_offsets):
-    network = C2Matching("light")
+    network = tiny_model()
     trainer = RestorationTrainer(network, learns_offsets=learns_offsets, learns_encoder=False)
     trainer.compile(optimizer=GroupedAdam(1e-3), run_eagerly=True)  # a few steps do not repay compiling
     names = {variable.path for variable in trainer.trainable_variables}
@@ -99,7 +99,7 @@ def test_restoration_learns(learns_offsets):
 
 
 def test_before_offsets_are_learnt_leaving_them_out_changes_nothing(rng):
-    network = C2Matching("light")
+    network = tiny_model()
     inputs, _ = reference_batch()
     inputs["ref"] = inputs["ref"][:, :20]
     whole = RestorationTrainer(network, learns_offsets=True)(inputs)
@@ -118,7 +118,7 @@ def test_sampling_at_the_start_equals_the_deformable_convolution(rng):
 def adversarial_trainer(**options):
     perceptual = perceptual_stem("relu1_2")
     checkpoints.load_vgg_stem(perceptual, state("vgg19"))
-    trainer = AdversarialTrainer(C2Matching("light"), discriminator(), perceptual, learns_offsets=False, **options)
+    trainer = AdversarialTrainer(tiny_model(), discriminator(), perceptual, learns_offsets=False, **options)
     trainer.compile(GroupedAdam(1e-3), keras.optimizers.Adam(1e-3))
     return trainer
 
@@ -163,7 +163,7 @@ def test_adversarial_losses_equal_the_published_ones():
     checkpoints.load_discriminator(critic, state("discriminator"))
     perceptual = perceptual_stem("relu5_1")
     checkpoints.load_vgg_stem(perceptual, state("vgg19_relu5_1"))
-    trainer = AdversarialTrainer(C2Matching("light"), critic, perceptual)
+    trainer = AdversarialTrainer(tiny_model(), critic, perceptual)
     trainer.compile(GroupedAdam(0.0), keras.optimizers.Adam(0.0))
     hr, sr = arrays["hr"], arrays["sr"]
     measured = trainer._train_critic(tf.constant(hr), tf.constant(sr))
@@ -190,7 +190,7 @@ def test_trainers_learn_on_jax():
 import sys
 sys.modules["tensorflow"] = None
 import numpy as np, keras
-from c2m_tf import C2Matching
+from tiny_models import tiny_model
 from c2m_tf.training.homography import draw_homography
 from c2m_tf.training.matching import *
 from c2m_tf.training.optimizers import GroupedAdam
@@ -200,7 +200,7 @@ random = np.random.RandomState(0)
 photos = {name: random.random_sample((1, 64, 64, 3)).astype("float32") for name in ("hr", "upsampled", "ref")}
 photos["homography"] = draw_homography(random)[None].astype("float32")
 hr = photos["hr"][:, :32, :32]
-network = C2Matching("light")
+network = tiny_model()
 trainers = [
     (TeacherTrainer(Extractors()), (photos,)),
     (StudentTrainer(Extractors(), Extractors()), (photos,)),
@@ -232,7 +232,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 def makers():
     yield lambda: TeacherTrainer(golden_extractors()), None
     yield lambda: StudentTrainer(golden_extractors(), golden_extractors()), None
-    yield lambda: RestorationTrainer(C2Matching("light"), learns_offsets=False), None
+    yield lambda: RestorationTrainer(tiny_model(), learns_offsets=False), None
     yield adversarial_trainer, None
 pair = homography_batch()
 pair = {name: np.concatenate([value, value]) for name, value in pair.items()}
@@ -254,7 +254,7 @@ for number, (make, _) in enumerate(makers()):
 
 @pytest.mark.slow
 def test_bfloat16_keeps_master_weights_in_float32():
-    network = C2Matching("light", dtype="mixed_bfloat16")
+    network = tiny_model(dtype="mixed_bfloat16")
     trainer = RestorationTrainer(network, learns_offsets=False)
     trainer.compile(optimizer=GroupedAdam(1e-3))
     inputs, hr = reference_batch(batch=1)

@@ -53,7 +53,7 @@ def test_joined_trunk_equals_the_two_networks(photos, rng, tmp_path):
     liif, basicvsr = _random_networks(rng)
     trunk = trunk_weights.join(liif, basicvsr, photos, patches=4)
     np.savez(tmp_path / "trunk.npz", **trunk)
-    model = C2Matching("light")
+    model = C2Matching.light()
     growth.load_trunk(model, tmp_path / "trunk.npz")
     lr = photos.draw(np.random.RandomState(0)).lr
 

@@ -49,13 +49,13 @@ def test_the_way_of_downsampling_is_told(photo, name, reason):
 
 
 @pytest.fixture
-def opened(light, monkeypatch):
+def opened(tiny, monkeypatch):
     """Names of the presets that were opened; both are the golden model here."""
     names = []
 
     def open_model(source, **settings):
         names.append(source)
-        return KerasUpscaler(light)
+        return KerasUpscaler(tiny)
 
     monkeypatch.setattr(opening, "open_model", open_model)
     return names

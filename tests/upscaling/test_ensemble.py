@@ -29,19 +29,19 @@ def test_there_are_eight_orientations_and_each_is_turned_back(rng):
 
 @pytest.mark.parametrize("search", ["exact", "window"])
 @pytest.mark.parametrize("with_reference", [True, False])
-def test_the_result_is_the_mean_of_the_orientations(light, photos, search, with_reference):
+def test_the_result_is_the_mean_of_the_orientations(tiny, photos, search, with_reference):
     lr, ref = photos
-    alone = Upscaler(light, search=search)
+    alone = Upscaler(tiny, search=search)
     results = [
         one.turned_back(alone(one.turned(lr), one.turned(ref) if with_reference else None).image.rgb)
         for one in ORIENTATIONS[:4]
     ]
-    mean = Upscaler(light, search=search, ensemble=4)(lr, ref if with_reference else None).image.rgb
+    mean = Upscaler(tiny, search=search, ensemble=4)(lr, ref if with_reference else None).image.rgb
     np.testing.assert_allclose(mean, np.mean(results, axis=0), atol=1e-6)
 
 
-def test_of_all_eight_a_turned_photo_gives_the_turned_result(light, photos):
-    upscaler = Upscaler(light, ensemble=8)
+def test_of_all_eight_a_turned_photo_gives_the_turned_result(tiny, photos):
+    upscaler = Upscaler(tiny, ensemble=8)
     lr, ref = photos
     sr = upscaler(lr, ref).image.rgb
     for orientation in (ORIENTATIONS[1], ORIENTATIONS[6]):
@@ -58,39 +58,39 @@ def test_a_trained_network_gains(preset):
     assert four > one + 0.05
 
 
-def test_an_encoded_reference_serves_all_orientations_and_keeps_no_features(light, photos):
+def test_an_encoded_reference_serves_all_orientations_and_keeps_no_features(tiny, photos):
     lr, ref = photos
-    upscaler = Upscaler(light, ensemble=2)
+    upscaler = Upscaler(tiny, ensemble=2)
     reference = upscaler.open_references(ref)
     np.testing.assert_array_equal(upscaler(lr, reference).image.rgb, upscaler(lr, ref).image.rgb)
     assert reference._decoded.encoded is None
 
 
-def test_progress_counts_the_tiles_of_all_orientations_and_shares_are_averaged(light, photos):
+def test_progress_counts_the_tiles_of_all_orientations_and_shares_are_averaged(tiny, photos):
     lr, ref = np.tile(photos[0], (3, 1, 1)), photos[1]
     seen = []
-    result = Upscaler(light, ensemble=2, tile=40)(lr, ref, progress=lambda *counts: seen.append(counts))
+    result = Upscaler(tiny, ensemble=2, tile=40)(lr, ref, progress=lambda *counts: seen.append(counts))
     assert seen == [(0, 4), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert result.tiles == 4
-    one = Upscaler(light, tile=40)
+    one = Upscaler(tiny, tile=40)
     single = [one(orientation.turned(lr), orientation.turned(ref)) for orientation in ORIENTATIONS[:2]]
     assert result.coverage == pytest.approx(np.mean([each.coverage for each in single]))
     np.testing.assert_array_equal(result.matches.flow, single[0].matches.flow)
 
 
-def test_memory_counts_the_copies(light):
+def test_memory_counts_the_copies(tiny):
     shapes = (100, 100, 3), [(400, 400, 3)]
-    one, two = (Upscaler(light, ensemble=number).estimated_memory(*shapes) for number in (1, 2))
+    one, two = (Upscaler(tiny, ensemble=number).estimated_memory(*shapes) for number in (1, 2))
     assert two > one
     with pytest.raises(TooLargeError):
-        Upscaler(light, ensemble=2, max_memory=one)(*(np.zeros(shape, np.uint8) for shape in (shapes[0], *shapes[1])))
+        Upscaler(tiny, ensemble=2, max_memory=one)(*(np.zeros(shape, np.uint8) for shape in (shapes[0], *shapes[1])))
 
 
 @pytest.mark.parametrize("ensemble", [0, 3, 16])
-def test_other_numbers_are_refused(light, ensemble, tmp_path, capsys):
+def test_other_numbers_are_refused(tiny, ensemble, tmp_path, capsys):
     words = f"ensemble {ensemble} is no number of orientations; choose one of 1, 2, 4, 8"
     with pytest.raises(ValueError, match=words):
-        Upscaler(light, ensemble=ensemble)
+        Upscaler(tiny, ensemble=ensemble)
     for model in ("auto", "light"):
         with pytest.raises(ValueError, match=words):
             WorkerSettings(model, ensemble=ensemble).open_worker()

@@ -10,8 +10,8 @@ from c2m_tf.upscaling.keras_upscaler import _Steps
 
 
 @pytest.fixture(scope="module")
-def upscaler(light):
-    return Upscaler(light)
+def upscaler(tiny):
+    return Upscaler(tiny)
 
 
 def test_result_is_a_photo_four_times_as_large(upscaler, rng):
@@ -51,13 +51,13 @@ def test_bad_input_is_refused_in_words(upscaler, lr, ref, reason):
         upscaler(lr, ref)
 
 
-def test_work_over_the_memory_limit_is_refused(light, rng):
-    small = Upscaler(light, max_memory=2**30)
+def test_work_over_the_memory_limit_is_refused(tiny, rng):
+    small = Upscaler(tiny, max_memory=2**30)
     with pytest.raises(ValueError, match=r"a 400x300 photo with a 16x16 reference needs about .* GiB, allowed are 1.0 GiB"):
         small(rng.random((300, 400, 3)), rng.random((16, 16, 3)))
 
 
-def test_files_are_read_as_the_command_line_reads_them(light, tmp_path, rng):
+def test_files_are_read_as_the_command_line_reads_them(tiny, tmp_path, rng):
     """Colours under full transparency are filled first."""
     hidden = rng.random((12, 16, 3), np.float32)
     alpha = np.ones((12, 16), np.float32)
@@ -66,19 +66,19 @@ def test_files_are_read_as_the_command_line_reads_them(light, tmp_path, rng):
     images.write(tmp_path / "ref.png", rng.random((48, 60, 3), np.float32))
     photo = images.read(tmp_path / "lr.png")
     ref = images.read(tmp_path / "ref.png").in_colours_of(photo)
-    expected = Upscaler(light)(images.fill_hidden(photo.rgb, photo.alpha), ref).image.rgb
-    np.testing.assert_array_equal(Upscaler(light)(tmp_path / "lr.png", tmp_path / "ref.png").image.rgb, expected)
-    assert np.abs(expected - Upscaler(light)(photo.rgb, ref).image.rgb).max() > 1e-3
+    expected = Upscaler(tiny)(images.fill_hidden(photo.rgb, photo.alpha), ref).image.rgb
+    np.testing.assert_array_equal(Upscaler(tiny)(tmp_path / "lr.png", tmp_path / "ref.png").image.rgb, expected)
+    assert np.abs(expected - Upscaler(tiny)(photo.rgb, ref).image.rgb).max() > 1e-3
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles each size by itself")
 @pytest.mark.parametrize("search", ["exact", "window"])
-def test_one_graph_serves_photos_of_all_sizes(light, rng, search):
+def test_one_graph_serves_photos_of_all_sizes(tiny, rng, search):
     """So a photo's result does not depend on the sizes that came before, and no later size waits for a compilation."""
-    upscaler = Upscaler(light, search=search, tile=20, window=80)
+    upscaler = Upscaler(tiny, search=search, tile=20, window=80)
     for lr, ref in (((16, 20), (48, 52)), ((20, 16), (60, 48)), ((30, 24), (96, 100))):
         upscaler(rng.random((*lr, 3)), rng.random((*ref, 3)))
         upscaler(rng.random((*lr, 3)))
-    steps = [step for step in vars(_Steps.of(light)).values() if step._graph is not None]
+    steps = [step for step in vars(_Steps.of(tiny)).values() if step._graph is not None]
     assert len(steps) >= 3
     assert [step._graph.experimental_get_tracing_count() for step in steps] == [1] * len(steps)

@@ -23,9 +23,9 @@ GIB = 2**30
 
 
 @pytest.mark.parametrize("value", [0, -1, -GIB, float("inf"), float("-inf"), float("nan")])
-def test_limits_that_are_no_number_of_bytes_are_refused(light, value):
+def test_limits_that_are_no_number_of_bytes_are_refused(tiny, value):
     with pytest.raises(ValueError, match="is not a positive number of bytes"):
-        Upscaler(light, max_memory=value)
+        Upscaler(tiny, max_memory=value)
 
 
 def written(path, size, file_format="PNG"):
@@ -51,10 +51,10 @@ def test_estimates_cover_all_pixels_and_grow_with_references(lr, refs, search):
 
 
 @pytest.mark.parametrize("file_format", formats.FORMATS)
-def test_oversized_references_are_refused_before_decoding(light, tmp_path, monkeypatch, file_format):
+def test_oversized_references_are_refused_before_decoding(tiny, tmp_path, monkeypatch, file_format):
     refs = [written(tmp_path / "ref", (2048, 2048), file_format)] * 8
     monkeypatch.setattr(image, "pixels_of_picture", fail_to_decode)
-    upscaler = Upscaler(light, max_memory=2 * GIB)
+    upscaler = Upscaler(tiny, max_memory=2 * GIB)
     lr = np.zeros((8, 8, 3), np.uint8)
     for use in (upscaler, upscaler.find_matches, lambda _, refs: upscaler.open_references(refs)):
         with pytest.raises(images.TooLargeError, match="with 8 references of 33,554,432 pixels together needs about"):
@@ -62,17 +62,17 @@ def test_oversized_references_are_refused_before_decoding(light, tmp_path, monke
 
 
 @pytest.mark.parametrize("broken", [(0, "LR photo has 2x2"), (1, "reference has 11x11")])
-def test_sizes_in_headers_are_checked_before_decoding(light, tmp_path, monkeypatch, broken):
+def test_sizes_in_headers_are_checked_before_decoding(tiny, tmp_path, monkeypatch, broken):
     sizes = [(8, 8), (40, 40)]
     sizes[broken[0]] = (2, 2) if broken[0] == 0 else (11, 11)
     lr, ref = (written(tmp_path / name, size) for name, size in zip(("lr", "ref"), sizes, strict=True))
     monkeypatch.setattr(image, "pixels_of_picture", fail_to_decode)
     with pytest.raises(ValueError, match=broken[1]):
-        Upscaler(light)(lr, ref)
+        Upscaler(tiny)(lr, ref)
 
 
-def test_open_files_and_files_give_the_same(light, rng):
-    upscaler = Upscaler(light)
+def test_open_files_and_files_give_the_same(tiny, rng):
+    upscaler = Upscaler(tiny)
     lr, ref = rng.integers(0, 256, (6, 8, 3), np.uint8), rng.integers(0, 256, (24, 28, 3), np.uint8)
     opened = []
     for photo in (lr, ref):
@@ -95,8 +95,8 @@ class Held(KerasUpscaler):
         return super()._restore_tiles(work, tiles)
 
 
-def test_threads_that_wait_hold_no_pixels(light, tmp_path):
-    held = Held(light)
+def test_threads_that_wait_hold_no_pixels(tiny, tmp_path):
+    held = Held(tiny)
     upscaler = Upscaler(held)
     lr, ref = written(tmp_path / "lr", (8, 8)), written(tmp_path / "ref", (300, 300))
     results = []

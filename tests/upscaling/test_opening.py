@@ -6,8 +6,8 @@ import pytest
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
 from c2m_tf.photos import images
+from c2m_tf.presets import PRESETS
 from c2m_tf.upscaling.opening import open_model
-from c2m_tf.weights.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -16,15 +16,15 @@ def photos(rng):
     return rng.random((20, 24, 3), np.float32), rng.random((60, 52, 3), np.float32)
 
 
-def test_without_a_reference_the_trunk_restores_the_photo(light, photos):
+def test_without_a_reference_the_trunk_restores_the_photo(tiny, photos):
     lr, _ = photos
-    sr = Upscaler(light)(lr).image.rgb
-    np.testing.assert_allclose(sr, np.clip(light.trunk.predict_on_batch({"lr": lr[None]})[0], 0, 1), atol=1e-6)
+    sr = Upscaler(tiny)(lr).image.rgb
+    np.testing.assert_allclose(sr, np.clip(tiny.trunk.predict_on_batch({"lr": lr[None]})[0], 0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("search", ["exact", "window"])
-def test_strength_leads_from_the_trunk_to_the_published_network(light, photos, search):
-    upscaler = Upscaler(light, search=search)
+def test_strength_leads_from_the_trunk_to_the_published_network(tiny, photos, search):
+    upscaler = Upscaler(tiny, search=search)
     lr, ref = photos
     whole, half = upscaler(lr, ref).image.rgb, upscaler(lr, ref, strength=0.5).image.rgb
     np.testing.assert_array_equal(whole, upscaler(lr, ref, strength=1.0).image.rgb)
@@ -33,10 +33,10 @@ def test_strength_leads_from_the_trunk_to_the_published_network(light, photos, s
     assert np.abs(half - upscaler(lr).image.rgb).max() > 1e-3
 
 
-def test_at_strength_0_references_are_not_even_read(light, photos, tmp_path):
+def test_at_strength_0_references_are_not_even_read(tiny, photos, tmp_path):
     lr, _ = photos
     np.testing.assert_array_equal(
-        Upscaler(light)(lr, tmp_path / "missing.png", strength=0).image.rgb, Upscaler(light)(lr).image.rgb
+        Upscaler(tiny)(lr, tmp_path / "missing.png", strength=0).image.rgb, Upscaler(tiny)(lr).image.rgb
     )
 
 
@@ -71,19 +71,19 @@ def test_with_a_trunk_of_the_models_own_results_are_mixed_by_strength(own, scene
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan"), float("inf")])
-def test_strength_outside_its_range_is_refused(light, photos, strength):
+def test_strength_outside_its_range_is_refused(tiny, photos, strength):
     with pytest.raises(ValueError, match=r"lies outside \[0, 1\]"):
-        Upscaler(light)(*photos, strength=strength)
+        Upscaler(tiny)(*photos, strength=strength)
 
 
-def test_an_empty_list_of_references_is_an_error(light, photos):
+def test_an_empty_list_of_references_is_an_error(tiny, photos):
     with pytest.raises(ValueError, match="leave references out to upscale without one"):
-        Upscaler(light)(photos[0], [])
+        Upscaler(tiny)(photos[0], [])
 
 
 @pytest.mark.parametrize("search", ["exact", "window"])
-def test_coverage_is_the_share_of_patches_with_a_good_match(light, photos, search):
-    upscaler = Upscaler(light, search=search)
+def test_coverage_is_the_share_of_patches_with_a_good_match(tiny, photos, search):
+    upscaler = Upscaler(tiny, search=search)
     result, found = upscaler(*photos), upscaler.find_matches(*photos)
     assert result.coverage == pytest.approx((found.score >= MATCHED_SCORE).mean())
     np.testing.assert_array_equal(result.matches.flow, found.flow)
@@ -92,16 +92,16 @@ def test_coverage_is_the_share_of_patches_with_a_good_match(light, photos, searc
     assert (alone.coverage, alone.matches, alone.tiles) == (None, None, 1)
 
 
-def test_without_a_reference_less_memory_is_needed(light):
-    upscaler = Upscaler(light)
+def test_without_a_reference_less_memory_is_needed(tiny):
+    upscaler = Upscaler(tiny)
     assert upscaler.estimated_memory((100, 100, 3), []) < upscaler.estimated_memory((100, 100, 3), [(400, 400, 3)])
     with pytest.raises(TooLargeError, match="photo without a reference needs about"):
-        Upscaler(light, max_memory=2**20)(np.zeros((50, 50, 3), np.uint8))
+        Upscaler(tiny, max_memory=2**20)(np.zeros((50, 50, 3), np.uint8))
 
 
-def test_tiles_without_a_reference_join_to_the_whole(light, photos):
+def test_tiles_without_a_reference_join_to_the_whole(tiny, photos):
     lr = np.tile(photos[0], (3, 3, 1))
-    whole, tiled = Upscaler(light, tile=80)(lr).image.rgb, Upscaler(light, tile=40)(lr).image.rgb
+    whole, tiled = Upscaler(tiny, tile=80)(lr).image.rgb, Upscaler(tiny, tile=40)(lr).image.rgb
     assert whole.shape == tiled.shape
     # The golden weights are random: borders reach further than those of trained ones.
     assert np.abs(whole - tiled).mean() < 1e-3

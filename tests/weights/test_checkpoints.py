@@ -94,7 +94,7 @@ def test_command_names_the_fault_in_one_line(files, tmp_path, capsys):
 def test_missing_and_left_over_names_are_reported():
     arrays = state("restoration_light")
     arrays["surplus.weight"] = arrays.pop("dyn_agg_restore.head_small.0.bias")
-    model = C2Matching("light")
+    model = C2Matching.light()
     before = [variable.numpy() for variable in model.variables]
     with pytest.raises(checkpoints.CheckpointError, match=r"missing: head_small_0_bias; left over: surplus\.weight"):
         checkpoints.load_restoration(model, arrays)
@@ -106,7 +106,7 @@ def test_a_wrong_shape_is_reported_and_nothing_is_changed():
     arrays = state("extractor")
     name = "feature_extraction_image2.model.conv3_1.weight"
     arrays[name] = arrays[name][:, :64]
-    model = C2Matching("light")
+    model = C2Matching.light()
     before = model.extractor_lr.variables[0].numpy()
     with pytest.raises(checkpoints.CheckpointError, match=r"image2.model.conv3_1.weight has shape \(256, 64, 3, 3\)"):
         checkpoints.load_extractors(model, arrays)
@@ -115,7 +115,7 @@ def test_a_wrong_shape_is_reported_and_nothing_is_changed():
 
 def test_full_checkpoint_does_not_fit_the_light_network():
     with pytest.raises(checkpoints.CheckpointError, match=r"left over: .* and \d+ more"):
-        checkpoints.load_restoration(C2Matching("light"), state("restoration_full"))
+        checkpoints.load_restoration(C2Matching.light(), state("restoration_full"))
 
 
 def test_every_published_name_is_known():

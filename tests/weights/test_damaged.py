@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
+from c2m_tf.presets import load_model
 from c2m_tf.weights.checkpoints import CheckpointError, read_torch_checkpoint
 from c2m_tf.weights.npz import read_npz
-from c2m_tf.weights.presets import load_model
 
 
 def damaged(whole, draw):
@@ -58,9 +58,9 @@ def test_pth(tmp_path, new):
 
 @pytest.mark.parametrize("place", [0.0, 0.01, 0.3, 0.6, 0.99, 1.0])
 @pytest.mark.parametrize("cut", [False, True])
-def test_keras(tmp_path, light, place, cut):
+def test_keras(tmp_path, tiny, place, cut):
     path = tmp_path / "m.keras"
-    light.save(path)
+    tiny.save(path)
     data = bytearray(path.read_bytes())
     at = int(place * (len(data) - 1))
     if cut:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from c2m_tf import C2Matching, Mobile
-from c2m_tf.weights.presets import PRESETS, load_preset, save_preset
+from c2m_tf.presets import PRESETS, load_preset, save_preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -15,9 +15,9 @@ def test_presets_have_the_parameters_they_state(name):
 
 
 def test_a_preset_of_another_kind_of_network_is_refused():
-    with pytest.raises(ValueError, match=r"mobile is a Mobile model; a C2Matching model is expected"):
+    with pytest.raises(ValueError, match=r"mobile holds a Mobile model; a C2Matching model is expected"):
         C2Matching.from_preset("mobile")
-    with pytest.raises(ValueError, match=r"light is a C2Matching model; a Mobile model is expected"):
+    with pytest.raises(ValueError, match=r"light holds a C2Matching model; a Mobile model is expected"):
         Mobile.from_preset("light")
 
 

@@ -10,11 +10,11 @@ from c2m_tf.cli import main
 from c2m_tf.weights.publishing import model_card, write_folder
 
 
-def test_the_folder_that_would_be_pushed_loads_again(light, tmp_path):
-    write_folder(light, tmp_path / "hub", model_card(light, "runs/mine/best.keras", "hf://me/mine"))
+def test_the_folder_that_would_be_pushed_loads_again(tiny, tmp_path):
+    write_folder(tiny, tmp_path / "hub", model_card(tiny, "runs/mine/best.keras", "hf://me/mine"))
     for loaded in (C2Matching.from_preset(tmp_path / "hub"), keras.saving.load_model(tmp_path / "hub")):
         assert loaded.variant == "light"
-        for found, expected in zip(loaded.get_weights(), light.get_weights(), strict=True):
+        for found, expected in zip(loaded.get_weights(), tiny.get_weights(), strict=True):
             np.testing.assert_array_equal(found, expected)
     _, front, text = (tmp_path / "hub/README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["library_name"] == "keras"
@@ -23,8 +23,8 @@ def test_the_folder_that_would_be_pushed_loads_again(light, tmp_path):
     assert "Not stated" in text
 
 
-def test_the_card_of_a_preset_has_its_licence(light):
-    assert "For research, teaching and evaluation only" in model_card(light, "light", "folder")
+def test_the_card_of_a_preset_has_its_licence(tiny):
+    assert "For research, teaching and evaluation only" in model_card(tiny, "light", "folder")
 
 
 @pytest.mark.parametrize("target", ["hf://name", "hf://a/b/c", "hf://a b/c", "{}"])

@@ -16,7 +16,7 @@ def test_keras_vgg_arrays_give_the_same_features_up_to_scale(rng, tmp_path):
         arrays[f"{layer}_W"] = (rng.standard_normal((3, 3, channels, filters)) / (9 * channels) ** 0.5).astype(np.float32)
         arrays[f"{layer}_b"] = rng.standard_normal(filters).astype(np.float32)
     np.savez(tmp_path / "vgg.npz", **arrays)
-    model = C2Matching("light")
+    model = C2Matching.light()
     checkpoints.load_reference_encoder(model, read_vgg(tmp_path / "vgg.npz"))
 
     photo = rng.random((1, 12, 12, 3), np.float32)

@@ -1,0 +1,159 @@
+"""Weights that ship with the package, and models in files.
+
+A preset is a config, which stands here, and arrays: one .npz in c2m_tf/weights of half-precision arrays named
+<part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel. All weights but those of
+`mobile` are for research use only (LICENSE-WEIGHTS.md).
+
+This module imports no network, so that networks may import it: a preset names its class as Keras does in a .keras file. Another
+kind of network joins with three things:
+
+1. Its class registers (`keras.saving.register_keras_serializable("c2m_tf")`) and stands in `c2m_tf.custom_objects.MODULES`.
+   `get_config` and `from_config` make it again, `parts` has its networks that hold weights by name, and its `from_preset` calls
+   `load_model(preset, dtype, cls)`.
+2. The class's name stands in `NETWORKS`.
+3. A preset of it stands in `PRESETS`, and its arrays beside the others, written by `c2m-tf train preset`.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from c2m_tf.photos.writing import write_single
+from c2m_tf.renamed import current_name
+from c2m_tf.startup import first_line
+
+# Classes of networks that upscale with references, under Keras's names; their subclasses count too.
+NETWORKS = ("c2m_tf>C2Matching", "c2m_tf>Mobile")
+
+_FOLDER = Path(__file__).parent / "weights"
+_LIGHT = {"medium_blocks": 8, "large_blocks": 4, "levels": ("relu2_1", "relu1_1"), "residual_offsets": False}
+
+
+class Preset(NamedTuple):
+    """Weights that ship.
+
+    Attributes:
+        config: arguments of the network.
+        parameters: number of all of them.
+        description: how they were made.
+        network: one of `NETWORKS`.
+    """
+
+    config: dict[str, Any]
+    parameters: int
+    description: str
+    network: str = "c2m_tf>C2Matching"
+
+
+PRESETS = {
+    "light": Preset(
+        _LIGHT | {"own_trunk": True},
+        6_295_395,
+        "Light network, and a trunk of its own for what the reference does not show: started from published single-image "
+        "weights, trained for some hours on two CPU cores; see docs/model-card.md.",
+    ),
+    "light-gan": Preset(
+        _LIGHT,
+        5_799_507,
+        "Light network, trained on from `light` by perceptual and adversarial loss: sharper to look at, 0.4 dB less PSNR.",
+    ),
+    "light-photo": Preset(
+        _LIGHT,
+        5_799_507,
+        "Light network, trained on LR photos and references that were degraded at random: for photos with JPEG artefacts, "
+        "noise or blur.",
+    ),
+    "mobile": Preset(
+        {},
+        1_206_880,
+        "Mobile network, everything at the LR photo's resolution, trained on photos that anyone may use; its weights may be "
+        "used for anything with credit (CC BY 4.0).",
+        "c2m_tf>Mobile",
+    ),
+}
+
+
+def load_preset(name: str, dtype: str = "float32") -> keras.Model:
+    """The network of a preset, with its weights.
+
+    Args:
+        name: a key of `PRESETS`.
+        dtype: dtype policy, "float32" or "mixed_bfloat16".
+
+    Raises:
+        ValueError: unknown preset; the message names those that exist.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
+    preset = PRESETS[name]
+    # The class, or what stands in for it until a file or a preset asks for it (`custom_objects`).
+    network = keras.saving.get_custom_objects()[preset.network]
+    model = network.from_config({**preset.config, "dtype": dtype})
+    with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:
+        for key, variable in _named_variables(model):
+            variable.assign(arrays[key].astype(np.float32))
+    return model
+
+
+def load_model(source: str | os.PathLike, dtype: str | None = None, network: type | None = None) -> keras.Model:
+    """A network with weights from what a user names.
+
+    Args:
+        source: a key of `PRESETS`; or what `save` wrote: a .keras file, a folder, or a handle of the Hugging Face Hub,
+            "hf://user/name".
+        dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
+        network: class that is expected; by default one of `NETWORKS`.
+
+    Raises:
+        ValueError: unknown preset (the message names those that exist), no such file, or one that holds something else.
+        ImportError: a handle of the Hub, and huggingface_hub is not installed.
+    """
+    source = current_name(os.fspath(source))
+    is_handle = source.startswith("hf://")
+    path = Path(source)
+    if not is_handle and (source in PRESETS or not (path.suffix == ".keras" or path.is_dir())):
+        return _checked(load_preset(source, dtype or "float32"), source, network)
+    if not is_handle and not path.exists():
+        raise ValueError(f"model {path} does not exist")
+    try:
+        model = keras.saving.load_model(source if is_handle else path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file may raise anything: what zip, JSON, HDF5 and Keras raise on bytes of any kind
+        raise ValueError(f"{source} cannot be loaded as a Keras model: {first_line(error)}") from error
+    _checked(model, source, network)
+    if dtype is not None and model.dtype_policy.name != dtype:
+        converted = type(model).from_config({**model.get_config(), "dtype": dtype})
+        converted.set_weights(model.get_weights())
+        return converted
+    return model
+
+
+def save_preset(model: keras.Model, path: str | os.PathLike) -> None:
+    """Writes a network's weights as a preset file, in half precision.
+
+    Args:
+        model: one of `NETWORKS`.
+        path: .npz file to write; it appears complete or not at all.
+    """
+    arrays = {key: keras.ops.convert_to_numpy(variable).astype(np.float16) for key, variable in _named_variables(model)}
+    write_single(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def _checked(model: keras.Model, source: str, network: type | None) -> keras.Model:
+    """The model; raises ValueError if it is of another kind."""
+    names = [keras.saving.get_registered_name(kind) for kind in type(model).__mro__]
+    expected = NETWORKS if network is None else (keras.saving.get_registered_name(network),)
+    if not any(name in expected for name in names):
+        classes = " or ".join(name.partition(">")[2] for name in expected)
+        raise ValueError(f"{source} holds a {type(model).__name__} model; a {classes} model is expected")
+    return model
+
+
+def _named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    for name, part in model.parts.items():
+        for variable in part.variables:
+            *_, layer, kind = variable.path.split("/")
+            yield f"{name}/{layer}/{kind}", variable
