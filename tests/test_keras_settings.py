@@ -39,7 +39,7 @@ def test_settings_of_other_projects_change_no_byte(tmp_path, rng):
 @pytest.mark.parametrize("settings", [{"floatx": "float16"}, {"image_data_format": "channels_first"}])
 def test_a_library_s_user_is_told_or_unaffected(tmp_path, settings):
     """In Python the settings are the caller's: a type that the networks cannot have is refused, an order of axes ignored."""
-    script = "import numpy as np; from c2m_tf import C2Matching; C2Matching('light')({'lr': np.zeros((1, 4, 4, 3), 'float32')})"
+    script = "import numpy as np; from c2m_tf import C2Matching; C2Matching.light()({'lr': np.zeros((1, 4, 4, 3), 'float32')})"
     done = run(tmp_path, json.dumps(DEFAULTS | settings).encode(), "-c", script)
     if "floatx" in settings:
         assert "ValueError: Keras's default type is float16, expected is float32; use keras.config.set_floatx" in done.stderr
