@@ -1,33 +1,29 @@
-"""Weights that ship with the package, and models in files.
+"""Weights that ship with the package, and models in files: which there are, known without Keras, whose import takes seconds.
 
 A preset is a config, which stands here, and arrays: one .npz in c2m_tf/weights of half-precision arrays named
 <part>/<layer>/<variable>, e.g. restoration/head_small_0/kernel. All weights but those of
 `mobile` are for research use only (LICENSE-WEIGHTS.md).
 
 This module imports no network, so that networks may import it: a preset names its class as Keras does in a .keras file. Another
-kind of network joins with three things:
+kind of network joins with two things:
 
-1. Its class registers (`keras.saving.register_keras_serializable("c2m_tf")`) and stands in `c2m_tf.custom_objects.MODULES`.
-   `get_config` and `from_config` make it again, `parts` has its networks that hold weights by name, and its `from_preset` calls
-   `load_model(preset, dtype, cls)`.
-2. The class's name stands in `NETWORKS`.
-3. A preset of it stands in `PRESETS`, and its arrays beside the others, written by `c2m-tf train preset`.
+1. Its class, a `network.base.ReferenceModel`, registers (`keras.saving.register_keras_serializable("c2m_tf")`) and stands in
+   `c2m_tf.custom_objects.MODULES`; `parts` has its networks that hold weights by name.
+2. A preset of it stands in `PRESETS`, and its arrays beside the others, written by `c2m-tf train preset`.
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
-import numpy as np
-
-from c2m_tf.photos.writing import write_single
 from c2m_tf.renamed import current_name
 from c2m_tf.startup import first_line
 
-# Classes of networks that upscale with references, under Keras's names; their subclasses count too.
-NETWORKS = ("c2m_tf>C2Matching", "c2m_tf>Mobile")
+if TYPE_CHECKING:
+    import keras
+
+HANDLE = "hf://"
 
 _FOLDER = Path(__file__).parent / "weights"
 _LIGHT = {"medium_blocks": 8, "large_blocks": 4, "levels": ("relu2_1", "relu1_1"), "residual_offsets": False}
@@ -40,7 +36,7 @@ class Preset(NamedTuple):
         config: arguments of the network.
         parameters: number of all of them.
         description: how they were made.
-        network: one of `NETWORKS`.
+        network: its class, under Keras's name for it.
     """
 
     config: dict[str, Any]
@@ -77,7 +73,18 @@ PRESETS = {
 }
 
 
-def load_preset(name: str, dtype: str = "float32") -> keras.Model:
+def check_model(source: str | os.PathLike) -> None:
+    """Raises ValueError if nothing can be what a user names as a model: no preset, no file, no folder, no handle of the Hub."""
+    name = current_name(os.fspath(source))
+    path = Path(name)
+    if name in PRESETS or "://" in name or path.exists():
+        return
+    if path.suffix in (".keras", ".tflite", ".npz"):
+        raise ValueError(f"model {path} does not exist")
+    raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
+
+
+def load_preset(name: str, dtype: str = "float32") -> "keras.Model":
     """The network of a preset, with its weights.
 
     Args:
@@ -89,6 +96,9 @@ def load_preset(name: str, dtype: str = "float32") -> keras.Model:
     """
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}, or a .keras file")
+    import keras
+    import numpy as np
+
     preset = PRESETS[name]
     # The class, or what stands in for it until a file or a preset asks for it (`custom_objects`).
     network = keras.saving.get_custom_objects()[preset.network]
@@ -99,26 +109,28 @@ def load_preset(name: str, dtype: str = "float32") -> keras.Model:
     return model
 
 
-def load_model(source: str | os.PathLike, dtype: str | None = None, network: type | None = None) -> keras.Model:
+def load_model(source: str | os.PathLike, dtype: str | None = None, network: type | None = None) -> "keras.Model":
     """A network with weights from what a user names.
 
     Args:
         source: a key of `PRESETS`; or what `save` wrote: a .keras file, a folder, or a handle of the Hugging Face Hub,
             "hf://user/name".
         dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
-        network: class that is expected; by default one of `NETWORKS`.
+        network: class that is expected; by default that of any preset. Subclasses count too.
 
     Raises:
         ValueError: unknown preset (the message names those that exist), no such file, or one that holds something else.
         ImportError: a handle of the Hub, and huggingface_hub is not installed.
     """
     source = current_name(os.fspath(source))
-    is_handle = source.startswith("hf://")
+    is_handle = source.startswith(HANDLE)
     path = Path(source)
     if not is_handle and (source in PRESETS or not (path.suffix == ".keras" or path.is_dir())):
         return _checked(load_preset(source, dtype or "float32"), source, network)
     if not is_handle and not path.exists():
         raise ValueError(f"model {path} does not exist")
+    import keras
+
     try:
         model = keras.saving.load_model(source if is_handle else path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file may raise anything: what zip, JSON, HDF5 and Keras raise on bytes of any kind
@@ -131,28 +143,36 @@ def load_model(source: str | os.PathLike, dtype: str | None = None, network: typ
     return model
 
 
-def save_preset(model: keras.Model, path: str | os.PathLike) -> None:
+def save_preset(model: "keras.Model", path: str | os.PathLike) -> None:
     """Writes a network's weights as a preset file, in half precision.
 
     Args:
-        model: one of `NETWORKS`.
+        model: of the class of a preset.
         path: .npz file to write; it appears complete or not at all.
     """
+    import keras
+    import numpy as np
+
+    from c2m_tf.photos.writing import write_single
+
     arrays = {key: keras.ops.convert_to_numpy(variable).astype(np.float16) for key, variable in _named_variables(model)}
     write_single(path, lambda file: np.savez_compressed(file, **arrays))
 
 
-def _checked(model: keras.Model, source: str, network: type | None) -> keras.Model:
+def _checked(model, source, network):
     """The model; raises ValueError if it is of another kind."""
-    names = [keras.saving.get_registered_name(kind) for kind in type(model).__mro__]
-    expected = NETWORKS if network is None else (keras.saving.get_registered_name(network),)
-    if not any(name in expected for name in names):
-        classes = " or ".join(name.partition(">")[2] for name in expected)
+    import keras
+
+    expected = {preset.network for preset in PRESETS.values()}
+    if network is not None:
+        expected = {keras.saving.get_registered_name(network)}
+    if not any(keras.saving.get_registered_name(kind) in expected for kind in type(model).__mro__):
+        classes = " or ".join(sorted(name.partition(">")[2] for name in expected))
         raise ValueError(f"{source} holds a {type(model).__name__} model; a {classes} model is expected")
     return model
 
 
-def _named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
+def _named_variables(model: "keras.Model") -> Iterator[tuple[str, Any]]:
     for name, part in model.parts.items():
         for variable in part.variables:
             *_, layer, kind = variable.path.split("/")

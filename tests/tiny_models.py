@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from c2m_tf import C2Matching
+from c2m_tf import C2Matching, Mobile
 
 SIZES = {
     "content_blocks": 2,
@@ -15,6 +15,17 @@ SIZES = {
     "stem_channels": (8, 8, 16),
     "trunk_blocks": 1,
     "trunk_width": 8,
+}
+
+
+MOBILE_SIZES = {
+    "descriptor_width": 8,
+    "descriptor_layers": 2,
+    "entry_width": 8,
+    "fusion_width": 8,
+    "fusion_blocks": 1,
+    "branch_blocks": 1,
+    "branch_width": 8,
 }
 
 
@@ -30,6 +41,15 @@ def tiny_model(seed=0, dtype="float32", **arguments):
         elif kind == "bias":
             variable.assign(random.normal(0, 0.01, variable.shape).astype(np.float32))
     return model
+
+
+def tiny_mobile(**arguments):
+    """Mobile of such sizes, whose fusion adds something."""
+    keras.utils.set_random_seed(5)
+    network = Mobile(**MOBILE_SIZES | {"reference_scales": (1.0, 0.8)} | arguments)
+    out = network.fusion.get_layer("out")
+    out.set_weights([np.random.default_rng(5).normal(0, 0.05, weight.shape) for weight in out.get_weights()])
+    return network
 
 
 def equal(one, other):

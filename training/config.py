@@ -14,8 +14,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from c2m_tf.photos.paths import local_path
+from c2m_tf.presets import check_model
 from c2m_tf.renamed import current_name, warn_renamed
-from c2m_tf.weights.names import check_model
 
 from .config_keys import STAGES
 

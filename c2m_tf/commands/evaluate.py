@@ -68,8 +68,8 @@ def add(commands: "argparse._SubParsersAction") -> None:
 def _run(options):
     from c2m_tf.evaluation.groups import find_groups
     from c2m_tf.photos.degradations import degradation_named
+    from c2m_tf.presets import check_model
     from c2m_tf.upscaling.choice import AUTO
-    from c2m_tf.weights.names import check_model
 
     # What needs no network comes before Keras, whose import takes seconds.
     degradation = degradation_named(options.degradation)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from c2m_tf.commands.model_options import model_name
 from c2m_tf.commands.running import CommandFailedError
+from c2m_tf.presets import check_model
 from c2m_tf.startup import say, start_keras
-from c2m_tf.weights.names import check_model
 
 
 def add(commands: "argparse._SubParsersAction") -> None:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from c2m_tf.commands.model_options import model_name
+from c2m_tf.presets import HANDLE, check_model
 from c2m_tf.startup import say, start_keras
-from c2m_tf.weights.names import HANDLE, check_model, check_target
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -19,11 +19,12 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options):
+    from c2m_tf.weights.publishing import check_target, model_card, push, write_folder
+
     check_target(options.target)
     check_model(options.model)
     start_keras()
     from c2m_tf.network.model import C2Matching
-    from c2m_tf.weights.publishing import model_card, push, write_folder
 
     card = None if options.card is None else Path(options.card).read_text(encoding="utf-8")
     model = C2Matching.from_preset(options.model)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from c2m_tf.commands.model_options import model_name
 from c2m_tf.commands.running import CommandFailedError
 from c2m_tf.photos.folders import check_exists
+from c2m_tf.presets import check_model, load_model, save_preset
 from c2m_tf.startup import one_line, say, start_keras
-from c2m_tf.weights.names import check_model
 
 STAGES = {
     "teacher": "extractors on sharp photos",
@@ -200,7 +200,6 @@ def _preset(options):
     _check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
     check_model(options.model)
     start_keras()
-    from c2m_tf.presets import load_model, save_preset
 
     save_preset(load_model(options.model), options.output)
     say(f"wrote {options.output}")

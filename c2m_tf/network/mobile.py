@@ -17,7 +17,6 @@ were further references, because descriptors and correlation find what is shown 
 """
 
 import functools
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -25,14 +24,14 @@ import keras
 from keras import layers, ops
 
 from c2m_tf.network import block_aggregation, subcell
+from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.levels import match_by_levels
 from c2m_tf.network.padding import edge_padded
 from c2m_tf.network.resizing import resized
-from c2m_tf.network.single_image import WIDTH, PixelsOfChannels, UnitLength, single_image_network
+from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample_floats
-from c2m_tf.presets import load_model
 
 _SLOPE = 0.1  # of the fusion's leaky activations
 _PICTURE = 3 * FEATURE_STRIDE**2  # channels of a picture whose 4x4 blocks are channels
@@ -54,7 +53,7 @@ class Matches(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("c2m_tf")
-class Mobile(keras.Model):
+class Mobile(ReferenceModel):
     """Reference-based 4x super-resolution at the LR photo's resolution.
 
     Args:
@@ -64,10 +63,11 @@ class Mobile(keras.Model):
         fusion_width: channels of the fusion.
         fusion_blocks: its residual blocks.
         reference_scales: sizes in which each reference is searched, relative to its own.
+        branch_blocks, branch_width: blocks of the single-image branch, and their channels, even.
         dtype: "float32" or "mixed_bfloat16"; matching, positions and the sum with the branch's picture are float32 in both.
 
     Raises:
-        ValueError: a size is not positive.
+        ValueError: sizes that cannot be (the message names the argument), or Keras's default type is not float32.
 
     Call arguments:
         inputs: {"lr": [B,h,w,3], "ref": [B,H,W,3] or a list of such}, RGB in [0, 1]; optionally "strength": float32 [B]
@@ -86,31 +86,35 @@ class Mobile(keras.Model):
         fusion_width: int = 64,
         fusion_blocks: int = 6,
         reference_scales: Sequence[float] = (1.0, 0.84, 0.92, 1.09, 1.19),
+        branch_blocks: int = BLOCKS,
+        branch_width: int = WIDTH,
         name: str = "mobile",
         **kwargs: Any,
     ) -> None:
-        super().__init__(name=name, autocast=False, **kwargs)
-        self.sizes = {
+        sizes = {
             "descriptor_width": descriptor_width,
             "descriptor_layers": descriptor_layers,
             "entry_width": entry_width,
             "fusion_width": fusion_width,
             "fusion_blocks": fusion_blocks,
         }
-        for size, value in self.sizes.items():
+        for size, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{size} {value} is not positive")
         if not reference_scales or min(reference_scales) <= 0.0:
             raise ValueError(
                 f"reference_scales {tuple(reference_scales)} are not positive; (1.0,) searches references as they are"
             )
-        self.reference_scales = tuple(float(scale) for scale in reference_scales)
+        scales = tuple(float(scale) for scale in reference_scales)
+        branch = {"branch_blocks": branch_blocks, "branch_width": branch_width}
+        super().__init__({**sizes, "reference_scales": scales, **branch}, name=name, **kwargs)
+        self.reference_scales = scales
         dtype = self.dtype_policy
-        self.branch = single_image_network(name="branch", dtype=dtype)
+        self.branch = single_image_network(branch_blocks, branch_width, "branch", dtype)
         picture = self.branch.get_layer("to_img_0")
         self.branch_features = keras.Model(self.branch.inputs, [picture.input, picture.output], name="branch_features")
         self.descriptors = descriptor_network(descriptor_width, descriptor_layers, "descriptors", dtype)
-        self.fusion = fusion_network(entry_width, fusion_width, fusion_blocks, "fusion", dtype)
+        self.fusion = fusion_network(entry_width, fusion_width, fusion_blocks, branch_width, "fusion", dtype)
         self.to_pixels = PixelsOfChannels(name="sr", dtype="float32")
         self.built = True
 
@@ -118,10 +122,6 @@ class Mobile(keras.Model):
     def parts(self) -> dict[str, keras.Model]:
         """The networks that hold weights, by name."""
         return {"branch": self.branch, "descriptors": self.descriptors, "fusion": self.fusion}
-
-    def like(self, dtype: Any = None) -> "Mobile":
-        """A new model of the same sizes, with new numbers, of another dtype policy (float32 by default)."""
-        return Mobile.from_config({**self.sizes, "reference_scales": self.reference_scales, "dtype": dtype})
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
@@ -208,31 +208,6 @@ class Mobile(keras.Model):
             added = added * ops.reshape(ops.cast(strength, "float32"), (-1, 1, 1, 1))
         return self.to_pixels(ops.cast(picture, "float32") + added)
 
-    @classmethod
-    def from_preset(cls, preset: str | os.PathLike, dtype: str | None = None) -> "Mobile":
-        """A model with weights.
-
-        Args:
-            preset: "mobile"; or what `save` wrote: a .keras file, a folder, or a handle of the Hugging Face Hub, "hf://user/name".
-            dtype: dtype policy, by default float32 for presets, and what a file was saved with.
-
-        Raises:
-            ValueError: unknown preset, no such file, or one that holds something else.
-            ImportError: a handle of the Hub, and huggingface_hub is not installed.
-        """
-        return load_model(preset, dtype, cls)
-
-    def compute_output_shape(self, input_shape) -> tuple:
-        batch, height, width, channels = input_shape["lr"]
-        return (batch, height and 4 * height, width and 4 * width, channels)
-
-    def compute_output_spec(self, inputs: dict[str, Any], training: bool = False) -> keras.KerasTensor:
-        # The result is float32 under every dtype policy.
-        return keras.KerasTensor(self.compute_output_shape({"lr": inputs["lr"].shape}), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.sizes, "reference_scales": self.reference_scales}
-
 
 def descriptor_network(width: int = 48, convolutions: int = 5, name: str = "descriptors", dtype: Any = None) -> keras.Model:
     """Describes each pixel of a small photo by a unit vector, for matching.
@@ -256,22 +231,25 @@ def descriptor_network(width: int = 48, convolutions: int = 5, name: str = "desc
     return keras.Model(photo, features, name=name)
 
 
-def fusion_network(entry: int = 96, width: int = 64, blocks: int = 6, name: str = "fusion", dtype: Any = None) -> keras.Model:
+def fusion_network(
+    entry: int = 96, width: int = 64, blocks: int = 6, branch_width: int = WIDTH, name: str = "fusion", dtype: Any = None
+) -> keras.Model:
     """What nine predictions of each block add to the single-image branch's picture; nothing, before it is trained.
 
     Args:
         entry: channels that the predictions are brought to.
         width: channels of the residual blocks.
         blocks: residual blocks of two 3x3 convolutions.
+        branch_width: channels of the single-image branch.
         name: name of the model.
         dtype: dtype policy of the layers.
 
     Returns:
-        keras.Model: {"taps": [B,h,w,468] (`block_aggregation.aggregate_blocks`), "features": [B,h,w,48] and "picture":
-        [B,h,w,48] of the branch} -> [B,h,w,48]. 626,512 parameters by default.
+        keras.Model: {"taps": [B,h,w,468] (`block_aggregation.aggregate_blocks`), "features": [B,h,w,branch_width] and
+        "picture": [B,h,w,48] of the branch} -> [B,h,w,48]. 626,512 parameters by default.
     """
     taps = keras.Input((None, None, block_aggregation.TAPS * block_aggregation.CHANNELS), name="taps")
-    features = keras.Input((None, None, WIDTH), name="features")
+    features = keras.Input((None, None, branch_width), name="features")
     picture = keras.Input((None, None, _PICTURE), name="picture")
     with keras.name_scope(name):
         entered = _leaky(_convolution(taps, entry, 1, "enter", dtype), "enter_leaky", dtype)

@@ -14,13 +14,13 @@ Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 an
 are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
 """
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.features import STEM_CHANNELS, contrastive_extractor, reference_encoder
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.matching import bordered, flow_from_matches, match
@@ -30,7 +30,6 @@ from c2m_tf.network.single_image import WIDTH as SINGLE_IMAGE_WIDTH
 from c2m_tf.network.sizes import larger, round_up
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample, bilinear_upsample
-from c2m_tf.presets import load_model
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
 ATLAS_GAP = 4
@@ -41,7 +40,7 @@ _PIXELS_IN_CELL = {"relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
 
 
 @keras.saving.register_keras_serializable("c2m_tf")
-class C2Matching(keras.Model):
+class C2Matching(ReferenceModel):
     """Reference-based 4x super-resolution (Jiang et al., CVPR 2021).
 
     `C2Matching.full()` and `C2Matching.light()` are the published networks, `C2Matching.from_preset` gives trained ones.
@@ -96,28 +95,22 @@ class C2Matching(keras.Model):
         parts: dict[str, keras.Model] | None = None,
         **kwargs: Any,
     ) -> None:
-        if keras.config.floatx() != "float32":
-            raise ValueError(
-                f"Keras's default type is {keras.config.floatx()}, expected is float32; use keras.config.set_floatx('float32') "
-                f"or change floatx in ~/.keras/keras.json, and choose the dtype of the networks by a policy"
-            )
-        super().__init__(name=name, autocast=False, **kwargs)
-        self.levels, self.stem_channels = tuple(levels), tuple(stem_channels)
-        self.residual_offsets = residual_offsets
-        self._restoration_arguments: dict[str, Any] = {
+        sizes: dict[str, Any] = {
             "content_blocks": content_blocks,
             "small_blocks": small_blocks,
             "medium_blocks": medium_blocks,
             "large_blocks": large_blocks,
             "width": width,
-            "levels": self.levels,
-            "stem_channels": self.stem_channels,
+            "levels": tuple(levels),
+            "stem_channels": tuple(stem_channels),
             "residual_offsets": residual_offsets,
             "flow_warping": flow_warping,
         }
+        trunk = {"own_trunk": own_trunk, "trunk_blocks": trunk_blocks, "trunk_width": trunk_width}
+        super().__init__(sizes | trunk, name=name, **kwargs)
+        self.levels, self.stem_channels, self.residual_offsets = sizes["levels"], sizes["stem_channels"], residual_offsets
         self.own_trunk = own_trunk
-        self._trunk_arguments = {"trunk_blocks": trunk_blocks, "trunk_width": trunk_width}
-        parts = self._new_parts() if parts is None else parts
+        parts = self._new_parts(sizes, trunk_blocks, trunk_width) if parts is None else parts
         self.extractor_lr, self.extractor_ref = parts["extractor_lr"], parts["extractor_ref"]
         # The best match is a hard choice and passes no gradient on; extractors learn by their own losses.
         self.extractor_lr.trainable = self.extractor_ref.trainable = False
@@ -136,16 +129,15 @@ class C2Matching(keras.Model):
         """The published light network (4,825,395 parameters in the restoration network), untrained; others as given."""
         return cls(**PUBLISHED["light"] | arguments)
 
-    def _new_parts(self):
+    def _new_parts(self, sizes, trunk_blocks, trunk_width):
         dtype, channels = self.dtype_policy, self.stem_channels
-        restoration = restoration_network(**self._restoration_arguments, name="restoration", dtype=dtype)  # checks all sizes
-        trunk = (self._trunk_arguments["trunk_blocks"], self._trunk_arguments["trunk_width"])
+        restoration = restoration_network(**sizes, name="restoration", dtype=dtype)  # checks all sizes
         return {
             "extractor_lr": contrastive_extractor("extractor_lr", dtype, channels),
             "extractor_ref": contrastive_extractor("extractor_ref", dtype, channels),
             "reference_encoder": reference_encoder(self.levels, "reference_encoder", dtype, channels),
             "restoration": restoration,
-            **({"trunk": single_image_network(*trunk, "trunk", dtype)} if self.own_trunk else {}),
+            **({"trunk": single_image_network(trunk_blocks, trunk_width, "trunk", dtype)} if self.own_trunk else {}),
         }
 
     @property
@@ -155,18 +147,9 @@ class C2Matching(keras.Model):
         return {name: getattr(self, name) for name in names}
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments that the network was made with, by name, `dtype` and names left out."""
-        return {**self._restoration_arguments, "own_trunk": self.own_trunk, **self._trunk_arguments}
-
-    @property
     def variant(self) -> str:
         """Which published network has these sizes, "full" or "light", with residual offsets or without; else "custom"."""
-        return variant_of(self._restoration_arguments)
-
-    def like(self, dtype: Any = None, **changes: Any) -> "C2Matching":
-        """A new model of the same arguments but for those given, with new numbers; float32 unless `dtype` is given."""
-        return C2Matching(**self.arguments | changes, dtype=dtype)
+        return variant_of(self.arguments)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
@@ -277,42 +260,6 @@ class C2Matching(keras.Model):
         encoded = {"matching": matching, "candidates": ops.cast(candidates, "float32")}
         return encoded | activations
 
-    def export(
-        self,
-        filepath: str | os.PathLike,
-        format: str = "tf_saved_model",  # noqa: A002  # Keras's own name
-        verbose: bool | None = None,
-        input_signature: list | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """As `keras.Model.export`, of a model that need not have been called: {"lr", "ref"} in, the SR photo out.
-
-        `c2m-tf export` writes files that do more: encoded photos, no reference, tiles for phones in builtin ops alone.
-
-        Args:
-            filepath: folder of a SavedModel, or .tflite file for "litert".
-            format: "tf_saved_model", "litert", or another one of Keras.
-            verbose: whether Keras prints what it wrote.
-            input_signature: [{"lr": keras.InputSpec, "ref": keras.InputSpec}]; by default one reference and any sizes, for
-                "litert" an LR photo of 64x64 pixels and a reference of 256x256.
-            kwargs: of `keras.Model.export`.
-        """
-        if input_signature is None:
-            lr, ref = ((1, 64, 64, 3), (1, 256, 256, 3)) if format == "litert" else ((None, None, None, 3),) * 2
-            input_signature = [{"lr": keras.InputSpec("float32", lr), "ref": keras.InputSpec("float32", ref)}]
-        super().export(filepath, format, verbose, input_signature, **kwargs)
-
-    def compute_output_shape(self, input_shape) -> tuple:
-        batch, height, width, channels = input_shape["lr"]
-        return (batch, height and 4 * height, width and 4 * width, channels)
-
-    def compute_output_spec(self, inputs: dict[str, Any], training: bool = False) -> keras.KerasTensor:
-        # The result is float32 under every dtype policy.
-        return keras.KerasTensor(self.compute_output_shape({"lr": inputs["lr"].shape}), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.arguments}
-
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "C2Matching":
         if "variant" in config:  # files of older versions
@@ -321,24 +268,6 @@ class C2Matching(keras.Model):
             others = {name: value for name, value in config.items() if name != "variant"}
             config = PUBLISHED["light" if sizes else variant] | sizes | others
         return super().from_config(config, custom_objects)
-
-    @classmethod
-    def from_preset(cls, preset: str | os.PathLike, dtype: str | None = None) -> "C2Matching":
-        """A model with weights.
-
-        Args:
-            preset: a key of `c2m_tf.presets.PRESETS`, e.g. "light"; or what `save` wrote: a .keras file, a folder, or
-                a handle of the Hugging Face Hub, "hf://user/name".
-            dtype: dtype policy, "float32" or "mixed_bfloat16"; by default float32 for presets, and what a file was saved with.
-
-        Returns:
-            C2Matching.
-
-        Raises:
-            ValueError: unknown preset (the message names those that exist), no such file, or one that holds something else.
-            ImportError: a handle of the Hub, and huggingface_hub is not installed.
-        """
-        return load_model(preset, dtype, cls)
 
 
 def around_pixels(score: Tensor) -> Tensor:

@@ -50,9 +50,9 @@ def single_image_network(blocks: int = BLOCKS, width: int = WIDTH, name: str = "
         ValueError: sizes that cannot be.
     """
     if not isinstance(blocks, int) or blocks < 1:
-        raise ValueError(f"trunk_blocks is {blocks!r}, expected is a number of blocks, 1 or more")
+        raise ValueError(f"{name}_blocks is {blocks!r}, expected is a number of blocks, 1 or more")
     if not isinstance(width, int) or width < 2 or width % 2:
-        raise ValueError(f"trunk_width is {width!r}, expected is an even number of channels")
+        raise ValueError(f"{name}_width is {width!r}, expected is an even number of channels")
     lr = keras.Input((None, None, 3), name="lr")
     with keras.name_scope(name):
         builder = _Builder(dtype, width)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from c2m_tf.machine import fastest_dtype
+from c2m_tf.presets import PRESETS, check_model, load_model
 from c2m_tf.startup import limit_threads, start_keras
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.plans import check_sizes
-from c2m_tf.weights.names import check_model
 
 
 def open_model(
@@ -45,8 +45,6 @@ def open_model(
         _refuse_settings(path, dtype, search, tile, window)
         return TFLiteUpscaler(path, threads=threads)
     start_keras()
-    from c2m_tf.presets import PRESETS, load_model
-
     # A preset's name means the preset, whatever lies in the working folder; ./light means that. Folders with a config.json are
     # Keras's own.
     if source not in PRESETS and path.is_dir() and not (path / "config.json").is_file():

@@ -7,16 +7,19 @@
 """
 
 import os
+import re
 import tempfile
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import ImageError, make_folder
-from c2m_tf.presets import PRESETS
+from c2m_tf.presets import HANDLE, PRESETS
 from c2m_tf.startup import one_line
 from c2m_tf.version import __version__
-from c2m_tf.weights.names import HANDLE
+
+if TYPE_CHECKING:
+    from c2m_tf.network.model import C2Matching
 
 _LICENCE_OF_PRESETS = (
     "**For research, teaching and evaluation only**: part of the training photos is licensed for research only. "
@@ -28,7 +31,18 @@ _UNKNOWN_LICENCE = (
 _UNKNOWN_TRAINING = "Trained with c2m-tf. Write here on which photos, by which recipe, and what was measured."
 
 
-def write_folder(model: C2Matching, folder: str | os.PathLike, card: str) -> None:
+def check_target(target: str) -> None:
+    """Raises ValueError if the target of `push` is neither hf://USER/NAME nor an empty or a new folder."""
+    if target.startswith(HANDLE):
+        if not re.fullmatch(r"hf://[\w.-]+/[\w.-]+", target):
+            raise ValueError(f"{target}: expected is hf://USER/NAME")
+        return
+    folder = Path(target)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is there already; give a new or an empty folder, or hf://USER/NAME")
+
+
+def write_folder(model: "C2Matching", folder: str | os.PathLike, card: str) -> None:
     """Writes what is pushed.
 
     Args:
@@ -45,7 +59,7 @@ def write_folder(model: C2Matching, folder: str | os.PathLike, card: str) -> Non
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def model_card(model: C2Matching, source: str, target: str) -> str:
+def model_card(model: "C2Matching", source: str, target: str) -> str:
     """The card of a model.
 
     Args:
@@ -70,7 +84,7 @@ def model_card(model: C2Matching, source: str, target: str) -> str:
     )
 
 
-def push(model: C2Matching, target: str, card: str) -> str:
+def push(model: "C2Matching", target: str, card: str) -> str:
     """Uploads a model to the Hub; returns the address of its page.
 
     Args:

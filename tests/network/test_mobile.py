@@ -4,22 +4,16 @@ import keras
 import numpy as np
 import pytest
 from golden_models import golden, state
+from tiny_models import MOBILE_SIZES, tiny_mobile
 
 from c2m_tf.network import subcell
 from c2m_tf.network.block_aggregation import joined_rows
 from c2m_tf.network.mobile import Matches, Mobile
 
-SMALL = {"descriptor_width": 8, "descriptor_layers": 2, "entry_width": 8, "fusion_width": 8, "fusion_blocks": 1}
-
 
 @pytest.fixture(scope="module")
 def network():
-    """A small network whose fusion adds something."""
-    keras.utils.set_random_seed(5)
-    network = Mobile(**SMALL, reference_scales=(1.0, 0.8))
-    out = network.fusion.get_layer("out")
-    out.set_weights([np.random.default_rng(5).normal(0, 0.05, weight.shape) for weight in out.get_weights()])
-    return network
+    return tiny_mobile()
 
 
 def photos(rng, *sizes):
@@ -34,7 +28,7 @@ def test_parameters():
 
 def test_begins_as_the_single_image_branch(rng):
     lr, ref = photos(rng, (7, 9), (24, 40))
-    network = Mobile(**SMALL)
+    network = Mobile(**MOBILE_SIZES)
     alone = network({"lr": lr})
     assert alone.shape == (1, 28, 36, 3)
     np.testing.assert_allclose(network({"lr": lr, "ref": ref}), alone, atol=1e-6)
@@ -97,9 +91,16 @@ def test_bfloat16_gives_about_the_same(network, rng):
     assert half({"lr": lr, "ref": ref}).dtype == "float32"
 
 
-@pytest.mark.parametrize(
-    "name, value", [("fusion_width", 0), ("descriptor_layers", -1), ("reference_scales", ()), ("reference_scales", (0.0,))]
-)
+WRONG = [
+    ("fusion_width", 0),
+    ("branch_width", 3),
+    ("descriptor_layers", -1),
+    ("reference_scales", ()),
+    ("reference_scales", (0,)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
 def test_wrong_sizes_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         Mobile(**{name: value})

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from golden_models import golden, golden_model, state
-from tiny_models import tiny_model
+from tiny_models import tiny_mobile, tiny_model
 
 from c2m_tf import C2Matching
 from c2m_tf.network.features import reference_encoder
@@ -177,8 +177,9 @@ def test_model_trains_by_fit(rng):
     assert not any(path.startswith("extractor") for path in before)
 
 
-def test_a_model_that_was_never_called_is_exported(rng, tmp_path):
-    model = tiny_model()
+@pytest.mark.parametrize("new", [tiny_model, tiny_mobile])
+def test_a_model_that_was_never_called_is_exported(rng, tmp_path, new):
+    model = new()
     assert model.export(tmp_path / "saved", format="tf_saved_model", verbose=False) is None
     serve = tf.saved_model.load(tmp_path / "saved").serve
     for size, reference in ((8, 32), (7, 29)):

@@ -1,21 +1,15 @@
 """Photos restored with a mobile network, beside the network itself."""
 
-import keras
 import numpy as np
 import pytest
+from tiny_models import tiny_mobile
 
 from c2m_tf import Upscaler
-from c2m_tf.network.mobile import Mobile
 
 
 @pytest.fixture(scope="module")
 def network():
-    """A small network whose fusion adds something."""
-    keras.utils.set_random_seed(5)
-    network = Mobile(8, 2, 8, 8, 1, reference_scales=(1.0, 0.8))
-    out = network.fusion.get_layer("out")
-    out.set_weights([np.random.default_rng(5).normal(0, 0.05, weight.shape) for weight in out.get_weights()])
-    return network
+    return tiny_mobile()
 
 
 @pytest.fixture
