@@ -17,20 +17,22 @@ for module in pkgutil.walk_packages(c2m_tf.__path__, "c2m_tf."):
 import keras, numpy as np
 assert keras.backend.backend() == "jax"
 from golden_models import golden, golden_model
+from tiny_models import tiny_model
 arrays = golden("light")
 model = golden_model("light")
 sr = model.predict_on_batch({"lr": arrays["lr"][None], "ref": arrays["ref"][None]})
 print("difference", np.abs(sr - arrays["output"]).max())
-other = model.predict_on_batch({"lr": arrays["lr"][None, :9], "ref": [arrays["ref"][None, :30], arrays["ref"][None, :, :25]]})
+tiny = tiny_model()
+other = tiny.predict_on_batch({"lr": arrays["lr"][None, :9], "ref": [arrays["ref"][None, :30], arrays["ref"][None, :, :25]]})
 print("shape", other.shape)
 from c2m_tf.cli import main
 from c2m_tf.photos import images
-model.save("light.keras")
+tiny.save("tiny.keras")
 for name in ("pairs/a_0.png", "pairs/a_1.png"):
     images.write(name, np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))
 assert main(["doctor"]) == 0
-assert main(["upscale", "-i", "pairs/a_0.png", "-r", "pairs/a_1.png", "-o", "sr.png", "--model", "light.keras"]) == 0
-assert main(["evaluate", "--pairs", "pairs", "--model", "light.keras", "--dtype", "auto"]) == 0
+assert main(["upscale", "-i", "pairs/a_0.png", "-r", "pairs/a_1.png", "-o", "sr.png", "--model", "tiny.keras"]) == 0
+assert main(["evaluate", "--pairs", "pairs", "--model", "tiny.keras", "--dtype", "auto"]) == 0
 assert images.read("sr.png").rgb.shape == (192, 192, 3)
 """
 

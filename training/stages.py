@@ -182,11 +182,12 @@ def _teacher(config):
 
 def _student(config):
     extractors, teacher = student_extractors(config), None
+    channels = extractors.stem_channels
     if config.teacher is not None:
-        teacher = Extractors(config.dtype_policy)
+        teacher = Extractors(config.dtype_policy, channels)
         load_weights(teacher, config.teacher, "teacher")
     trainer = StudentTrainer(extractors, teacher)
-    return Parts(_compiled(trainer, config), extractors, Extractors())
+    return Parts(_compiled(trainer, config), extractors, Extractors(stem_channels=channels))
 
 
 def _trunk(config):

@@ -1,6 +1,7 @@
 """c2m-tf evaluate: models and results of other systems in one table, files, invalid input."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,17 +87,18 @@ def test_results_of_another_system_need_no_model(pairs, results, tmp_path, capsy
 
 
 def test_models_and_results_share_a_table_and_a_sheet(pairs, results, tmp_path, model):
-    arguments = ["--results", f"theirs={results}", "--model", model, "--model", "light", "--measures", "flip"]
+    other = shutil.copy(model, tmp_path / "other.keras")
+    arguments = ["--results", f"theirs={results}", "--model", model, "--model", other, "--measures", "flip"]
     outputs = ["--json", tmp_path / "out.json", "--sheet", tmp_path / "sheet.png", "--save-images", tmp_path / "sr"]
     assert evaluate(pairs, *arguments, *outputs) == 0
     report = json.loads((tmp_path / "out.json").read_text())
-    assert list(report["systems"]) == ["bicubic", "golden", "light", "theirs"]
-    assert 0 < report["systems"]["light"]["mean"]["flip"] < 1
+    assert list(report["systems"]) == ["bicubic", "golden", "other", "theirs"]
+    assert 0 < report["systems"]["other"]["mean"]["flip"] < 1
     assert sorted(path.relative_to(tmp_path / "sr").as_posix() for path in (tmp_path / "sr").glob("*/*")) == [
         "golden/000.png",
         "golden/001.png",
-        "light/000.png",
-        "light/001.png",
+        "other/000.png",
+        "other/001.png",
     ]
     assert images.read(tmp_path / "sheet.png").rgb.std() > 0.05
 

@@ -14,10 +14,12 @@ import pytest
 from c2m_tf.training.__main__ import main as training
 from c2m_tf.training.config import read_config
 from c2m_tf.training.runs import Run
+from tiny_models import tiny_mobile, tiny_model
 from training_data import make
 from training_runs import SMOKE, arrays, command, rows
 
 from c2m_tf.cli import main as c2m_tf
+from c2m_tf.network.features import STEM_CHANNELS
 from c2m_tf.photos import images
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +34,14 @@ def test_every_stage_through_the_command_line(root, tmp_path, monkeypatch, capsy
     monkeypatch.chdir(tmp_path)
     stages = ("teacher", "student", "trunk", "restoration", "adversarial", "descriptors", "mobile")
     runs = {stage: tmp_path / f"runs/smoke-{stage}" for stage in stages}
+    # Small networks of the smoke student's extractors, in place of published ones.
+    tiny_model(stem_channels=STEM_CHANNELS).save("tiny.keras")
+    tiny_mobile().save("mobile.keras")
+    starts = {"trunk": "tiny.keras", "restoration": "tiny.keras", "descriptors": "mobile.keras"}
     for stage, folder in runs.items():
-        assert training(command(stage, root, folder)) == 0, capsys.readouterr().err
+        settings = [f"start={starts[stage]}"] if stage in starts else []
+        settings += ["variant=null"] if stage == "restoration" else []
+        assert training(command(stage, root, folder, *settings)) == 0, capsys.readouterr().err
         assert [row["iteration"] for row in rows(folder)] == ["2", "4"]
         assert all(np.isfinite(float(row["loss"])) for row in rows(folder))
         assert json.loads((folder / "versions.json").read_text())["keras"]
@@ -162,16 +170,16 @@ def test_invalid_runs_are_refused_before_anything_is_trained_or_written(root, tm
         ("student", ["teacher=nowhere.h5"], "teacher: nowhere.h5 does not exist"),
         ("restoration", ["extractors=null"], "needs the keys extractors and vgg"),
         ("restoration", ["start=nowhere.keras", "extractors=null"], "nowhere.keras does not exist"),
-        ("restoration", ["start=full.keras", "extractors=null"], "full.keras, variant light: a full network cannot be"),
+        ("restoration", ["start=tiny.keras", "extractors=null"], "tiny.keras, variant light: a custom network cannot be grown"),
         ("restoration", ["data.sources.0.held_back=2", "extractors=vgg"], "held_back is for photos of kind single"),
         ("restoration", ["validation.pairs=data/single", "extractors=vgg"], "holds no pairs"),
         ("teacher", ["data.sources.1.held_back=0"], "needs photos"),
     ],
 )
-def test_settings_that_do_not_fit_together_are_refused(root, tmp_path, monkeypatch, capsys, full, stage, settings, words):
+def test_settings_that_do_not_fit_together_are_refused(root, tmp_path, monkeypatch, capsys, tiny, stage, settings, words):
     monkeypatch.chdir(tmp_path)
-    if "start=full.keras" in settings:
-        full.save("full.keras")
+    if "start=tiny.keras" in settings:
+        tiny.save("tiny.keras")
     assert training(command(stage, root, tmp_path / "run", *settings)) == 2
     error = capsys.readouterr().err
     assert words in error

@@ -5,6 +5,7 @@ import pytest
 from c2m_tf.training.config import read_config
 from c2m_tf.training.matching import Extractors
 from c2m_tf.training.starts import network_of, student_extractors
+from training_data import make
 from training_runs import SMOKE
 
 from c2m_tf import C2Matching
@@ -44,6 +45,18 @@ def test_a_run_takes_the_network_of_its_start_unless_it_says_otherwise(light):
     grown = network_of(read_config("restoration", SMOKE / "restoration.yaml", [*settings, "residual_offsets=true"]))
     assert grown.residual_offsets
     assert grown.variant == light.variant
+
+
+def test_a_run_without_a_start_has_the_published_network_the_students_extractors_and_vggs_encoder(tmp_path):
+    student = Extractors()
+    student.save_weights(tmp_path / "student.weights.h5")
+    settings = [f"root={make(tmp_path / 'root')}", f"extractors={tmp_path / 'student.weights.h5'}"]
+    network = network_of(read_config("restoration", SMOKE / "restoration.yaml", settings))
+    assert (network.variant, network.residual_offsets) == ("light", True)
+    assert all(equal(getattr(network, name), getattr(student, name)) for name in EXTRACTORS)
+    with np.load(tmp_path / "root/weights/vgg19.npz") as vgg:
+        kernel = network.reference_encoder.get_layer("conv1_2").kernel
+        np.testing.assert_array_equal(np.asarray(kernel), vgg["conv1_2_W"])
 
 
 @pytest.mark.parametrize("keeps", [True, False])

@@ -28,9 +28,13 @@ class Inverting(KerasUpscaler):
         return restored._replace(rgb=1 - restored.rgb)
 
 
+@pytest.fixture(scope="module")
+def models(tiny):
+    return {CLEAN: KerasUpscaler(tiny), DEGRADED: Inverting(tiny)}
+
+
 @pytest.fixture(autouse=True)
-def two_presets(light, monkeypatch):
-    models = {CLEAN: KerasUpscaler(light), DEGRADED: Inverting(light)}
+def two_presets(models, monkeypatch):
     monkeypatch.setattr(opening, "open_model", lambda source, **settings: models[source])
 
 

@@ -15,8 +15,8 @@ PHOTOS, NAMED_OTHERWISE = (
 
 
 @pytest.fixture(scope="module")
-def exported(light, tmp_path_factory):
-    return export_saved_model(light, tmp_path_factory.mktemp("exported"))
+def exported(tiny, tmp_path_factory):
+    return export_saved_model(tiny, tmp_path_factory.mktemp("exported"))
 
 
 def repeated(lr):
