@@ -91,8 +91,8 @@ def _config(name, stage, takes, recipes, folder, settings, trunk):
 
 def _pairs(configs):
     """The folder of validation pairs, one for all; its groups are checked here."""
-    given = {rooted(configs[name], configs[name].validation.pairs) for name in STEPS if configs[name].validation is not None}
-    if len(given) != 1 or any(configs[name].validation is None for name in STEPS):
+    given = {getattr(configs[name].validation, "pairs", None) for name in STEPS}
+    if len(given) != 1 or None in given:
         raise ConfigError("the four networks of the ablation need the same validation.pairs to be compared on")
     pairs = given.pop()
     find_groups(pairs)

@@ -31,7 +31,7 @@ class SourceConfig:
     kind: Literal["cufed", "multiview", "single", "layered"]
     folder: str
     weight: Rate = 1.0
-    held_back: Count = 0  # photos of a `single` folder kept for validation
+    held_back: Count = 0  # the last photos of a `single` or `layered` folder, kept for validation
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -89,11 +89,16 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class ValidationConfig:
-    """Validation by the plain protocol of `c2m-tf evaluate` on a folder of NNN_0, NNN_1, ... photos."""
+    """Validation by the plain protocol of `c2m-tf evaluate` on a folder of NNN_0, NNN_1, ... photos.
 
-    pairs: str
+    With `pairs` null it is made of the photos that `single` sources hold back, each with a warp of itself as its reference, and
+    written to the run folder (not for the trunk).
+    """
+
+    pairs: str | None
     every: Positive = 500  # iterations
     degradations: Annotated[tuple[Degradation, ...], Field(min_length=1)] = ("bicubic",)  # judged by the mean over these
+    at_start: bool = False  # before the first iteration too, so that `best` is never worse than the start
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -7,7 +7,6 @@ both, or in one of them alone. Every pixel's true correspondence is known. This 
 """
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from .homography import LR_CENTRES, PHOTO_SIDE
-from .sources import Photos, photos_in
+from .sources import Photos, photos_without
 from .views import CELL, NODES, Views, interpolated
 
 LAYERS = 6  # at most, with the background
@@ -77,13 +76,14 @@ class LayeredPairs:
 
     Args:
         folder: photos of at least 160x160 pixels.
+        held_back: number of photos, the last by name, that are not drawn.
 
     Raises:
-        SourceError: no folder, no photo, damaged or too small photos.
+        SourceError: no folder, no photo left, damaged or too small photos.
     """
 
-    def __init__(self, folder: str | os.PathLike) -> None:
-        self.photos = Photos(photos_in(Path(folder)))
+    def __init__(self, folder: str | os.PathLike, held_back: int = 0) -> None:
+        self.photos = Photos(photos_without(folder, held_back)[0])
 
     def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """A photo and its reference, uint8 [160,160,3] each."""

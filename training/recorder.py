@@ -67,6 +67,9 @@ class Recorder(keras.callbacks.Callback):
         self._started = time.monotonic()
         self._task = self._progress.add_task("training", total=self.config.iterations, completed=self._first_iteration)
         self._progress.start()
+        if self._first_iteration == 0 and self.validation is not None and getattr(self.config.validation, "at_start", False):
+            with self.group.apart():
+                self._write({"iteration": 0} | self._validate())
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.group.spread(self.model.metrics_variables)  # which `fit` has just reset
@@ -159,7 +162,7 @@ class Recorder(keras.callbacks.Callback):
     def _fill_product(self):
         """Gives the product the trained weights, averaged ones if the run averages."""
         optimizer = self.model.optimizer
-        if not optimizer.use_ema:
+        if not optimizer.use_ema or self.iteration == 0:  # averages begin with the first iteration
             self.product.set_weights(self.trained.get_weights())
             return
         variables = self.trained.trainable_variables  # of an adversarial trainer not the critic, which has another optimizer

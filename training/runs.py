@@ -6,6 +6,7 @@
     events.out...      the same, and pictures, for TensorBoard
     state.weights.h5   the whole trainer: networks, optimizers, averages; what a run resumes from
     best.*, last.*     what the stage makes: .weights.h5 of extractors or .keras of a C2Matching model
+    validation/        pairs made of the photos that were held back, if validation needs them
 
 Files appear complete or not at all, so that a crash or a full disk leaves the last good ones.
 """
@@ -32,7 +33,7 @@ from .config import as_yaml, without_distribution
 _PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
 _CONFIG = "config.yaml"
 _STATE = "state.weights.h5"
-_BEFORE_TRAINING = (_CONFIG, "versions.json", "log.csv")
+_BEFORE_TRAINING = (_CONFIG, "versions.json", "log.csv", "validation")
 _PRODUCTS = tuple(f"{name}{suffix}" for name in ("best", "last") for suffix in (".weights.h5", ".keras"))
 # They change where photos lie, how often is written and how many threads read, and nothing of what is trained.
 _FREE_KEYS = (("root",), ("log_every",), ("save_every",), ("data", "workers"))

@@ -156,18 +156,15 @@ class SinglePhotos:
 
     Args:
         folder: photos of at least 160x160 pixels.
-        held_back: number of photos, the last by name, that are not drawn but used to validate matching.
+        held_back: number of photos, the last by name, that are not drawn but used for validation.
 
     Raises:
         SourceError: no folder, no photo left, damaged or too small photos.
     """
 
     def __init__(self, folder: str | os.PathLike, held_back: int = 0) -> None:
-        paths = photos_in(Path(folder))
-        if held_back >= len(paths):
-            raise SourceError(f"{folder} has {len(paths)} photos; {held_back} of them held back leave none to train on")
-        self.photos = Photos(paths[: len(paths) - held_back])
-        self.held_back = paths[len(paths) - held_back :]
+        drawn, self.held_back = photos_without(folder, held_back)
+        self.photos = Photos(drawn)
 
     def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """A window and the same warped by a homography, sharp, uint8 [160,160,3] each."""
@@ -212,6 +209,14 @@ def photos_in(folder: Path) -> list[Path]:
     if not found:
         raise SourceError(f"{folder} holds no photo ({' '.join(images.PHOTO_SUFFIXES)})")
     return found
+
+
+def photos_without(folder: str | os.PathLike, held_back: int) -> tuple[list[Path], list[Path]]:
+    """Photos in a folder, and the last of them by name, which are held back; raises SourceError if that leaves none."""
+    paths = photos_in(Path(folder))
+    if held_back >= len(paths):
+        raise SourceError(f"{folder} has {len(paths)} photos; {held_back} of them held back leave none to train on")
+    return paths[: len(paths) - held_back], paths[len(paths) - held_back :]
 
 
 def photos_by_name(folder: Path) -> dict[str, Path]:

@@ -25,7 +25,7 @@ from .restoration import RestorationTrainer
 from .runs import Run, check_run, state_of
 from .starts import load_weights, mobile_of, network_of, student_extractors, vgg_extractors, vgg_of
 from .trunk import TrunkTrainer
-from .validation import MatchingValidation, PairsValidation
+from .validation import HeldBackPairs, MatchingValidation, PairsValidation
 
 
 def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
@@ -55,6 +55,8 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
         with _devices(config):
             parts = _BUILDERS[stage](config)
         run = Run(folder, stage, config, group.leads)
+        if isinstance(validation, HeldBackPairs) and group.leads:
+            validation.write(run.folder / "validation")
     save, suffix = (
         (run.save_model, ".keras") if isinstance(parts.product, C2Matching | Mobile) else (run.save_weights, ".weights.h5")
     )
@@ -68,7 +70,18 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
             validation,
             group,
         )
-    return f"{run.folder} is finished: {done} iterations"
+    return f"{run.folder} is finished: {done} iterations{_judged(run, config, validation)}"
+
+
+def _judged(run, config, validation):
+    """What the best network was judged to be, and the start if that was judged too."""
+    best = None if validation is None else run.best(validation.judged_by)
+    if best is None:
+        return ""
+    words = f"; {validation.judged_by} {best:.4g} at its best"
+    if getattr(config.validation, "at_start", False):
+        words += f", {float(run.rows[0][validation.judged_by]):.4g} at the start"
+    return words
 
 
 def _photos(stage, config):
@@ -83,24 +96,26 @@ def _patches(config, options):
 
 def _source(config, source):
     folder = rooted(config, source.folder)
-    if source.kind == "single":
-        return sources.SinglePhotos(folder, source.held_back)
+    if source.kind in ("single", "layered"):
+        return {"single": sources.SinglePhotos, "layered": LayeredPairs}[source.kind](folder, source.held_back)
     if source.held_back:
-        raise ConfigError(f"data.sources: held_back is for photos of kind single, not {source.kind}")
-    kinds = {"cufed": sources.CufedPairs, "multiview": sources.MultiviewPairs, "layered": LayeredPairs}
-    return kinds[source.kind](folder)
+        raise ConfigError(f"data.sources: held_back is for photos of kind single and layered, not {source.kind}")
+    return {"cufed": sources.CufedPairs, "multiview": sources.MultiviewPairs}[source.kind](folder)
 
 
 def _validation(stage, config, photos):
     if getattr(config, "validation", None) is None:
         return None
-    if stage in ("trunk", "restoration", "adversarial", "mobile"):
-        references = "none" if stage == "trunk" else "1"
-        return PairsValidation(rooted(config, config.validation.pairs), references, config.validation.degradations)
-    held_back = [path for source in photos for path in getattr(source, "held_back", [])]
-    if not held_back:
-        raise ConfigError("validation of matching needs photos: give a source of kind single some held_back ones")
     options = config.validation
+    by_pairs = stage in ("trunk", "restoration", "adversarial", "mobile")
+    if by_pairs and options.pairs is not None:
+        return PairsValidation(rooted(config, options.pairs), "none" if stage == "trunk" else "1", options.degradations)
+    held_back = [] if stage == "trunk" else [path for source in photos for path in getattr(source, "held_back", [])]
+    if not held_back:
+        what = "without pairs" if by_pairs else "of matching"
+        raise ConfigError(f"validation {what} needs photos: give a source of kind single some held_back ones")
+    if by_pairs:
+        return HeldBackPairs(held_back, options.degradations)
     return MatchingValidation(held_back, options.photos, "bicubic" if stage == "student" else None, options.degradations)
 
 

@@ -67,6 +67,31 @@ class PairsValidation:
         return figures, _sheet(upscaler, every[0])
 
 
+class HeldBackPairs(PairsValidation):
+    """The same on photos that were held back: the middle 160x160 of each, its reference a warp of it by a fixed homography.
+
+    Args:
+        photos: files.
+        degradations: as of `PairsValidation`.
+
+    Raises:
+        ValueError: damaged photos, or an unknown degradation.
+    """
+
+    def __init__(self, photos: Sequence[Path], degradations: Sequence[str] = ("bicubic",)) -> None:
+        self.degradations = {name: degradation_named(name) for name in degradations}
+        random = np.random.RandomState(_SEED)
+        self._pairs = [_warped(path, random)[:2] for path in photos]
+
+    def write(self, folder: Path) -> None:
+        """Writes the pairs as `c2m-tf evaluate --pairs` reads them; `measure` does too, so this comes before it."""
+        images.make_folder(folder)
+        for number, pair in enumerate(self._pairs):
+            for place, photo in enumerate(pair):
+                images.write(folder / f"{number:03}_{place}.png", photo)
+        self.groups = find_groups(folder)
+
+
 class MatchingValidation:
     """Share of cells whose match lies within one cell of the truth, on photos warped by fixed homographies.
 
@@ -83,12 +108,9 @@ class MatchingValidation:
         random = np.random.RandomState(_SEED)
         windows, references, homographies = [], [], []
         for position in range(count):
-            photo = images.as_uint8(images.read(photos[position % len(photos)]).visible())
-            y, x = ((side - PHOTO_SIDE) // 2 for side in photo.shape[:2])
-            homography = draw_homography(random)
-            window = photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]
+            window, reference, homography = _warped(photos[position % len(photos)], random)
             windows.append(window)
-            references.append(warp(photo, homography, (y, x), PHOTO_SIDE))
+            references.append(reference)
             homographies.append(homography)
         self._windows = {"": _degraded(windows, degradation)} | {f"_{name}": _degraded(windows, name) for name in others}
         self._references = images.as_float(np.stack(references))
@@ -107,6 +129,14 @@ class MatchingValidation:
             right += int((within & usable).sum())
             total += int(usable.sum())
         return right / total
+
+
+def _warped(path, random):
+    """The middle 160x160 of a photo, the same warped by a homography, uint8 both, and the homography."""
+    photo = images.as_uint8(images.read(path).visible())
+    y, x = ((side - PHOTO_SIDE) // 2 for side in photo.shape[:2])
+    homography = draw_homography(random)
+    return photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE], warp(photo, homography, (y, x), PHOTO_SIDE), homography
 
 
 def _degraded(windows, name):

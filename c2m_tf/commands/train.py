@@ -1,7 +1,10 @@
-"""c2m-tf train: the stages of training, curves of a run, and its weights as a preset."""
+"""c2m-tf train: a preset on one's own photos; the stages of training, curves of a run, and its weights as a preset."""
 
 import argparse
+import functools
+import json
 from contextlib import contextmanager
+from pathlib import Path
 
 from c2m_tf.commands.model_options import model_name
 from c2m_tf.commands.running import CommandFailedError
@@ -25,22 +28,26 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Adds a command for each stage, and for what is made of runs."""
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    """Adds training on own photos, and commands for each stage and for what is made of runs."""
+    parser.set_defaults(run=_own_photos)
+    parser.add_argument("--data", metavar="FOLDER", help="photos to train a preset on")
+    parser.add_argument(
+        "--start",
+        type=model_name,
+        default="light",
+        metavar="MODEL",
+        help="preset or .keras file to train on (default: light)",
+    )
+    _add_settings(parser)
+    parser.add_argument("--output", default="runs/mine", metavar="RUN_DIR", help="default: runs/mine")
+    commands = parser.add_subparsers(title="commands, for training stage by stage", metavar="COMMAND")
     for stage, meaning in STAGES.items():
         command = commands.add_parser(stage, help=meaning)
         command.set_defaults(run=_train, stage=stage)
         command.add_argument(
             "--config", required=True, metavar="RECIPE", help="recipe by name, e.g. published/restoration, or a YAML file"
         )
-        command.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            dest="settings",
-            metavar="KEY=VALUE",
-            help="overrides a key of the recipe, e.g. optimizer.learning_rate=1e-4",
-        )
+        _add_settings(command)
         command.add_argument("--output", default=f"runs/{stage}", metavar="RUN_DIR", help=f"default: runs/{stage}")
 
     ablation = commands.add_parser(
@@ -83,20 +90,74 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     preset.add_argument("model", metavar="FILE.keras")
     preset.add_argument("-o", "--output", required=True, metavar="FILE.npz")
 
+    for command in commands.choices.values():
+        command.set_defaults(run=functools.partial(_without_data, command.get_default("run")))
 
-def _train(options):
+
+def _add_settings(parser):
+    help_text = "overrides a key of the recipe, e.g. iterations=5000 or optimizer.learning_rate=1e-4"
+    parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=help_text)
+
+
+def _without_data(command, options):
+    """A command that takes no --data, which stands before its name."""
+    if options.data is not None:
+        raise ValueError(f"--data {options.data} is for training without a stage or another command; leave one of both out")
+    return command(options)
+
+
+def _own_photos(options):
+    if options.data is None:
+        raise ValueError(
+            f"c2m-tf train needs --data FOLDER, photos to train on; or a stage: {', '.join(STAGES)} (c2m-tf train -h lists all)"
+        )
+    check_model(options.start)
+    config = _own_config(options, "restoration")  # what is wrong with it is known before Keras, whose import takes seconds
+    start_keras(computes=config.distributed is None)
+    from c2m_tf.network.mobile import Mobile
+
+    if not isinstance(load_model(options.start), Mobile):
+        return _run(options, "restoration", config)
+    return _run(options, "mobile", _own_config(options, "mobile"))
+
+
+def _own_config(options, stage):
+    """The recipe photos/STAGE for these photos, a tenth of which is held back, and at most eight."""
+    read_config = _config_module().read_config
+    from c2m_tf.training.sources import photos_in
+
+    photos = len(photos_in(Path(options.data)))
+    if photos < 2:
+        raise ValueError(f"{options.data} holds one photo; expected are two or more, one of which is held back to judge by")
+    held_back = max(1, min(8, photos // 10))
+    ours = {"start": options.start, "root": options.data}
+    ours |= {f"data.sources.{source}.held_back": held_back for source in (0, 1)}
+    given = {setting.partition("=")[0] for setting in options.settings}
+    settings = [f"{key}={json.dumps(value)}" for key, value in ours.items() if key not in given]
+    return read_config(stage, f"photos/{stage}", [*settings, *options.settings])
+
+
+def _config_module():
     try:
-        from c2m_tf.training.config import check_files, read_config
+        from c2m_tf.training import config
     except ImportError as error:
         raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
+    return config
 
-    config = read_config(options.stage, options.config, options.settings)
-    check_files(config)
+
+def _train(options):
+    module = _config_module()
+    config = module.read_config(options.stage, options.config, options.settings)
+    module.check_files(config)
     start_keras(computes=config.distributed is None)
+    return _run(options, options.stage, config)
+
+
+def _run(options, stage, config):
     from c2m_tf.training.stages import run_stage
 
     with _run_errors():
-        say(run_stage(options.stage, config, options.output))
+        say(run_stage(stage, config, options.output))
     return 0
 
 

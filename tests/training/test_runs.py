@@ -171,7 +171,7 @@ def test_invalid_runs_are_refused_before_anything_is_trained_or_written(root, tm
         ("restoration", ["extractors=null"], "needs the keys extractors and vgg"),
         ("restoration", ["start=nowhere.keras", "extractors=null"], "nowhere.keras does not exist"),
         ("restoration", ["start=tiny.keras", "extractors=null"], "tiny.keras, variant light: a custom network cannot be grown"),
-        ("restoration", ["data.sources.0.held_back=2", "extractors=vgg"], "held_back is for photos of kind single"),
+        ("restoration", ["data.sources.0.held_back=2", "extractors=vgg"], "held_back is for photos of kind single and layered"),
         ("restoration", ["validation.pairs=data/single", "extractors=vgg"], "holds no pairs"),
         ("teacher", ["data.sources.1.held_back=0"], "needs photos"),
     ],
