@@ -11,6 +11,29 @@ PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTIN
 NAMED = re.compile(r"\btests/[\w/]+\.py(?:::\w+)?")
 
 
+LONGEST = 120  # characters of a line of prose
+
+
+def prose(page):
+    """Lines of a page outside tables and code."""
+    fenced, code, blank = False, False, True
+    for line in page.read_text(encoding="utf-8").splitlines():
+        fenced ^= line.lstrip().startswith("```")
+        code = line.startswith("    ") and (blank or code)
+        blank = not line.strip()
+        if not fenced and not code and not line.lstrip().startswith("|"):
+            yield line
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_no_line_of_prose_is_long(page):
+    assert [line for line in prose(page) if len(line) > LONGEST and " " in line.strip()] == []
+
+
+def test_the_design_page_is_a_map():
+    assert len((ROOT / "docs/design.md").read_text(encoding="utf-8").split()) <= 1800
+
+
 def functions(path):
     """Names of the test functions of a file."""
     return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
