@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
-from c2m_tf.export.quantization import load_quantized, quantized_preset
 from c2m_tf.training.matching import Extractors
 from tiny_models import tiny_model
 
@@ -111,7 +110,7 @@ MODELS = {
     "trunk": lambda: trunk_network(restoration_network(1, 1, 1, 1, 8)),
     "discriminator": lambda: discriminator(published=True),
     "phone": lambda: PhoneNetwork(tiny_model(residual_offsets=False, own_trunk=True)),
-    "quantized": lambda: load_quantized(quantized_preset("light")),
+    "quantized": lambda: PhoneNetwork(tiny_model(residual_offsets=False), quantized=True),
 }
 
 

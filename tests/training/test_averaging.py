@@ -25,18 +25,27 @@ def test_the_command_writes_a_network(tiny, tmp_path):
     assert all(np.array_equal(*pair) for pair in zip(averaged.get_weights(), tiny.get_weights(), strict=True))
 
 
+@pytest.fixture(scope="module")
+def networks(tiny, tmp_path_factory):
+    """A folder with a network, and one that has a trunk of its own besides."""
+    folder = tmp_path_factory.mktemp("networks")
+    tiny.save(folder / "one.keras")
+    tiny_model(own_trunk=True).save(folder / "own.keras")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["light", "light-photo", "-o", "average.keras"], "have no average"),
-        (["light", "light", "--share", "1.5", "-o", "average.keras"], "share is 1.5"),
+        (["{}/one.keras", "{}/own.keras", "-o", "average.keras"], "own_trunk False and one of True have no average"),
+        (["{}/one.keras", "{}/one.keras", "--share", "1.5", "-o", "average.keras"], "share is 1.5"),
         (["light", "nowhere.keras", "-o", "average.keras"], "nowhere.keras does not exist"),
         (["light", "light", "-o", "average.npz"], "name it so"),
     ],
 )
-def test_what_has_no_average_is_refused(tmp_path, monkeypatch, capsys, arguments, words):
+def test_what_has_no_average_is_refused(networks, tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
-    assert training(["average", *arguments]) == 2
+    assert training(["average", *(argument.format(networks) for argument in arguments)]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
