@@ -91,8 +91,9 @@ def _config(name, stage, takes, recipes, folder, settings, trunk):
 
 def _pairs(configs):
     """The folder of validation pairs, one for all; its groups are checked here."""
-    given = {getattr(configs[name].validation, "pairs", None) for name in STEPS}
-    if len(given) != 1 or None in given:
+    named = {name: getattr(configs[name].validation, "pairs", None) for name in STEPS}
+    given = {rooted(configs[name], pairs) for name, pairs in named.items() if pairs is not None}
+    if len(given) != 1 or None in named.values():
         raise ConfigError("the four networks of the ablation need the same validation.pairs to be compared on")
     pairs = given.pop()
     find_groups(pairs)
