@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from c2m_tf.photos.paths import local_path
 from c2m_tf.presets import check_model
 from c2m_tf.renamed import current_name, warn_renamed
+from c2m_tf.startup import one_line
 
 from .config_keys import STAGES
 
@@ -62,11 +63,11 @@ def read_config(stage: str, recipe: str | os.PathLike, settings: Sequence[str] =
     """
     path = find_recipe(recipe)
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        values = parsed_yaml(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"config {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ConfigError(f"config {path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config {path} holds no keys; expected are lines such as iterations: 5000")
     keys = [setting.partition("=")[0] for setting in settings]
@@ -127,6 +128,19 @@ def check_files(config: Any) -> None:
             raise ConfigError(f"{key}: {file} does not exist")
 
 
+def parsed_yaml(text: str | bytes) -> Any:
+    """The plain values of YAML, paths with ~ and URLs of local files among them as paths.
+
+    Raises:
+        ValueError: it is not YAML, a key is given twice, or Python has no such value: dates that do not exist, lists that hold
+            themselves.
+    """
+    try:
+        return _with_paths(yaml.load(text, _Loader))
+    except Exception as error:  # what PyYAML makes of odd values raises anything
+        raise ValueError(one_line(error)) from error
+
+
 class _Loader(yaml.SafeLoader):
     """YAML in which a key given twice is an error; PyYAML keeps the last without a word."""
 
@@ -156,8 +170,8 @@ def _apply(values, setting):
     for section in sections:
         place = _step(place, section, setting)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = parsed_yaml(text)
+    except ValueError as error:
         raise ConfigError(f"--set {setting}: the value is not YAML") from error
     if not isinstance(place, dict):
         _step(place, last, setting)
@@ -170,7 +184,7 @@ def _step(place, key, setting):
         if place.get(key) is None:
             place[key] = {}
         place = place[key]
-    elif isinstance(place, list) and key.isdigit() and int(key) < len(place):
+    elif isinstance(place, list) and key.isdecimal() and int(key) < len(place):
         place = place[int(key)]
     else:
         raise ConfigError(f"--set {setting}: there is no {key} to set")

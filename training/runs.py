@@ -28,7 +28,7 @@ from c2m_tf.photos import images
 from c2m_tf.photos.files import remove_left_over, replacing
 from c2m_tf.startup import first_line, one_line
 
-from .config import as_yaml, without_distribution
+from .config import as_yaml, parsed_yaml, without_distribution
 
 _PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
 _CONFIG = "config.yaml"
@@ -176,8 +176,8 @@ def read_log(folder: str | os.PathLike) -> list[dict[str, str]]:
 
 def _check_same(described, stage, config):
     try:
-        old = yaml.safe_load(described.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        old = parsed_yaml(described.read_bytes())
+    except (OSError, ValueError) as error:
         raise RunError(f"{described} cannot be read ({one_line(error)}); restore it, or give another folder") from error
     if not isinstance(old, dict):
         raise RunError(f"{described} holds no keys; restore it, or give another folder")

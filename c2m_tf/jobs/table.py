@@ -17,6 +17,7 @@ from c2m_tf.jobs import storage
 from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.parquet import import_pyarrow
 from c2m_tf.photos import formats, images
+from c2m_tf.photos.errors import ImageError
 from c2m_tf.photos.paths import identities, local_path, place
 from c2m_tf.startup import one_line
 
@@ -67,13 +68,20 @@ def check_jobs(
         ValueError: an empty cell, an output of unknown format or of one that does not hold that encoding, two jobs with one
             output, or an output that is an input.
     """
+    for row, job in enumerate(jobs, 1):
+        for path in (job.lr, *job.refs, job.output):
+            if "\0" in path:
+                raise ValueError(f"{origin}, row {row}: {one_line(path)} holds a null character, which no path does")
     inputs = {identity for job in jobs for path in (job.lr, *job.refs) for identity in identities(path)}
     inputs.update(identity for path in read for identity in identities(path))
     outputs: dict[Hashable, int] = {}
     for row, job in enumerate(jobs, 1):
         if not job.lr or not job.output:
             raise ValueError(f"{origin}, row {row}: {'output' if job.lr else 'lr'} is empty; give a path or URL")
-        images.check_suffix(job.output, encoding=encoding)
+        try:
+            images.check_suffix(job.output, encoding=encoding)
+        except ImageError as error:
+            raise ValueError(f"{origin}, row {row}: {error}") from error
         target = place(job.output)
         if target in outputs:
             raise ValueError(f"{origin}: rows {outputs[target]} and {row} have one output, {job.output}; give each its own")
@@ -116,13 +124,17 @@ def _csv_jobs(path, content):
 
 
 def _parquet_jobs(path, content):
-    pyarrow, parquet = import_pyarrow()
-    try:
-        file = parquet.ParquetFile(content)
-        _check_columns(path, file.schema_arrow.names)
-        columns = [file.read(columns=[name]).column(name).to_pylist() for name in COLUMNS]
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"--jobs {path} is not a Parquet file: {one_line(error)}") from error
+    parquet = import_pyarrow()[1]
+
+    def read(step):
+        try:
+            return step()
+        except Exception as error:  # pyarrow raises OSError, ValueError and its own on bytes of any kind
+            raise ValueError(f"--jobs {path} is not a Parquet file: {one_line(error)}") from error
+
+    file = read(lambda: parquet.ParquetFile(content))
+    _check_columns(path, read(lambda: file.schema_arrow.names))
+    columns = read(lambda: [file.read(columns=[name]).column(name).to_pylist() for name in COLUMNS])
     for row, values in enumerate(zip(*columns, strict=True), 1):
         for name, value in zip(COLUMNS, values, strict=True):
             allowed = (str, list, type(None)) if name == "references" else (str, type(None))
