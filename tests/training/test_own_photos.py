@@ -26,7 +26,7 @@ def photos(tmp_path, monkeypatch):
     return tmp_path / "photos"
 
 
-@pytest.mark.parametrize("new", [tiny_model, tiny_mobile])
+@pytest.mark.parametrize("new", [tiny_model, pytest.param(tiny_mobile, marks=pytest.mark.slow)])
 def test_a_model_is_trained_on_photos_and_judged_by_one_that_was_held_back(photos, tmp_path, capsys, new):
     start = new()
     start.save("start.keras")
