@@ -165,6 +165,7 @@ class SinglePhotos:
     def __init__(self, folder: str | os.PathLike, held_back: int = 0) -> None:
         drawn, self.held_back = photos_without(folder, held_back)
         self.photos = Photos(drawn)
+        Photos(self.held_back)  # checked too
 
     def pair(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """A window and the same warped by a homography, sharp, uint8 [160,160,3] each."""

@@ -62,7 +62,7 @@ def test_what_cannot_be_trained_on_is_one_line(photos, tmp_path, capsys, argumen
     for folder, side in (("one", 200), ("small", 90)):
         (tmp_path / folder).mkdir()
         images.write(f"{folder}/b.png", data.coffee()[:side, : side - 10])
-    images.write("small/a.png", data.coffee()[:90, :80])
+    images.write("small/a.png", data.coffee()[:200, :200])  # what is held back is too small
     assert main(["train", *arguments]) == 2
     error = capsys.readouterr().err
     assert words in error
