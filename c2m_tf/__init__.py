@@ -4,11 +4,12 @@ from c2m_tf import Upscaler
 Upscaler.from_preset("auto")("lr.jpg", "reference.jpg").image.save("sr.png")
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
 from c2m_tf.custom_objects import register_once_keras_is_imported
+from c2m_tf.startup import import_keras
 from c2m_tf.version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from c2m_tf.upscaling.upscaler import Upscaler, UpscaleResult
 
 # Loaded on first use, so that reading photos or `c2m-tf --help` need not wait for Keras and its backend; known to `dir` before.
-__getattr__, __dir__, _ = lazy_loader.attach(
+_load, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["presets"],
     submod_attrs={
@@ -31,3 +32,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 __all__ = ["C2Matching", "Image", "Mobile", "UpscaleResult", "Upscaler", "__version__", "presets"]
 
 register_once_keras_is_imported()
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("C2Matching", "Mobile"):  # which import Keras
+        import_keras()
+    return _load(name)

@@ -7,7 +7,7 @@ interrupted; 128 + n stopped by signal n. Every error is one line on standard er
 
 import sys
 
-from c2m_tf.commands import demo, doctor, evaluate, export, import_weights, push, serve, train, upscale
+from c2m_tf.commands import demo, doctor, evaluate, export, import_weights, push, sample, serve, train, upscale
 from c2m_tf.commands.parser import Parser
 from c2m_tf.commands.running import run
 from c2m_tf.version import __version__
@@ -24,7 +24,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"c2m-tf {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (upscale, evaluate, demo, serve, import_weights, train, export, push, doctor):
+    for command in (upscale, evaluate, demo, sample, serve, import_weights, train, export, push, doctor):
         command.add(commands)
     return parser
 

@@ -4,9 +4,11 @@ import contextlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from c2m_tf.machine import usable_cores
@@ -78,29 +80,53 @@ def start_keras(computes: bool = True) -> None:
     # By itself TensorFlow counts a host's cores where a container may use fewer, and takes all of a GPU's memory.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(usable_cores()))
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    with _quiet():
+        try:
+            import keras
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"Keras does not start with the settings in ~/.keras/keras.json or KERAS_BACKEND: {one_line(error)}"
+            ) from error
+
+        if keras.backend.backend() not in _BACKENDS:
+            raise ValueError(
+                f"Keras runs on {keras.backend.backend()}, expected is {' or '.join(_BACKENDS)}; set KERAS_BACKEND"
+            )
+        # What ~/.keras/keras.json sets for other projects; a command line has the process to itself.
+        keras.config.set_floatx("float32")
+        keras.config.set_image_data_format("channels_last")
+        if computes:
+            _compute(keras)
+
+
+def import_keras() -> None:
+    """Imports Keras as quietly for a program in Python, whose settings stay; nothing if it is imported already."""
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":  # which remarks on missing GPUs when it computes first
+            _compute(keras)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back what is written to standard error, and prints it if the block ends by an error that does not say all."""
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    sys.stderr.flush()
-    kept = os.dup(2)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            try:
-                import keras
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise ValueError(
-                    f"Keras does not start with the settings in ~/.keras/keras.json or KERAS_BACKEND: {one_line(error)}"
-                ) from error
-
-            if keras.backend.backend() not in _BACKENDS:
-                raise ValueError(
-                    f"Keras runs on {keras.backend.backend()}, expected is {' or '.join(_BACKENDS)}; set KERAS_BACKEND"
-                )
-            # What ~/.keras/keras.json sets for other projects; a command line has the process to itself.
-            keras.config.set_floatx("float32")
-            keras.config.set_image_data_format("channels_last")
-            if computes:
-                _compute(keras)
+            yield
         except (ValueError, ImportError):  # say all there is to say
             raise
         except BaseException:
@@ -125,8 +151,35 @@ def _compute(keras):
 
 
 def limit_threads(cores: int) -> None:
-    """Lets TensorFlow, which must not have been imported yet, use so many cores; `start_keras` alone gives it all."""
+    """Lets TensorFlow, which must not have been imported yet, use so many cores; `start_keras` alone gives it all.
+
+    Raises:
+        ValueError: not a positive number.
+    """
+    if cores < 1:
+        raise ValueError(f"threads {cores} is no positive number; leave it out for all cores")
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(cores)
+
+
+def choose_device(device: str) -> None:
+    """Lets the backend, which must not have been imported yet, see one kind of device.
+
+    Args:
+        device: "cpu"; "gpu"; or "gpu:N", the N-th from 0.
+
+    Raises:
+        ValueError: no such device, or Keras has started without that one.
+    """
+    found = re.fullmatch(r"cpu|gpu(?::(\d+))?", device)
+    if found is None:
+        raise ValueError(f"device {device} is none; choose cpu, gpu, or gpu:1 for the second one")
+    wanted = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {"JAX_PLATFORMS": "cuda"}
+    wanted |= {"CUDA_VISIBLE_DEVICES": found[1]} if found[1] else {}
+    if "keras" in sys.modules:
+        if found[1] and os.environ.get("CUDA_VISIBLE_DEVICES") != found[1]:
+            raise ValueError(f"Keras has started; choose device {device} before it is imported, or in another process")
+        return
+    os.environ.update(wanted)
 
 
 def say(text: str) -> None:

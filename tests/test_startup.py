@@ -12,6 +12,7 @@ import pytest
 
 from c2m_tf.cli import main
 from c2m_tf.photos import images
+from c2m_tf.startup import choose_device
 
 CLOSED = [closed for length in range(1, 4) for closed in itertools.combinations((0, 1, 2), length)]
 # Opens a file where a closed stream was, then writes to every stream: nothing of that may land in the file.
@@ -162,3 +163,30 @@ def test_commands_work_without_standard_error(tmp_path, tiny):
     assert run_with_closed((0, 2), [*command, "none.png"], tmp_path).returncode == 2
     assert run_with_closed((0, 2), [*command, "lr.png"], tmp_path).returncode == 0
     assert images.read(tmp_path / "sr.png").rgb.shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        "from c2m_tf import Upscaler; Upscaler.from_preset('light')(np.zeros((8, 8, 3), np.uint8))",
+        "from c2m_tf import C2Matching; C2Matching('light')",
+    ],
+)
+def test_python_starts_as_quietly_as_the_command_line(snippet):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-c", f"import numpy as np; {snippet}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_devices_are_chosen_before_keras_starts(monkeypatch):
+    for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"):
+        monkeypatch.setenv(name, "0")
+    with pytest.raises(ValueError, match="device tpu is none; choose cpu, gpu, or gpu:1 for the second one"):
+        choose_device("tpu")
+    with pytest.raises(ValueError, match="Keras has started; choose device gpu:1 before it is imported"):
+        choose_device("gpu:1")
+    monkeypatch.delitem(sys.modules, "keras")
+    for device, visible in (("gpu:1", "1"), ("cpu", "-1")):
+        choose_device(device)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == visible

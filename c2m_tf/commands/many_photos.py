@@ -63,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.engine is None and (options.address or options.workers is not None):
         raise ValueError("--address and --workers are for --engine ray")
+    if options.engine is not None and options.threads is not None:
+        raise ValueError("--threads is for this process; --workers says how many share the cores of Ray's cluster")
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"--workers {options.workers} is no positive number; leave it out for one on each machine")
     work = _work(options)
@@ -72,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
         images.check_not_input(options.report, [*read, *_read_besides(options)])
         check_report(options.report)
         written.append(options.report)
+    if options.comparison is not None:
+        written += _sheets(options, work.jobs)
     storage.check_writable(job.output for job in work.jobs)
     images.check_distinct(path for path in written if not is_url(path))
     settings = worker_settings(
@@ -80,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         encoding=encoding_of(options),
         size=size_of(options),
+        comparison=None if options.comparison is None else storage.absolute(options.comparison),
     )
 
     counts = dict.fromkeys((MADE, KEPT, FAILED), 0)
@@ -139,8 +144,23 @@ def _work(options):
     return _Work(
         [job for job in found.jobs if shard.has(PurePath(job.output).name)],
         [(Job(lr, [], ""), reason) for lr, reason in found.problems if shard.has(PurePath(lr).name)],
-        _skipped_in_words(found.others) + _folders_in_words(found.folders),
+        _skipped_in_words(found.others) + _folders_in_words(found.folders) + _alone_in_words(found.alone),
     )
+
+
+def _sheets(options, jobs):
+    """Where comparison sheets will lie; raises ImageError if they cannot."""
+    from c2m_tf.jobs.work import sheet_path
+    from c2m_tf.photos import images
+
+    if is_url(options.comparison) or PurePath(options.comparison).suffix.lower() in images.SUFFIXES:
+        raise ValueError(f"--comparison {options.comparison}: sheets of many photos need a local folder")
+    images.make_folder(options.comparison)
+    inputs = images.Inputs([path for job in jobs for path in (job.lr, *job.refs)])
+    sheets = [sheet_path(options.comparison, job.output) for job in jobs]
+    for sheet in sheets:
+        images.check_output(sheet, inputs)
+    return sheets
 
 
 def _read_besides(options):
@@ -220,7 +240,13 @@ def _skipped_in_words(names):
 
 def _folders_in_words(names):
     """Which folders were not entered, for the summary; nothing if there were none."""
-    if not names:
-        return ""
-    shown = ", ".join([*names[:3], *(["..."] if names[3:] else [])])
-    return f"; {len(names)} {'folder' if len(names) == 1 else 'folders'} not entered ({shown})"
+    return f"; {len(names)} {'folder' if len(names) == 1 else 'folders'} not entered ({_some(names)})" if names else ""
+
+
+def _alone_in_words(names):
+    """Which photos have no reference of their name, for the summary; nothing if all have."""
+    return f"; {len(names)} without a reference of that name ({_some(names)})" if names else ""
+
+
+def _some(names):
+    return ", ".join([*names[:3], *(["..."] if names[3:] else [])])

@@ -52,6 +52,10 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
         metavar="GIB",
         help="memory that one photo may need (default: 75 %% of the machine's or container's)",
     )
+    command.add_argument("--threads", type=int, metavar="N", help="cores to use (default: all that this process may use)")
+    command.add_argument(
+        "--device", metavar="DEVICE", help="cpu, gpu, or gpu:1 for the second one (default: a GPU if there is one)"
+    )
     command.add_argument(
         "--ensemble",
         type=int,
@@ -89,6 +93,8 @@ def _settings(options) -> dict[str, Any]:
         "window": options.window,
         "ensemble": options.ensemble,
         "trusted": options.trust_model,
+        "threads": options.threads,
+        "device": options.device,
     }
 
 

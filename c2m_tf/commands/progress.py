@@ -17,22 +17,11 @@ def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterab
 
 @contextmanager
 def tile_progress() -> Iterator[Callable[[int, int], None]]:
-    """A callback of (tiles done, tiles in all) that draws a progress bar; photos of one tile draw none."""
+    """A callback of (tiles done, tiles in all) that draws a progress bar, with the time that has passed and that is left."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task("upscaling")
-    started: list[bool] = []
-
-    def show(done: int, total: int) -> None:
-        if total > 1 and not started:
-            bar.start()
-            started.append(True)
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        if started:
-            bar.stop()
+    columns = (TextColumn("upscaling"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("upscaling", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

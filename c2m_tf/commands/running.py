@@ -8,7 +8,7 @@ import threading
 import warnings
 
 from c2m_tf.renamed import RenamedWarning
-from c2m_tf.startup import ending_signals, one_line, open_standard_streams, warn
+from c2m_tf.startup import choose_device, ending_signals, limit_threads, one_line, open_standard_streams, warn
 
 _PYTHONS_FORMAT = warnings.formatwarning
 
@@ -75,6 +75,11 @@ def _end(number, frame):
 def _code_of(options):
     """Runs the command; reports its error, if there is one."""
     try:
+        # Before any command imports what starts the backend.
+        if getattr(options, "threads", None) is not None:
+            limit_threads(options.threads)
+        if getattr(options, "device", None) is not None:
+            choose_device(options.device)
         return options.run(options)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -9,6 +9,8 @@ from c2m_tf.commands.progress import tile_progress
 from c2m_tf.commands.result_options import add_result_options, encoding_of, size_of
 from c2m_tf.startup import say, warn
 
+_WORTH_SAYING, _LONG = 5, 60  # seconds
+
 
 def add(commands: "argparse._SubParsersAction") -> None:
     command = commands.add_parser("upscale", help="upscale a photo, or many")
@@ -37,11 +39,20 @@ def add(commands: "argparse._SubParsersAction") -> None:
         help="how much of the references is used, from 0 (nothing) to 1 (all that fits; the default)",
     )
     command.add_argument("-o", "--output", metavar="OUT", help="result, or a folder for it; a folder if the input is one")
-    command.add_argument("--comparison", metavar="SHEET.png", help="also draw bicubic, result and reference (one photo only)")
+    command.add_argument(
+        "--comparison",
+        metavar="SHEET.png",
+        help="also draw bicubic, result and reference; of many photos a folder for a sheet each",
+    )
     command.add_argument(
         "--matches",
         metavar="MAP.png",
         help="also draw where the reference shows each part of the photo (one photo only)",
+    )
+    command.add_argument(
+        "--evidence",
+        metavar="FILE",
+        help="also say what of the result comes from which reference: arrays as .npz, or a picture (one photo only)",
     )
     command.add_argument(
         "--region",
@@ -58,6 +69,7 @@ def _run(options):
     from c2m_tf.photos import images
     from c2m_tf.photos.match_map import match_map
     from c2m_tf.photos.result_size import Region
+    from c2m_tf.upscaling.evidence import write_evidence
 
     _check_reference_options(options)
     if options.jobs is None and options.output is None:
@@ -68,7 +80,7 @@ def _run(options):
         raise ValueError("--jobs names results in its table; leave --suffix out")
     encoding = encoding_of(options)
     if many_photos.is_wanted(options):
-        for name in ("comparison", "matches", "region"):
+        for name in ("matches", "evidence", "region"):
             if getattr(options, name) is not None:
                 raise ValueError(f"--{name} is for a single photo; give a photo as input, not a folder")
         return many_photos.run(options)
@@ -84,43 +96,53 @@ def _run(options):
         if path is not None:
             images.check_output(path, [job.lr, *job.refs, *options.reference, options.model])
             written.append(path)
+    if options.evidence is not None:
+        check = images.check_writable if options.evidence.lower().endswith(".npz") else images.check_suffix
+        check(options.evidence)
+        images.check_not_input(options.evidence, [job.lr, *job.refs, *options.reference, options.model])
+        images.check_writable(options.evidence)
+        written.append(options.evidence)
     images.check_distinct(written)
     upscaler = open_upscaler(options)
-    if options.matches is not None and not upscaler.reports_matches:
-        raise ValueError("a SavedModel does not report its matches; leave --matches out, or give a preset or a .keras file")
+    for name in ("matches", "evidence"):
+        if getattr(options, name) is not None and not upscaler.reports_matches:
+            raise ValueError(f"a SavedModel does not report its matches; leave --{name} out, or give a preset or a .keras file")
     strength = options.reference_strength
     with ExitStack() as files:
-        lr, *references = (files.enter_context(images.Image.open(path)) for path in (job.lr, *(job.refs if strength else ())))
+        lr = files.enter_context(images.Image.open(job.lr))
         if options.matches is not None:
             height, width, _ = lr.stored_shape
             images.check_fits(options.matches, (images.SCALE * height, images.SCALE * width))
         progress = files.enter_context(tile_progress())
-        prepared = files.enter_context(upscaler.prepare(lr, references or None, strength, size, region))
+        prepared = files.enter_context(upscaler.prepare(lr, job.refs or None, strength, size, region))
         prepared.check_output(job.output, encoding)
+        _say_time(prepared.estimated_seconds(), options)
         result = prepared.run(progress)
-        wanted = prepared.wanted
-    result.image.save(job.output, **encoding._asdict())
+        result.image.save(job.output, **encoding._asdict())
+        if options.evidence is not None and result.evidence is not None:
+            write_evidence(options.evidence, result.evidence, result.image.rgb, prepared.wanted)
+        if options.comparison is not None:
+            prepared.write_comparison(options.comparison, result)
     if result.preset and result.reason:
         warn(f"using {result.preset}: {result.reason} (override with --model)")
-    if options.comparison is not None:
-        _draw_comparison(options.comparison, lr, references, result, wanted)
     if result.matches is not None and options.matches is not None:
         images.write(options.matches, match_map(*result.matches))
-    height, width = wanted.shape
-    made = f", {wanted.made}" if wanted.made else ""
+    height, width = prepared.wanted.shape
+    made = f", {prepared.wanted.made}" if prepared.wanted.made else ""
     explained = "" if result.coverage is None else f"; the references explain {result.coverage:.0%} of the photo"
     say(f"{job.output}: {width}x{height} pixels{made}{explained}")
     return 0
 
 
-def _draw_comparison(path, lr, references, result, wanted):
-    from c2m_tf.photos import images
-    from c2m_tf.photos.sheets import comparison_sheet
-
-    bicubic = images.as_uint8(wanted.of_whole(images.upsample(images.as_uint8(lr.visible()))))
-    shown = images.as_uint8(references[0].in_colours_of(lr)) if references else None
-    drawn = comparison_sheet(bicubic, images.as_uint8(result.image.rgb), shown)
-    images.write(path, drawn, icc_profile=None if lr.gray else lr.icc_profile)
+def _say_time(seconds, options):
+    """How long it will take, and what is quicker."""
+    if seconds is None or seconds < _WORTH_SAYING:
+        return
+    unit, length = next((unit for unit in (("hours", 3600), ("minutes", 60)) if seconds > 1.5 * unit[1]), ("seconds", 1))
+    words = f"{seconds / length:.0f} {unit}"
+    hints = ["--region shows a part first"] if options.region is None else []
+    hints += ["--model mobile is faster"] if options.model != "mobile" and options.reference else []
+    warn(f"this takes about {words}" + (f" ({', '.join(hints)})" if seconds > _LONG and hints else ""))
 
 
 def _check_reference_options(options):
@@ -129,5 +151,6 @@ def _check_reference_options(options):
         raise ValueError(
             f"--reference-strength {strength:g} lies outside [0, 1]; 0 uses nothing of the references, 1 all that fits"
         )
-    if options.matches is not None and (not options.reference or strength == 0):
-        raise ValueError("--matches draws where the reference shows the photo; give one with -r, and a strength above 0")
+    for name in ("matches", "evidence"):
+        if getattr(options, name) is not None and (not options.reference or strength == 0):
+            raise ValueError(f"--{name} draws where the reference shows the photo; give one with -r, and a strength above 0")

@@ -1,25 +1,20 @@
 """A demonstration on a photo that ships with scikit-image.
 
-The photo is downsampled, and a warped, recoloured version of it serves as the reference. That is easier than a real reference;
-`c2m-tf evaluate` measures on real ones.
+`sample` has the photo and its reference.
 """
 
 import os
 from typing import TYPE_CHECKING
 
 import numpy as np
-import skimage
-from skimage.transform import warp
 
 from c2m_tf.evaluation.protocols import PROTOCOLS
+from c2m_tf.evaluation.sample import sample_photos
 from c2m_tf.photos import images
 from c2m_tf.photos.sheets import comparison_sheet
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.upscaler import Upscaler
-
-# Homography from the reference to the photo, both as shares of width and height: turned, tilted and a little nearer.
-_VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
 
 _NAMES = ("lr.png", "ref.png", "bicubic.png", "sr.png", "comparison.png")
 
@@ -38,8 +33,7 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
         images.ImageError: the folder cannot be made or written, or holds pictures of these names that are not the demo's.
     """
     folder = images.make_folder(folder)
-    hr = images.crop_to_multiple(skimage.data.coffee())
-    reference = other_view(hr)
+    hr, reference = sample_photos()
     lr = images.downsample(hr)
     _check_folder(folder, lr, reference)
     bicubic = images.upsample(lr)
@@ -68,11 +62,3 @@ def _shows(path, photo):
         return np.array_equal(images.as_uint8(images.read(path).rgb), photo)
     except images.ImageError:
         return False
-
-
-def other_view(photo: np.ndarray) -> np.ndarray:
-    """The photo from another side and in warmer, darker colours: uint8 [H,W,3] of the same size."""
-    height, width = photo.shape[:2]
-    to_pixels = np.diag([width, height, 1.0])
-    turned = warp(photo, to_pixels @ _VIEW @ np.linalg.inv(to_pixels), order=3, mode="reflect")
-    return images.as_uint8(turned**1.15 * np.array([1.0, 0.95, 0.88]))

@@ -30,12 +30,14 @@ class FoundJobs(NamedTuple):
         problems: list of (LR photo, reason) of photos that cannot be upscaled.
         others: names of files in the folder of photos that are none.
         folders: names of folders in it, which are not entered.
+        alone: names of photos without a reference of their name, which are upscaled without one.
     """
 
     jobs: list[Job]
     problems: list[tuple[str, str]]
     others: list[str]
     folders: list[str]
+    alone: list[str]
 
 
 def find_jobs(
@@ -56,7 +58,7 @@ def find_jobs(
     Args:
         source: LR photo, or folder of them.
         references: reference photos used for every LR photo; or folders, from which the photos of the LR photo's name (without
-            suffix) are taken; or a mixture.
+            suffix) are taken; or a mixture. A single photo gets all photos of a folder where none has its name.
         output: file for one photo (its folder must exist); or a folder, made if missing, for results named <name><suffix>. Of
             one photo a folder is meant if it is there, or ends with a slash.
         read: other files that no result may replace.
@@ -78,7 +80,7 @@ def find_jobs(
     _check_result_suffix(suffix)
     given = [_Given(reference) for reference in references]
     if not many:
-        refs = [path for reference in given for path in reference.of(source)]
+        refs = [path for reference in given for path in reference.of(source) or reference.others(source)]
         inputs = images.Inputs([source, *refs, *references, *read])
         sides = None
         if Path(source).is_file():  # a pipe can be read only once
@@ -94,7 +96,7 @@ def find_jobs(
         _check_output(output, inputs, encoding)
         if sides is not None:
             images.check_fits(output, sides, bits=encoding.bits)
-        return FoundJobs([Job(source, refs, output)], [], [], [])
+        return FoundJobs([Job(source, refs, output)], [], [], [], [])
 
     target = place(output)
     if any(reference.named is not None and place(reference.path) == target for reference in given):
@@ -108,7 +110,7 @@ def find_jobs(
             raise images.ImageError(f"{output} is a file; a folder of photos needs a folder for its results")
         images.make_folder(output)
     folders = [name for name in found.folders if place(storage.joined(source, name)) != target]
-    everything = FoundJobs([], [], found.others, folders)
+    everything = FoundJobs([], [], found.others, folders, [])
     named = [path for reference in given for path in reference.photos()]
     inputs = images.Inputs([*photos, *references, *named, *read])
     alike: dict[str, list[Job]] = {}
@@ -125,6 +127,8 @@ def find_jobs(
             everything.problems.append((photo, str(error)))
             continue
         others.append(job)
+        if given and not job.refs:
+            everything.alone.append(PurePosixPath(photo).name)
         everything.jobs.append(job)
     return everything
 
@@ -145,13 +149,15 @@ class _Given:
         return [self.path] if self.named is None else [photo for photos in self.named.values() for photo in photos]
 
     def of(self, photo: str) -> list[str]:
-        """The references of a photo; raises ImageError if it has none of its name."""
-        if self.named is None:
-            return [self.path]
-        name = pairing_name(photo)
-        if name not in self.named:
-            raise images.ImageError(f"{photo} has no reference named {name} in {self.path}")
-        return self.named[name]
+        """The references of a photo: of a folder those of its name."""
+        return [self.path] if self.named is None else self.named.get(pairing_name(photo), [])
+
+    def others(self, photo: str) -> list[str]:
+        """All photos of a folder but the photo itself; raises ImageError if there is none."""
+        found = [path for path in self.photos() if place(path) != place(photo)]
+        if not found:
+            raise images.ImageError(f"{self.path} holds no photos to refer to ({' '.join(images.PHOTO_SUFFIXES)})")
+        return found
 
 
 def result_name(photo: str, suffix: str) -> str:

@@ -60,13 +60,16 @@ class WorkerSettings(NamedTuple):
     trusted: bool = False
     encoding: Encoding = DEFAULT_ENCODING
     size: ResultSize = FULL_SIZE
+    comparison: str | None = None
+    threads: int | None = None
+    device: str | None = None
 
     def open_worker(self, on_one_machine: int = 1, cores: int | None = None) -> "Worker":
         """Loads the model.
 
         Args:
             on_one_machine: how many workers share a machine's memory.
-            cores: that this worker may use; by default those that the process may use.
+            cores: that this worker may use; by default `threads`, or those that the process may use.
 
         Raises:
             ValueError, ImportError: see `Upscaler.from_preset`; or a strength that the model does not know.
@@ -78,13 +81,14 @@ class WorkerSettings(NamedTuple):
             search=self.search,
             tile=self.tile,
             window=self.window,
-            threads=cores,
+            threads=cores or self.threads,
+            device=self.device,
             ensemble=self.ensemble,
             trusted=self.trusted,
         )
         upscaler.check_strength(self.strength)
         upscaler.load()  # what would fail then fails before any work
-        return Worker(upscaler, self.strength, self.overwrite, self.encoding, self.size)
+        return Worker(upscaler, self.strength, self.overwrite, self.encoding, self.size, self.comparison)
 
 
 class Worker:
@@ -96,6 +100,7 @@ class Worker:
         overwrite: make results again that are there and complete, and replace what else is there.
         encoding: how results are stored.
         size: of results.
+        comparison: folder for a comparison sheet of each photo that is made, of its result's name; None for none.
     """
 
     def __init__(
@@ -105,12 +110,14 @@ class Worker:
         overwrite: bool = False,
         encoding: Encoding = DEFAULT_ENCODING,
         size: ResultSize = FULL_SIZE,
+        comparison: str | None = None,
     ) -> None:
         self._upscaler = upscaler
         self._strength = strength
         self._overwrite = overwrite
         self._encoding = encoding
         self._size = size
+        self._comparison = comparison
         self._references: References | None = None
         self._paths: list[str] = []  # of these references
         self._copies = _Copies()
@@ -137,22 +144,30 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
             remote = is_url(job.output)
             output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
-            with self._upscaler.prepare(lr, self._opened(refs), self._strength, self._size) as prepared:
+            with self._upscaler.prepare(lr, self._opened(refs, job.refs), self._strength, self._size) as prepared:
                 prepared.check_output(output, self._encoding)
                 result = prepared.run()
-            result.image.save(output, **self._encoding._asdict())
+                result.image.save(output, **self._encoding._asdict())
+                if self._comparison is not None:
+                    prepared.write_comparison(sheet_path(self._comparison, job.output), result)
             if remote:
                 storage.store(Path(output), job.output)
         return result
 
-    def _opened(self, paths):
+    def _opened(self, paths, given):
         """The references at these paths; those of the job before, if they are the same."""
         if not paths or self._strength == 0:
             return None
         if self._references is None or paths != self._paths:
             self._references = None  # frees the old features before the new ones are computed
             self._references, self._paths = self._upscaler.open_references(paths), paths
+            self._references.names = [PurePosixPath(path).name for path in given]  # not those of copies
         return self._references
+
+
+def sheet_path(folder: str, output: str) -> str:
+    """Where the comparison sheet of a result lies."""
+    return str(Path(folder) / f"{PurePosixPath(output).stem}.png")
 
 
 def upscale_folder(

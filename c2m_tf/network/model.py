@@ -22,7 +22,7 @@ from keras import ops
 
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.features import STEM_CHANNELS, contrastive_extractor, reference_encoder
-from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network.grid import FEATURE_STRIDE, MIXED_FROM, MIXED_TO
 from c2m_tf.network.matching import bordered, flow_from_matches, match
 from c2m_tf.network.restoration import LEVELS, PUBLISHED, WIDTH, restoration_network, trunk_network, variant_of
 from c2m_tf.network.single_image import BLOCKS, single_image_network
@@ -33,8 +33,6 @@ from c2m_tf.network.upsampling import bicubic_upsample, bilinear_upsample
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
 ATLAS_GAP = 4
-# Scores of matches up to which the trunk's result is shown alone, and from which on the restoration network's is.
-MIXED_FROM, MIXED_TO = 0.3, 0.6
 # Side of a cell in pixels at each level.
 _PIXELS_IN_CELL = {"relu3_1": 1, "relu2_1": 2, "relu1_1": 4}
 
@@ -154,10 +152,15 @@ class C2Matching(ReferenceModel):
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
             return self.trunk({"lr": inputs["lr"]}, training=training)
+        return self.searched(inputs, training)["sr"]
+
+    def searched(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Tensor]:
+        """What a call with a reference gives, as "sr", and what was found for it: "flow" and "score", see `find_flow`."""
         reference = self.encode_reference(inputs["ref"])
         flow, score = self.find_flow(inputs["lr"], reference)
-        score = around_pixels(score)
-        return self.restore(inputs["lr"], flow, reference, None, inputs.get("strength"), score, training=training)
+        around = around_pixels(score)
+        sr = self.restore(inputs["lr"], flow, reference, None, inputs.get("strength"), around, training=training)
+        return {"sr": sr, "flow": flow, "score": score}
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """Everything that is computed from the reference alone; it serves any number of LR photos.

@@ -12,6 +12,7 @@ import io
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import PurePath
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -32,6 +33,9 @@ from c2m_tf.photos.writing import as_pillow, write
 
 class Image:
     """A photo, as the networks take it.
+
+    Attributes:
+        filename: name of the file that it came from, None of others; for what is said of it, and no path.
 
     Args:
         rgb: [H,W,3], uint8 or float in [0, 1].
@@ -87,6 +91,8 @@ class Image:
     @classmethod
     def _of_file(cls, source: str | os.PathLike | BinaryIO, name: str, max_pixels: int) -> "Image":
         image = cls.__new__(cls)
+        given = getattr(source, "name", source)
+        image.filename = PurePath(given).name if isinstance(given, (str, os.PathLike)) else None
         with ExitStack() as stack:
             file = stack.enter_context(opened(source))
             picture = stack.enter_context(decoding(file, name, max_pixels))
@@ -100,6 +106,7 @@ class Image:
         return image
 
     def _become(self, pixels: Pixels, jpeg_tables: dict[int, list[int]] | None = None) -> None:
+        self.filename: str | None = None
         self._pixels: Pixels | None = pixels
         self._failure: ImageError | None = None
         self._alpha_expected = pixels.alpha is not None
@@ -200,9 +207,10 @@ class Image:
         rgb = converted(self.rgb, self.icc_profile, lr.icc_profile, self.gray)
         return fill_hidden(rgb if rgb is self.rgb else as_float(rgb), self.alpha)
 
-    def replaced(self, rgb: np.ndarray, alpha: np.ndarray | None) -> "Image":
-        """A photo of other pixels, [H,W,3] and [H,W], with the grayness, colour profile and metadata of this one."""
-        return Image._of(self._loaded._replace(rgb=rgb, alpha=alpha))
+    def replaced(self, rgb: np.ndarray, alpha: np.ndarray | None, metadata: Metadata | None = None) -> "Image":
+        """A photo of other pixels, [H,W,3] and [H,W], with the grayness, colour profile and (or other) metadata of this one."""
+        kept = self.metadata if metadata is None else metadata
+        return Image._of(self._loaded._replace(rgb=rgb, alpha=alpha, metadata=kept))
 
     def to_pil(self) -> PIL.Image.Image:
         """The photo for Pillow, 8 bits, of mode L, LA, RGB or RGBA, with its profile and metadata in `info`."""

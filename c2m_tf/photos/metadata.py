@@ -8,12 +8,14 @@ specification, part 1 (ISO 16684-1:2019); IPTC-NAA Information Interchange Model
 import contextlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from xml.dom import XMLNS_NAMESPACE, minidom
 
 from PIL import Image
 from PIL.ExifTags import IFD, Base
+
+from c2m_tf.startup import printable
 
 # ImageDescription to Copyright: what the picture is, by whom, when and with what.
 _DESCRIBING = (Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist, Base.Copyright)
@@ -32,6 +34,8 @@ _XMP_OF_THE_FILE = {
     ("http://ns.adobe.com/xap/1.0/", "Thumbnails"),
     ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP"),
     ("http://purl.org/dc/terms/", "provenance"),
+    ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "DigitalSourceType"),  # results say their own
+    ("http://ns.adobe.com/xap/1.0/mm/", "Ingredients"),
 }
 # Depth and gain maps, films and sizes of panoramas: of what is appended to the file, or in its pixels.
 _XMP_APPENDED = (
@@ -40,6 +44,13 @@ _XMP_APPENDED = (
     "http://ns.apple.com/HDRGainMap/",
     "http://ns.apple.com/pixeldatainfo/",
 )
+_EMPTY_XMP = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"></rdf:RDF></x:xmpmeta>'.encode()
+_ORIGIN = {
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "stRef": "http://ns.adobe.com/xap/1.0/sType/ResourceRef#",
+}
+_MADE_BY_NETWORKS = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _PREVIEWS = {(2, 200), (2, 201), (2, 202)}  # (record, data set) of IPTC
 _IPTC_RESOURCE, _IPTC_TAG = 0x0404, 33723  # in Photoshop's resources, in TIFF
 _LAST_UNTRANSPOSED = 4  # of the values of EXIF's orientation
@@ -81,6 +92,37 @@ def transposes(picture: Image.Image) -> bool:
         return picture.getexif().get(Base.Orientation, 1) > _LAST_UNTRANSPOSED
     except Exception:  # as below
         return False
+
+
+def with_origin(metadata: Metadata, references: Sequence[str]) -> Metadata:
+    """The metadata of a result: besides what is there, that networks made it, and of which references.
+
+    `Iptc4xmpExt:DigitalSourceType` says the former as IPTC's vocabulary puts it, `xmpMM:Ingredients` names the latter.
+
+    Args:
+        metadata: of the photo.
+        references: names of files.
+    """
+    packet = metadata.xmp or _EMPTY_XMP
+    document: Any = minidom.parseString(re.search(rb"<(x:xmpmeta|rdf:RDF)\b.*</\1\s*>", packet, re.DOTALL)[0])  # type: ignore[index]
+    root = document.documentElement
+    description = document.createElementNS(_RDF, "rdf:Description")
+    namespaces = {"rdf": _RDF, **_ORIGIN}
+    for prefix, namespace in namespaces.items():
+        description.setAttribute(f"xmlns:{prefix}", namespace)
+    description.setAttribute("rdf:about", "")
+    description.setAttribute("Iptc4xmpExt:DigitalSourceType", _MADE_BY_NETWORKS)
+    if references:
+        bag = document.createElement("rdf:Bag")
+        for name in references:
+            item = document.createElement("rdf:li")
+            item.setAttribute("stRef:filePath", printable(name))
+            bag.appendChild(item)
+        description.appendChild(document.createElement("xmpMM:Ingredients")).appendChild(bag)
+    rdf = root if root.localName == "RDF" else root.getElementsByTagNameNS(_RDF, "RDF")[0]
+    rdf.appendChild(description)
+    packet = _packet(root)
+    return metadata._replace(xmp=packet) if len(packet) <= MAX_BYTES else metadata
 
 
 def photoshop_resource(iptc: bytes) -> bytes:

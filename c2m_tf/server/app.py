@@ -144,6 +144,8 @@ def create_app(
         """The photo, checked as far as headers allow; raises ValueError if they break a limit. Nothing is decoded."""
         photo = files.enter_context(images.Image.open(lr.file, "lr", limits.max_lr_pixels))
         references = [files.enter_context(images.Image.open(file.file, "ref", limits.max_ref_pixels)) for file in ref]
+        for image, file in zip(references, ref, strict=True):
+            image.filename = file.filename
         total = sum(height * width for height, width, _ in (reference.stored_shape for reference in references))
         if total > limits.max_ref_pixels:
             raise images.TooLargeError(

@@ -16,6 +16,7 @@ import numpy as np
 from c2m_tf.photos.orientation import Orientation
 from c2m_tf.photos.resampling import SCALE
 from c2m_tf.photos.result_size import Region
+from c2m_tf.upscaling.evidence import Evidence, Noted
 from c2m_tf.upscaling.plans import Plan
 from c2m_tf.upscaling.tiles import Canvas, Tile
 from c2m_tf.upscaling.windows import CoarseReferences
@@ -90,6 +91,8 @@ class Work(NamedTuple):
         plan: Plan.
         strength: in (0, 1], how much of the references is used.
         found: what `_find` found, None if the model does not report its matches.
+        note: called for each tile that is restored with the references: with the tile, and of its pixels the number of the
+            reference [h,w], the first pixel of the block in it [h,w,2] and the score [h,w].
     """
 
     lr: np.ndarray
@@ -97,6 +100,7 @@ class Work(NamedTuple):
     plan: Plan
     strength: float
     found: Any = None
+    note: Callable[[Tile, np.ndarray, np.ndarray, np.ndarray], None] = lambda tile, number, position, score: None
 
 
 class Restored(NamedTuple):
@@ -108,12 +112,14 @@ class Restored(NamedTuple):
         coverage: share of the photo's patches, in [0, 1], that a reference shows (`MATCHED_SCORE`); of several orientations
             their mean. None without references, or if the model does not report its matches.
         matches: of the photo as it stands; None where coverage is.
+        evidence: of the photo as it stands; None where coverage is.
     """
 
     rgb: np.ndarray
     tiles: int
     coverage: float | None = None
     matches: Matches | None = None
+    evidence: Evidence | None = None
 
 
 class TiledUpscaler(ABC):
@@ -151,6 +157,11 @@ class TiledUpscaler(ABC):
             len(self._canvas(orientation.turned_shape(lr_shape), plan, _turned(region, orientation, lr_shape)))
             for orientation in ORIENTATIONS[:ensemble]
         )
+
+    def effort(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: Plan, region: Region | None) -> float:
+        """What restoring a photo, or a part of it, takes in one orientation, in LR pixels: their number with tiles' overlap."""
+        del ref_shapes
+        return float(sum(tile.height * tile.width for tile in self._canvas(lr_shape, plan, region)))
 
     def find_matches(self, lr: np.ndarray, reference: DecodedReferences, plan: Plan) -> Matches:
         """Where the references show what the LR photo shows; raises ValueError if the model does not report it."""
@@ -206,10 +217,11 @@ class TiledUpscaler(ABC):
         """One orientation, after so many tiles of others."""
         canvas = self._canvas(lr.shape, plan, region)
         found = None
+        noted = Noted(region or Region(0, 0, lr.shape[1], lr.shape[0]), strength)
         if reference is None:
             results = self._restore_alone(lr, canvas)
         else:
-            work = Work(lr, reference, plan, strength)
+            work = Work(lr, reference, plan, strength, note=lambda tile, *found: noted.add(canvas.core(tile), tile, *found))
             found = self._find(work)
             results = self._restore_tiles(work._replace(found=found), canvas)
         for done, (place, result) in enumerate(zip(canvas, results, strict=True), before + 1):
@@ -218,7 +230,7 @@ class TiledUpscaler(ABC):
                 progress(done, tiles)
         if found is None:
             return Restored(canvas.photo(), tiles)
-        return Restored(canvas.photo(), tiles, float((found.score >= MATCHED_SCORE).mean()), _matches(found))
+        return Restored(canvas.photo(), tiles, float((found.score >= MATCHED_SCORE).mean()), _matches(found), noted.evidence)
 
     def _canvas(self, lr_shape, plan, region):
         return Canvas(lr_shape[0], lr_shape[1], plan.tile, SCALE, self.fits_tiles, region)

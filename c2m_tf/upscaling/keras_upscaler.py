@@ -16,11 +16,17 @@ import numpy as np
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
 from c2m_tf.photos.resampling import as_float
+from c2m_tf.photos.result_size import Region
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED, Found, TiledUpscaler, Work
+from c2m_tf.upscaling.evidence import around_pixels, positions
 from c2m_tf.upscaling.steps import Step
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
+
+# What encoding a reference pixel takes, and comparing a pair of cells, where restoring an LR pixel takes 1: of preset light on
+# two cores with AVX2 (docs/benchmarks.md, speed).
+_ENCODING, _MATCHING = 0.0075, 2.3e-8
 
 
 class KerasUpscaler(TiledUpscaler):
@@ -55,6 +61,18 @@ class KerasUpscaler(TiledUpscaler):
         searches = ("exact", "window") if self._search == "auto" else (self._search,)
         return [plans.make_plan(lr_shape, ref_shapes, search, self._tile, self._window) for search in searches]
 
+    def effort(
+        self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: plans.Plan, region: Region | None
+    ) -> float:
+        restored = super().effort(lr_shape, ref_shapes, plan, region)
+        ref_pixels = sum(shape[0] * shape[1] for shape in ref_shapes)
+        if plan.search == "window":
+            tiles = self.tiles(lr_shape, plan, region=region)
+            encoded, matched = tiles * min(plan.window**2, ref_pixels), min(plan.window**2, ref_pixels) * restored
+        else:
+            encoded, matched = ref_pixels, ref_pixels * lr_shape[0] * lr_shape[1]
+        return restored + encoded * _ENCODING + matched / FEATURE_STRIDE**2 * _MATCHING
+
     def _find(self, work: Work) -> Found:
         if work.plan.search == "window":
             work.reference.encoded = None  # the memory estimate for windows does not include features of whole references
@@ -84,7 +102,8 @@ class KerasUpscaler(TiledUpscaler):
         flow = np.pad(work.found.atlas_flow, ((border, 0), (border, 0), (0, 0)))
         encoded = self._encoded(reference)
         features = {level: encoded[level] for level in self.model.levels}
-        score = np.pad(work.found.score, PATCH // 2, mode="edge")  # of the patch around each pixel
+        score = around_pixels(work.found.score)
+        number, position = around_pixels(work.found.number), positions(around_pixels(work.found.flow))
         for tile in tiles:
             if not self._is_explained(score[tile.rows, tile.columns]):
                 yield self._alone(lr, tile)
@@ -98,6 +117,7 @@ class KerasUpscaler(TiledUpscaler):
                 "strength": np.array([work.strength], np.float32),
                 "score": score[tile.rows, tile.columns][None],
             }
+            work.note(tile, *(part[tile.rows, tile.columns] for part in (number, position, score)))
             yield self._steps.restore.predict_on_batch(inputs)[0]
 
     def _restore_in_windows(self, work, tiles):
@@ -111,9 +131,15 @@ class KerasUpscaler(TiledUpscaler):
             if not self._is_explained(coarse.scores(tile)):
                 yield self._alone(lr, tile)
                 continue
-            window = coarse.window(tile, work.plan.window).of(work.reference.photos)
-            inputs = {"lr": as_float(lr[tile.rows, tile.columns])[None], "ref": as_float(window)[None], "strength": strength}
-            yield self._steps.whole.predict_on_batch(inputs)[0]
+            window = coarse.window(tile, work.plan.window)
+            pixels = as_float(window.of(work.reference.photos))[None]
+            inputs = {"lr": as_float(lr[tile.rows, tile.columns])[None], "ref": pixels, "strength": strength}
+            found = {name: value[0] for name, value in self._steps.whole.predict_on_batch(inputs).items()}
+            score = around_pixels(found["score"])
+            flow = around_pixels(found["flow"][: found["score"].shape[0], : found["score"].shape[1]])
+            position = positions(flow) + np.array([window.y, window.x], np.float32)
+            work.note(tile, np.full(score.shape, window.reference), position, score)
+            yield found["sr"]
 
     def _encoded(self, reference):
         """Features of whole references, computed once."""
@@ -153,18 +179,19 @@ _RESTORED_FROM = ("lr", "flow", "reference", "origin", "strength", "score")
 
 
 class _ExactMatches(NamedTuple):
-    """Matches of the whole photo: flow within each reference, score, and flow in the atlas of all references."""
+    """Matches of the whole photo: flow within each reference, score, flow in the atlas of all, and which reference."""
 
     flow: np.ndarray
     score: np.ndarray
     atlas_flow: np.ndarray
+    number: np.ndarray
 
     @classmethod
     def of(cls, atlas_flow: np.ndarray, score: np.ndarray, references: Sequence[np.ndarray]) -> "_ExactMatches":
         height, width = score.shape
         grid = np.moveaxis(np.mgrid[:height, :width], 0, -1)
-        _, inside = _split(atlas_flow[:height, :width] + grid, references)
-        return cls(inside - grid, score, atlas_flow)
+        number, inside = _split(atlas_flow[:height, :width] + grid, references)
+        return cls(inside - grid, score, atlas_flow, number)
 
 
 class _Steps:
@@ -175,7 +202,7 @@ class _Steps:
         self.encode_for_matching = Step(model, lambda photo: _for_matching(model.encode_reference(photo)))
         self.find_flow = Step(model, lambda inputs: model.find_flow(inputs["lr"], inputs["reference"]))
         self.restore = Step(model, lambda inputs: model.restore(*(inputs[name] for name in _RESTORED_FROM)))
-        self.whole = Step(model, model)
+        self.whole = Step(model, model.searched)
         self.trunk = Step(model, model.trunk)
 
     @classmethod

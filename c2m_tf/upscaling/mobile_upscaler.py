@@ -13,6 +13,7 @@ from c2m_tf.network.mobile import Matches, Mobile, better_matches
 from c2m_tf.photos.resampling import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
+from c2m_tf.upscaling.evidence import positions
 from c2m_tf.upscaling.steps import Step
 from c2m_tf.upscaling.tiles import Tile
 
@@ -75,7 +76,8 @@ class MobileUpscaler(TiledUpscaler):
         return _Found.of(best, self.model.reference_scales)
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
-        encoded, matches = self._encoded(work.reference), work.found.matches
+        encoded, found = self._encoded(work.reference), work.found
+        matches, position = found.matches, positions(found.flow)
         for tile in tiles:
             inputs = {
                 "lr": as_float(work.lr[tile.rows, tile.columns])[None],
@@ -85,6 +87,7 @@ class MobileUpscaler(TiledUpscaler):
                 "origin": np.array([tile.y, tile.x], np.int32),
                 "strength": np.array([work.strength], np.float32),
             }
+            work.note(tile, *(part[tile.rows, tile.columns] for part in (found.number, position, found.score)))
             yield self._restore.predict_on_batch(inputs)[0]
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
@@ -113,6 +116,7 @@ class _Found(NamedTuple):
     matches: Matches
     flow: np.ndarray
     score: np.ndarray
+    number: np.ndarray
 
     @classmethod
     def of(cls, matches: Matches, scales: Sequence[float]) -> "_Found":
@@ -120,4 +124,5 @@ class _Found(NamedTuple):
         grid = FEATURE_STRIDE * np.moveaxis(np.mgrid[: score.shape[0], : score.shape[1]], 0, -1)
         # A position in a reference's copy, in cells of the reference itself.
         scale = np.asarray(scales, np.float32)[number % len(scales)][..., None]
-        return cls(matches, ((grid + displacement) / scale - grid) / np.float32(FEATURE_STRIDE), score)
+        flow = ((grid + displacement) / scale - grid) / np.float32(FEATURE_STRIDE)
+        return cls(matches, flow, score, number // len(scales))

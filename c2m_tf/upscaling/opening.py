@@ -6,7 +6,7 @@ from typing import Any
 
 from c2m_tf.machine import fastest_dtype
 from c2m_tf.presets import PRESETS, check_model, load_model
-from c2m_tf.startup import limit_threads, start_keras
+from c2m_tf.startup import choose_device, limit_threads, start_keras
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.plans import check_sizes
 
@@ -45,6 +45,9 @@ def open_model(
         _refuse_settings(path, dtype, search, tile, window)
         return TFLiteUpscaler(path, threads=threads)
     start_keras()
+    if device is not None and (device == "cpu") == bool(gpus()):
+        found = "has started on a GPU; choose cpu before it is imported" if device == "cpu" else "sees no GPU; leave it out"
+        raise ValueError(f"device {device}: Keras {found} (c2m-tf doctor says what is there)")
     # A preset's name means the preset, whatever lies in the working folder; ./light means that. Folders with a config.json are
     # Keras's own.
     if source not in PRESETS and path.is_dir() and not (path / "config.json").is_file():

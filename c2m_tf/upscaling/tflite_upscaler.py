@@ -94,6 +94,7 @@ class TFLiteUpscaler(TiledUpscaler):
         lr, reference, coarse = work.lr, work.reference, work.found
         upscale = self._runner("upscale")
         for tile in tiles:
+            work.note(tile, *coarse.at_pixels(tile))
             window = coarse.window(tile, self.window).of(reference.photos)
             inputs = {
                 "lr_tile": _extended(as_float(lr[tile.rows, tile.columns]), self.tile),

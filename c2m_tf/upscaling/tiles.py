@@ -60,6 +60,7 @@ class Canvas:
             _weights(starts, size, length, scale)
             for starts, size, length in zip(self._starts, self._sizes, (height, width), strict=True)
         ]
+        self._sides = (height, width)
         region = region or Region(0, 0, width, height)
         self._region = [slice(scale * side.start, scale * side.stop) for side in (region.rows, region.columns)]
         self._needed = [
@@ -77,6 +78,16 @@ class Canvas:
         for y in self._needed[0]:
             for x in self._needed[1]:
                 yield Tile(y, x, *self._sizes)
+
+    def core(self, tile: Tile) -> Tile:
+        """The part of the LR photo that a tile makes most of: to the middle of what it shares with its neighbours."""
+        edge = UNUSED + RAMP // 2
+        place = []
+        for start, size, length in ((tile.y, tile.height, self._sides[0]), (tile.x, tile.width, self._sides[1])):
+            first, end = start + edge * (start > 0), start + size - edge * (start + size < length)
+            place.append((first, end - first))
+        (y, height), (x, width) = place
+        return Tile(y, x, height, width)
 
     def add(self, tile: Tile, result: np.ndarray) -> None:
         """Adds the result of a tile, float [scale*height, scale*width, 3]; each tile must be added once."""

@@ -10,6 +10,7 @@ result = upscaler("lr.jpg", references)
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
@@ -19,14 +20,18 @@ import numpy as np
 
 from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding
 from c2m_tf.photos.image import Image, ImageLike
+from c2m_tf.photos.metadata import with_origin
 from c2m_tf.photos.outputs import check_fits, check_suffix
 from c2m_tf.photos.quality import quality_of
 from c2m_tf.photos.resampling import as_float, as_uint8, downsample, upsample
 from c2m_tf.photos.result_size import FULL_SIZE, Region, ResultSize, Wanted
+from c2m_tf.photos.sheets import comparison_sheet
+from c2m_tf.photos.writing import write
 from c2m_tf.renamed import current_name
 from c2m_tf.upscaling import opening, plans
 from c2m_tf.upscaling.base import DecodedReferences, Matches, Progress, TiledUpscaler
 from c2m_tf.upscaling.choice import AUTO, CLEAN, DEGRADED, choose
+from c2m_tf.upscaling.evidence import Evidence
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import Job, Outcome
@@ -34,7 +39,9 @@ if TYPE_CHECKING:
     from c2m_tf.network.model import C2Matching
 
 _SECOND_MODEL_BYTES = 100 * 2**20  # what a second model adds to the process; 85 MiB were measured
+_LARGE_ENOUGH = "the photo has as many pixels as are asked for"
 _WARM_UP_SIDE = 48  # LR pixels
+_MIN_ESTIMATED, _MIN_ESTIMATED_ALONE = 3 * _WARM_UP_SIDE**2, 10**6  # LR pixels, with references and without
 
 
 class UpscaleResult(NamedTuple):
@@ -47,6 +54,8 @@ class UpscaleResult(NamedTuple):
             not report its matches.
         preset: the preset or file that restored the photo; None of a model that has no name.
         matches: where the references show it; None where coverage is.
+        evidence: of each pixel of the photo, from which reference its block of the result comes, from where, and how much; None
+            where coverage is.
         reason: why that preset was chosen, in words; empty if it was not chosen by the photo.
         tiles: number of tiles that were restored.
     """
@@ -55,6 +64,7 @@ class UpscaleResult(NamedTuple):
     coverage: float | None
     preset: str | None
     matches: Matches | None
+    evidence: Evidence | None
     reason: str = ""
     tiles: int = 0
 
@@ -64,15 +74,22 @@ class References:
 
     Attributes:
         shapes: (H, W, 3) of each, as its header says.
+        names: of their files, or "reference 1" and so on, for what is said of them.
     """
 
     def __init__(self, owner: "Upscaler", images: Sequence[Image], kept: bool) -> None:
         self.owner = owner
         self.shapes = [image.stored_shape for image in images]
+        self.names = [image.filename or f"reference {number}" for number, image in enumerate(images, 1)]
         self._images: list[Image | None] = list(images)
         self._kept = kept
         self._key: tuple[Any, ...] | None = None
         self._decoded: DecodedReferences | None = None
+
+    @property
+    def first(self) -> np.ndarray | None:
+        """The first one in the colours of the photo that was upscaled last; None before any was."""
+        return None if self._decoded is None else self._decoded.photos[0]
 
     def close(self) -> None:
         """Closes files that were not read yet."""
@@ -149,6 +166,7 @@ class Upscaler:
         tile: int | None = None,
         window: int | None = None,
         threads: int | None = None,
+        device: str | None = None,
         ensemble: int = 1,
         trusted: bool = False,
     ) -> "Upscaler":
@@ -163,6 +181,7 @@ class Upscaler:
             max_memory, search, tile, window, ensemble: see `Upscaler`.
             threads: cores that the model may use, for processes that share a machine; by default those that the process may
                 use. TensorFlow keeps to it if it has not started in this process; JAX does not.
+            device: "cpu", "gpu" or "gpu:N", if Keras has not started in this process; by default a GPU if there is one.
             trusted: open a SavedModel, which is a program, even if it could read or write files or call Python.
 
         Raises:
@@ -179,6 +198,7 @@ class Upscaler:
             "tile": tile,
             "window": window,
             "threads": threads,
+            "device": device,
             "trusted": trusted,
         }
         upscaler._models = {}
@@ -367,9 +387,7 @@ class Upscaler:
 
     def warm_up(self, progress: Progress | None = None) -> None:
         """Upscales small photos, with a reference and without, so that all that the first photo would wait for is done."""
-        noise = np.random.default_rng(0).integers(0, 256, (_WARM_UP_SIDE // 3, _WARM_UP_SIDE // 3, 3), np.uint8)
-        reference = upsample(upsample(noise))[: 4 * _WARM_UP_SIDE, : 4 * _WARM_UP_SIDE]
-        lr = downsample(reference)
+        lr, reference = _small_photos()
         with self._turn:
             for model in [self._model(preset) for preset in (CLEAN, DEGRADED)] if self._chooses else [self._only]:
                 for plan in model.warm_up_plans(lr.shape, [reference.shape]):
@@ -478,6 +496,31 @@ class PreparedPhoto:
         """What of the photo's result is made, by what is known of its size; raises `ImageError` if it cannot be."""
         return Wanted(self.lr.upright_shape, *self._wanted)
 
+    def estimated_seconds(self) -> float | None:
+        """How long `run` will take here, by the time that a small photo takes, which is upscaled twice for it.
+
+        Returns:
+            None for less work than the estimate itself takes, and for exported files, whose tiles have one size.
+        """
+        owner, wanted = self._owner, self.wanted
+        shapes = [] if self._references is None else self._references.shapes
+        pixels = wanted.restored.height * wanted.restored.width
+        if not wanted.enlarges or pixels < (_MIN_ESTIMATED if shapes else _MIN_ESTIMATED_ALONE):
+            return None
+        with owner._turn:
+            model, *_ = owner._model_for(self.lr.load())
+            if not model.fits_tiles:
+                return None
+            lr, reference = _small_photos()
+            references = DecodedReferences([reference]) if shapes else None
+            for _ in range(2):  # the first time includes compilation
+                start = time.perf_counter()
+                model.restore(lr, references, self._plan)
+                seconds = time.perf_counter() - start
+            small = model.effort(lr.shape, [reference.shape][: len(shapes)], self._plan, None)
+            whole = model.effort(self.lr.upright_shape, shapes, self._plan, wanted.restored)
+        return owner.ensemble * seconds * whole / small
+
     def run(self, progress: Progress | None = None) -> UpscaleResult:
         """Decodes and upscales the photo; arguments, result and errors are those of a call of the upscaler."""
         owner = self._owner
@@ -485,20 +528,30 @@ class PreparedPhoto:
         with owner._turn:
             lr = self.lr.load()
             if not wanted.enlarges:
-                return UpscaleResult(self._reduced(wanted), None, None, None, "the photo has as many pixels as are asked for")
+                return UpscaleResult(self._reduced(wanted), None, None, None, None, _LARGE_ENOUGH)
             model, name, reason, references = self._decoded(progress)
             visible = lr.visible()
             part = None if wanted.restored.is_all(visible.shape) else wanted.restored
             restored = model.restore(visible, references, self._plan, self._strength, owner.ensemble, progress, part)
         alpha = None if lr.alpha is None else wanted.of_whole(upsample(as_uint8(lr.alpha)))
-        image = self.lr.replaced(wanted.reduced(restored.rgb), alpha)
-        return UpscaleResult(image, restored.coverage, name, restored.matches, reason, restored.tiles)
+        names = [] if self._references is None else self._references.names
+        image = self.lr.replaced(wanted.reduced(restored.rgb), alpha, with_origin(lr.metadata, names))
+        evidence = None if restored.evidence is None else restored.evidence._replace(names=tuple(names))
+        return UpscaleResult(image, restored.coverage, name, restored.matches, evidence, reason, restored.tiles)
 
     def _reduced(self, wanted):
         """The LR photo itself, reduced."""
         rows, columns = wanted.restored.rows, wanted.restored.columns
         alpha = None if self.lr.alpha is None else wanted.reduced(as_float(self.lr.alpha[rows, columns]))
         return self.lr.replaced(wanted.reduced(as_float(self.lr.visible()[rows, columns])), alpha)
+
+    def write_comparison(self, path: str | os.PathLike, result: UpscaleResult) -> None:
+        """Writes a sheet of bicubic, result and reference, as far as there are such; raises `ImageError` if that fails."""
+        lr = self.lr
+        bicubic = as_uint8(self.wanted.of_whole(upsample(as_uint8(lr.visible()))))
+        reference = None if self._references is None else self._references.first
+        sheet = comparison_sheet(bicubic, as_uint8(result.image.rgb), None if reference is None else as_uint8(reference))
+        write(path, sheet, icc_profile=None if lr.gray else lr.icc_profile)
 
     def find_matches(self) -> Matches:
         """Where the references show what the photo shows; raises ValueError if there is none."""
@@ -520,6 +573,13 @@ class PreparedPhoto:
         report()
         decoded = None if self._references is None else self._references.decoded_for(model, lr, report)
         return model, name, reason, decoded
+
+
+def _small_photos() -> tuple[np.ndarray, np.ndarray]:
+    """An LR photo, and a reference that shows the same."""
+    noise = np.random.default_rng(0).integers(0, 256, (_WARM_UP_SIDE // 3, _WARM_UP_SIDE // 3, 3), np.uint8)
+    reference = upsample(upsample(noise))[: 4 * _WARM_UP_SIDE, : 4 * _WARM_UP_SIDE]
+    return downsample(reference), reference
 
 
 def _name(photo: Any, what: str) -> str | None:

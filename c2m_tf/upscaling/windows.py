@@ -13,6 +13,7 @@ import numpy as np
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.photos.boxes import fullest_box
 from c2m_tf.photos.images import as_float, as_uint8, bicubic
+from c2m_tf.upscaling.evidence import positions
 from c2m_tf.upscaling.tiles import Tile
 
 # Maximum number of cells of a small version: the coarse search then takes about a second for photos of any size.
@@ -97,6 +98,13 @@ class CoarseMatches:
             & (self._x >= tile.x - self._reach)
             & (self._x <= tile.x + tile.width + self._reach)
         )
+
+    def at_pixels(self, tile: Tile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nearest match to each pixel of a tile: number of the reference [h,w], first pixel [h,w,2], score [h,w]."""
+        rows = np.abs(self._y[:, :1] - (np.arange(tile.height) + tile.y + 0.5)).argmin(axis=0)
+        columns = np.abs(self._x[:1].T - (np.arange(tile.width) + tile.x + 0.5)).argmin(axis=0)
+        place = np.ix_(rows, columns)
+        return self._reference[place], positions(self.flow[place], (tile.y, tile.x)), self.score[place]
 
     def window(self, tile: Tile, size: int) -> Window:
         """The window that most matches of a tile fall into.

@@ -72,6 +72,34 @@ def test_metadata_is_kept_unless_it_is_left_out(folder):
         assert not bare.getexif()
 
 
+def test_each_photo_of_a_folder_has_its_sheet(folder, capsys):
+    images.write(folder / "ref.png", np.zeros((40, 40, 3), np.uint8))
+    reference = ("-r", f"{folder}/ref.png")
+    assert upscale(folder, "--comparison", f"{folder}/sheets", *reference, source="lr", output="sr") == 0
+    assert upscale(folder, "--comparison", f"{folder}/one.png", *reference, source="lr/a.jpg") == 0
+    sheets = sorted((folder / "sheets").iterdir())
+    assert [path.name for path in sheets] == ["a.png", "b.png"]
+    assert sheets[0].read_bytes() == (folder / "one.png").read_bytes()
+    images.write(folder / "lr/c.png", np.zeros((9, 12, 3), np.uint8))
+    for sheet, reason in (("lr", "is an input"), ("sr", "is the name of another result"), ("a.png", "need a local folder")):
+        capsys.readouterr()
+        assert upscale(folder, "--comparison", f"{folder}/{sheet}", source="lr", output="sr") == 2
+        assert reason in capsys.readouterr().err
+
+
+def test_a_photo_takes_all_references_of_a_folder_unless_one_has_its_name(folder, monkeypatch):
+    given = []
+    plan = PlainUpscaler.plan
+    monkeypatch.setattr(PlainUpscaler, "plan", lambda *arguments: given.append(len(arguments[2])) or plan(*arguments))
+    (folder / "ref").mkdir()
+    for name in "abc":
+        images.write(folder / f"ref/{name}.png", np.zeros((40, 40, 3), np.uint8))
+    (folder / "ref/d.jpg").symlink_to(folder / "lr.jpg")  # the photo itself
+    for source, number in (("lr.jpg", 3), ("lr/a.jpg", 1)):
+        assert upscale(folder, "-r", f"{folder}/ref", source=source) == 0
+        assert given[-1] == number
+
+
 def test_sizes_and_parts(folder, capsys):
     for options, said in (
         (("--scale", "2"), "24x18 pixels, made at 4x and reduced"),

@@ -132,7 +132,7 @@ def test_the_server_gives_the_same_bytes(photo, number):
 
     folder, lr, _, _ = photo
     references = [folder / "ref/a.png"][:number]
-    sent = [("lr", lr.read_bytes()), *(("ref", path.read_bytes()) for path in references)]
+    sent = [("lr", lr.read_bytes()), *(("ref", (path.name, path.read_bytes())) for path in references)]
     with local_client(create_app(Upscaler.from_preset("auto"), "auto", Limits())) as client:
         answer = client.post("/v1/upscale", files=sent)
     assert answer.status_code == 200
