@@ -19,12 +19,14 @@ def open_model(
     tile: int | None = None,
     window: int | None = None,
     threads: int | None = None,
+    device: str | None = None,
     trusted: bool = False,
 ) -> TiledUpscaler:
     """Loads a model, and what restores photos with it.
 
     Args:
-        source, dtype, search, tile, window, threads, trusted: see `upscaler.Upscaler.from_preset`; "auto" is no model here.
+        source, dtype, search, tile, window, threads, device, trusted: see `upscaler.Upscaler.from_preset`; "auto" is no model
+            here.
 
     Returns:
         TiledUpscaler.
@@ -36,6 +38,8 @@ def open_model(
     check_sizes(search, tile, window)
     if threads is not None:
         limit_threads(threads)
+    if device is not None:
+        choose_device(device)
     source = os.fspath(source)
     check_model(source)
     path = Path(source)

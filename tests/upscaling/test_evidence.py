@@ -5,6 +5,7 @@ import pytest
 from PIL import Image as Picture
 from plain_upscaler import PlainUpscaler
 from skimage import data
+from tiny_models import tiny_mobile
 
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
@@ -19,10 +20,10 @@ OTHER = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
 
-@pytest.mark.parametrize("kind", ["light", "mobile"])
-def test_blocks_are_found_where_the_reference_shows_them(kind):
+@pytest.mark.parametrize("opened", [lambda: Upscaler.from_preset("light", dtype="float32"), lambda: Upscaler(tiny_mobile())])
+def test_blocks_are_found_where_the_reference_shows_them(opened):
     """The reference is the photo's own, moved by two cells; another one shows noise."""
-    result = Upscaler.from_preset(kind, dtype="float32")(LR, [OTHER, HR[8:, 8:]])
+    result = opened()(LR, [OTHER, HR[8:, 8:]])
     evidence = result.evidence
     inside = slice(6, -6), slice(6, -6)
     found = (evidence.reference == 1)[inside]
@@ -36,12 +37,12 @@ def test_blocks_are_found_where_the_reference_shows_them(kind):
     assert sum(evidence.shares) == pytest.approx(evidence.weight.mean(), rel=1e-5)
 
 
-def test_windows_and_regions_agree_with_the_whole(light):
-    upscaler = Upscaler(KerasUpscaler(light, search="exact", tile=24, window=160))
+def test_windows_and_regions_agree_with_the_whole(tiny):
+    upscaler = Upscaler(KerasUpscaler(tiny, search="exact", tile=24, window=160))
     exact, part = upscaler(LR, HR).evidence, upscaler(LR, HR, region=(7, 9, 20, 15)).evidence
     for whole, piece in zip(exact[:4], part[:4], strict=True):
         np.testing.assert_array_equal(piece, whole[9:24, 7:27])
-    windows = Upscaler(KerasUpscaler(light, search="window", tile=24, window=160))(LR, HR).evidence
+    windows = Upscaler(KerasUpscaler(tiny, search="window", tile=24, window=160))(LR, HR).evidence
     assert windows.reference.shape == exact.reference.shape
     places = windows.position[windows.reference == 0]
     assert (places >= -4).all()

@@ -34,9 +34,9 @@ def test_a_part_is_that_part_of_the_whole(lr, region, ensemble, rng):
 
 
 @pytest.mark.parametrize("search", ["exact", "window"])
-def test_a_part_of_a_network_s_result(light, lr, search, rng):
+def test_a_part_of_a_network_s_result(tiny, lr, search, rng):
     reference = rng.integers(0, 256, (140, 130, 3), np.uint8)
-    upscaler = Upscaler(KerasUpscaler(light, search=search, tile=32, window=128))
+    upscaler = Upscaler(KerasUpscaler(tiny, search=search, tile=32, window=128))
     whole = upscaler(lr, reference)
     for region in REGIONS[:2]:
         np.testing.assert_array_equal(upscaler(lr, reference, region=region).image.rgb, cut(whole.image.rgb, region))
