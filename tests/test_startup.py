@@ -169,7 +169,7 @@ def test_commands_work_without_standard_error(tmp_path, tiny):
     "snippet",
     [
         "from c2m_tf import Upscaler; Upscaler.from_preset('light')(np.zeros((8, 8, 3), np.uint8))",
-        "from c2m_tf import C2Matching; C2Matching('light')",
+        "from c2m_tf import C2Matching; C2Matching.light(content_blocks=2, width=8)",
     ],
 )
 def test_python_starts_as_quietly_as_the_command_line(snippet):
