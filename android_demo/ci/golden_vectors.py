@@ -13,6 +13,7 @@ import numpy as np
 
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.photos import images
+from c2m_tf.upscaling.tflite_upscaler import mirrored
 from c2m_tf.upscaling.tiles import Canvas
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
@@ -118,6 +119,16 @@ def pixel_lines() -> list[str]:
     return [line("value", values), line("byte", images.as_uint8(values))]
 
 
+def mirrored_lines(random: np.random.Generator) -> list[str]:
+    """Photos that are smaller than what a model takes, and extended."""
+    lines = []
+    for size, side in [((5, 7), 8), ((3, 4), 11), ((6, 6), 6)]:
+        photo = random.integers(0, 256, (*size, 3)).astype(np.uint8)
+        extended = mirrored(photo, side)[0]
+        lines += [line("photo", size, packed(photo)), line("mirrored", side, side, packed(extended))]
+    return lines
+
+
 def write(folder: Path) -> None:
     """Writes all files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -127,6 +138,7 @@ def write(folder: Path) -> None:
         ("windows", window_lines(random)),
         ("canvas", canvas_lines(random)),
         ("pixels", pixel_lines()),
+        ("mirrored", mirrored_lines(random)),
     ]:
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
 

@@ -1,8 +1,9 @@
 """Restores photos of any size with a .tflite file, as phones do: fixed tiles and windows, no TensorFlow.
 
 `locate` of the file matches small versions of the photos, from which `windows` chooses a window of the reference for each tile;
-`upscale` restores the tile from it, or `upscale_alone` without a reference. What is smaller than the file's sizes is extended
-by its last row and column; matches that fall into an extension do not count.
+`upscale` restores the tile from it, or `upscale_alone` without a reference. Tiles and windows that are smaller than the file's
+sizes are extended by their mirror image: networks take rows and columns that repeat for an edge of the photo, which costs up to
+2 dB. Small versions repeat their last row and column, which match nothing; matches that fall there do not count.
 
 The runtime keeps a signature's memory until its interpreter is deleted, so each signature gets its own interpreter while it is
 used: peak memory is that of the larger one.
@@ -97,15 +98,15 @@ class TFLiteUpscaler(TiledUpscaler):
             work.note(tile, *coarse.at_pixels(tile))
             window = coarse.window(tile, self.window).of(reference.photos)
             inputs = {
-                "lr_tile": _extended(as_float(lr[tile.rows, tile.columns]), self.tile),
-                "ref_window": _extended(as_float(window), self.window),
+                "lr_tile": mirrored(as_float(lr[tile.rows, tile.columns]), self.tile),
+                "ref_window": mirrored(as_float(window), self.window),
             }
             yield upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         upscale = self._runner("upscale_alone")
         for tile in tiles:
-            sr = upscale(lr_tile=_extended(as_float(lr[tile.rows, tile.columns]), self.tile))["sr"]
+            sr = upscale(lr_tile=mirrored(as_float(lr[tile.rows, tile.columns]), self.tile))["sr"]
             yield sr[0, : SCALE * tile.height, : SCALE * tile.width]
 
     def _runner(self, signature):
@@ -186,6 +187,11 @@ def _damaged(path, error):
     return ValueError(f"{path} is not a TFLite file that this runtime reads: {' '.join(str(error).split())}")
 
 
-def _extended(photo, side):
-    """[1,side,side,3] float32: the photo, its last row and column repeated."""
-    return np.pad(photo, ((0, side - photo.shape[0]), (0, side - photo.shape[1]), (0, 0)), mode="edge")[None]
+def _extended(photo, side, mode="edge"):
+    """[1,side,side,3]: the photo, extended as NumPy's `pad` does; by its last row and column."""
+    return np.pad(photo, ((0, side - photo.shape[0]), (0, side - photo.shape[1]), (0, 0)), mode=mode)[None]
+
+
+def mirrored(photo: np.ndarray, side: int) -> np.ndarray:
+    """[h,w,3] -> [1,side,side,3]: beyond the last row and column follows the mirror image, as often as there is room."""
+    return _extended(photo, side, "symmetric")

@@ -34,19 +34,28 @@ export class Photo implements Size {
     return new Photo(height, width, this.channels, part);
   }
 
-  /** float32 [side, side, channels] in [0, 1]; the last row and column are repeated where the photo ends. */
-  toTensor(side: number): Float32Array {
+  /**
+   * float32 [side, side, channels] in [0, 1]. Where the photo ends, its last row and column are repeated; or, `mirrored`, its
+   * mirror image follows, as often as there is room.
+   */
+  toTensor(side: number, mirrored = false): Float32Array {
     const tensor = new Float32Array(side * side * this.channels);
     let at = 0;
     for (let y = 0; y < side; y++) {
-      const row = Math.min(y, this.height - 1) * this.width;
+      const row = inside(y, this.height, mirrored) * this.width;
       for (let x = 0; x < side; x++) {
-        const from = (row + Math.min(x, this.width - 1)) * this.channels;
+        const from = (row + inside(x, this.width, mirrored)) * this.channels;
         for (let channel = 0; channel < this.channels; channel++) tensor[at++] = this.pixels[from + channel]! / 255;
       }
     }
     return tensor;
   }
+}
+
+function inside(at: number, length: number, mirrored: boolean): number {
+  if (!mirrored) return Math.min(at, length - 1);
+  const turn = at % (2 * length);
+  return Math.min(turn, 2 * length - 1 - turn);
 }
 
 /** The byte of a value in [0, 1]: clipped, scaled in float32 and rounded, halves to the even number, as NumPy's `rint` does. */

@@ -64,12 +64,12 @@ export async function upscale(
   const canvas = new Canvas(lr.height, lr.width, spec.tile, sink);
   progress(0, canvas.tiles.length);
   for (const [index, tile] of canvas.tiles.entries()) {
-    const lrTile = lr.crop(tile.y, tile.x, tile.height, tile.width).toTensor(spec.tile);
+    const lrTile = lr.crop(tile.y, tile.x, tile.height, tile.width).toTensor(spec.tile, true);
     let result: Float32Array;
     if (coarse) {
       const { reference, y, x, height, width } = coarse.window(tile, spec.window);
       const refWindow = references[reference]!.crop(y, x, height, width);
-      result = await model.upscale(lrTile, refWindow.toTensor(spec.window));
+      result = await model.upscale(lrTile, refWindow.toTensor(spec.window, true));
     } else {
       result = await model.upscaleAlone!(lrTile);
     }

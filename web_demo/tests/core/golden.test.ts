@@ -83,6 +83,17 @@ test("numbers become bytes as in Python", () => {
   expect(found).toEqual([...bytes.rest()]);
 });
 
+test("photos are mirrored as in Python", () => {
+  const lines = golden("mirrored");
+  expect(lines.length).toBe(6);
+  for (let at = 0; at < lines.length; at += 2) {
+    const small = unpacked(lines[at]!.size(), lines[at]!.rest());
+    const size = lines[at + 1]!.size();
+    const expected = unpacked(size, lines[at + 1]!.rest());
+    expect(Uint8Array.from(small.toTensor(size.width, true), byteOf)).toEqual(expected.pixels);
+  }
+});
+
 function pattern(seed: number, side: number): Float32Array {
   return Float32Array.from({ length: side * side * 3 }, (_, at) => (((at * 7919 + seed * 104729) % 1201) - 100) / 1000);
 }

@@ -18,13 +18,16 @@ class Photo(val width: Int, val height: Int, val pixels: IntArray) {
         return Photo(width, height, part)
     }
 
-    /** Red, green and blue in [0, 1] as a model takes them: [side, side, 3], the last row and column repeated where the photo ends. */
-    fun toTensor(side: Int): FloatArray {
+    /**
+     * Red, green and blue in [0, 1] as a model takes them: [side, side, 3]. Where the photo ends, its last row and column are
+     * repeated; or, [mirrored], its mirror image follows, as often as there is room.
+     */
+    fun toTensor(side: Int, mirrored: Boolean = false): FloatArray {
         val tensor = FloatArray(side * side * CHANNELS)
         for (y in 0 until side) {
-            val row = minOf(y, height - 1) * width
+            val row = inside(y, height, mirrored) * width
             for (x in 0 until side) {
-                val pixel = pixels[row + minOf(x, width - 1)]
+                val pixel = pixels[row + inside(x, width, mirrored)]
                 val at = (y * side + x) * CHANNELS
                 tensor[at] = (pixel shr 16 and 0xFF) / 255f
                 tensor[at + 1] = (pixel shr 8 and 0xFF) / 255f
@@ -33,6 +36,12 @@ class Photo(val width: Int, val height: Int, val pixels: IntArray) {
         }
         return tensor
     }
+}
+
+private fun inside(at: Int, length: Int, mirrored: Boolean): Int {
+    if (!mirrored) return minOf(at, length - 1)
+    val turn = at % (2 * length)
+    return minOf(turn, 2 * length - 1 - turn)
 }
 
 const val CHANNELS = 3

@@ -34,13 +34,13 @@ class Pipeline(private val model: SrModel) {
         val canvas = Canvas(lr.height, lr.width, spec.tile, sink)
         canvas.tiles.forEachIndexed { done, tile ->
             stopIf(cancelled)
-            val lrTile = lr.crop(tile.y, tile.x, tile.height, tile.width).toTensor(spec.tile)
+            val lrTile = lr.crop(tile.y, tile.x, tile.height, tile.width).toTensor(spec.tile, mirrored = true)
             val sr = if (coarse == null) {
                 model.upscaleAlone(lrTile)
             } else {
                 val window = coarse.window(tile, spec.window)
                 val seen = references[window.reference].crop(window.y, window.x, window.height, window.width)
-                model.upscale(lrTile, seen.toTensor(spec.window))
+                model.upscale(lrTile, seen.toTensor(spec.window, mirrored = true))
             }
             canvas.add(tile, sr, SCALE * spec.tile)
             progress(done + 1, canvas.tiles.size)

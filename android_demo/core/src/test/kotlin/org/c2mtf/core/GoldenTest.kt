@@ -101,6 +101,22 @@ class GoldenTest {
         }
     }
 
+    @Test
+    fun photosAreMirroredAsInPython() {
+        val lines = golden("mirrored").iterator()
+        var compared = 0
+        while (lines.hasNext()) {
+            val small = lines.next().let { photo(it.size(), it.ints()) }
+            val line = lines.next()
+            val size = line.size()
+            val found = small.toTensor(size.width, mirrored = true)
+            val pixels = IntArray(size.width * size.height) { pixelOf(found[3 * it], found[3 * it + 1], found[3 * it + 2]) }
+            assertArrayEquals(photo(size, line.ints()).pixels, pixels)
+            compared++
+        }
+        assertEquals(3, compared)
+    }
+
     private fun pattern(seed: Int, side: Int) =
         FloatArray(side * side * CHANNELS) { ((it.toLong() * 7919 + seed * 104729L) % 1201 - 100).toFloat() / 1000f }
 
