@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from c2m_tf.network.mobile import Mobile
     from c2m_tf.network.model import C2Matching
     from c2m_tf.photos.image import Image
+    from c2m_tf.upscaling.album import Album
     from c2m_tf.upscaling.upscaler import Upscaler, UpscaleResult
 
 # Loaded on first use, so that reading photos or `c2m-tf --help` need not wait for Keras and its backend; known to `dir` before.
@@ -26,10 +27,11 @@ _load, __dir__, _ = lazy_loader.attach(
         "network.mobile": ["Mobile"],
         "network.model": ["C2Matching"],
         "photos.image": ["Image"],
+        "upscaling.album": ["Album"],
         "upscaling.upscaler": ["UpscaleResult", "Upscaler"],
     },
 )
-__all__ = ["C2Matching", "Image", "Mobile", "UpscaleResult", "Upscaler", "__version__", "presets"]
+__all__ = ["Album", "C2Matching", "Image", "Mobile", "UpscaleResult", "Upscaler", "__version__", "presets"]
 
 register_once_keras_is_imported()
 

@@ -31,6 +31,7 @@ UPWARDS = {
     ("c2m_tf", "c2m_tf.network.model"),
     ("c2m_tf", "c2m_tf.network.mobile"),
     ("c2m_tf", "c2m_tf.photos.image"),
+    ("c2m_tf", "c2m_tf.upscaling.album"),
     ("c2m_tf", "c2m_tf.upscaling.upscaler"),
     ("c2m_tf.upscaling.upscaler", "c2m_tf.jobs.work"),
 }

@@ -84,6 +84,9 @@ def run(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         encoding=encoding_of(options),
         size=size_of(options),
+        album=None if options.album is None else storage.absolute(options.album),
+        references_per_photo=options.references_per_photo,
+        cache=None if options.cache is None else storage.absolute(options.cache),
         comparison=None if options.comparison is None else storage.absolute(options.comparison),
     )
 

@@ -2,12 +2,16 @@
 
 import argparse
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from c2m_tf.commands import many_photos
 from c2m_tf.commands.model_options import add_model_options, open_upscaler
-from c2m_tf.commands.progress import tile_progress
+from c2m_tf.commands.progress import tile_progress, track
 from c2m_tf.commands.result_options import add_result_options, encoding_of, size_of
 from c2m_tf.startup import say, warn
+
+if TYPE_CHECKING:
+    from c2m_tf.upscaling.album import Album
 
 _WORTH_SAYING, _LONG = 5, 60  # seconds
 
@@ -30,6 +34,17 @@ def add(commands: "argparse._SubParsersAction") -> None:
         default=[],
         metavar="REF",
         help="reference photos, or folders with references of the same names as the photos; without, none is used",
+    )
+    command.add_argument("--album", metavar="FOLDER", help="photos out of which references are chosen for each photo")
+    command.add_argument(
+        "--references-per-photo",
+        type=int,
+        default=3,
+        metavar="N",
+        help="how many are chosen out of an album at most (default: 3)",
+    )
+    command.add_argument(
+        "--cache", metavar="DIR", help="where what was computed of an album is kept (default: .c2m-album in its folder)"
     )
     command.add_argument(
         "--reference-strength",
@@ -72,6 +87,10 @@ def _run(options):
     from c2m_tf.upscaling.evidence import write_evidence
 
     _check_reference_options(options)
+    if options.album is not None and options.reference:
+        raise ValueError("--album chooses references; leave -r out, or give references without an album")
+    if options.album is None and (options.cache is not None or options.references_per_photo != 3):
+        raise ValueError("--cache and --references-per-photo are for --album")
     if options.jobs is None and options.output is None:
         options.refuse("the following arguments are required: -o/--output")
     if options.jobs is not None and (options.output is not None or options.reference):
@@ -104,6 +123,7 @@ def _run(options):
         written.append(options.evidence)
     images.check_distinct(written)
     upscaler = open_upscaler(options)
+    album = open_album(options)
     for name in ("matches", "evidence"):
         if getattr(options, name) is not None and not upscaler.reports_matches:
             raise ValueError(f"a SavedModel does not report its matches; leave --{name} out, or give a preset or a .keras file")
@@ -114,7 +134,7 @@ def _run(options):
             height, width, _ = lr.stored_shape
             images.check_fits(options.matches, (images.SCALE * height, images.SCALE * width))
         progress = files.enter_context(tile_progress())
-        prepared = files.enter_context(upscaler.prepare(lr, job.refs or None, strength, size, region))
+        prepared = files.enter_context(upscaler.prepare(lr, job.refs or None, strength, size, region, album))
         prepared.check_output(job.output, encoding)
         _say_time(prepared.estimated_seconds(), options)
         result = prepared.run(progress)
@@ -130,8 +150,23 @@ def _run(options):
     height, width = prepared.wanted.shape
     made = f", {prepared.wanted.made}" if prepared.wanted.made else ""
     explained = "" if result.coverage is None else f"; the references explain {result.coverage:.0%} of the photo"
+    if result.album:
+        say(f"references: {result.album}")
     say(f"{job.output}: {width}x{height} pixels{made}{explained}")
     return 0
+
+
+def open_album(options: argparse.Namespace) -> "Album | None":
+    """The album that the options name, indexed; photos that cannot be read are named."""
+    if options.album is None:
+        return None
+    from c2m_tf.upscaling.album import Album
+
+    album = Album(options.album, options.references_per_photo, options.cache)
+    album.index(lambda photos: track(photos, "album"))
+    for name, reason in album.skipped.items():
+        warn(f"{name} is left out of the album: {reason}")
+    return album
 
 
 def _say_time(seconds, options):
@@ -152,5 +187,5 @@ def _check_reference_options(options):
             f"--reference-strength {strength:g} lies outside [0, 1]; 0 uses nothing of the references, 1 all that fits"
         )
     for name in ("matches", "evidence"):
-        if getattr(options, name) is not None and (not options.reference or strength == 0):
+        if getattr(options, name) is not None and not ((options.reference or options.album) and strength > 0):
             raise ValueError(f"--{name} draws where the reference shows the photo; give one with -r, and a strength above 0")

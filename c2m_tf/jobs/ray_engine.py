@@ -115,7 +115,7 @@ class RayEngine:
             for row in mapped.iter_rows():
                 explained = None if math.isnan(row["explained"]) else float(row["explained"])
                 outcome = Outcome(
-                    row["status"], float(row["seconds"]), int(row["tiles"]), explained, row["error"], row["model"]
+                    row["status"], float(row["seconds"]), int(row["tiles"]), explained, row["error"], row["model"], row["album"]
                 )
                 yield int(row["index"]), outcome
         except (self._ray.exceptions.RayError, ConnectionError) as error:

@@ -8,6 +8,7 @@
     explained   share of the photo's patches that a reference shows, in [0, 1]; empty if unknown
     error       one line; empty if the job did not fail
     model       the preset that was chosen for the photo, and why; empty if none was chosen
+    album       the references that were chosen out of an album, and why; empty without one
 
 Rows are written as they come, so memory does not grow with their number. The file appears at its place at the end, and also if
 the run breaks off: then it holds the rows until there. A report that cannot be written ends no run.

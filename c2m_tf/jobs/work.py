@@ -17,6 +17,7 @@ from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding
 from c2m_tf.photos.paths import is_url
 from c2m_tf.photos.result_size import FULL_SIZE, ResultSize
 from c2m_tf.startup import one_line
+from c2m_tf.upscaling.album import Album
 from c2m_tf.upscaling.plans import default_max_memory
 from c2m_tf.upscaling.upscaler import References, Upscaler, UpscaleResult
 
@@ -35,6 +36,7 @@ class Outcome(NamedTuple):
         explained: share of the photo's patches that a reference shows, in [0, 1]; None if unknown.
         error: one line; empty if the job did not fail.
         model: the preset that was chosen for the photo, and why; empty if none was chosen.
+        album: the references that were chosen out of an album, and why; empty without one.
     """
 
     status: str
@@ -43,6 +45,7 @@ class Outcome(NamedTuple):
     explained: float | None = None
     error: str = ""
     model: str = ""
+    album: str = ""
 
 
 class WorkerSettings(NamedTuple):
@@ -61,6 +64,9 @@ class WorkerSettings(NamedTuple):
     encoding: Encoding = DEFAULT_ENCODING
     size: ResultSize = FULL_SIZE
     comparison: str | None = None
+    album: str | None = None
+    references_per_photo: int = 3
+    cache: str | None = None
     threads: int | None = None
     device: str | None = None
 
@@ -87,8 +93,9 @@ class WorkerSettings(NamedTuple):
             trusted=self.trusted,
         )
         upscaler.check_strength(self.strength)
+        album = None if self.album is None else Album(self.album, self.references_per_photo, self.cache)
         upscaler.load()  # what would fail then fails before any work
-        return Worker(upscaler, self.strength, self.overwrite, self.encoding, self.size, self.comparison)
+        return Worker(upscaler, self.strength, self.overwrite, self.encoding, self.size, self.comparison, album)
 
 
 class Worker:
@@ -101,6 +108,7 @@ class Worker:
         encoding: how results are stored.
         size: of results.
         comparison: folder for a comparison sheet of each photo that is made, of its result's name; None for none.
+        album: from which references are chosen for photos without one; None for none.
     """
 
     def __init__(
@@ -111,6 +119,7 @@ class Worker:
         encoding: Encoding = DEFAULT_ENCODING,
         size: ResultSize = FULL_SIZE,
         comparison: str | None = None,
+        album: Album | None = None,
     ) -> None:
         self._upscaler = upscaler
         self._strength = strength
@@ -118,6 +127,7 @@ class Worker:
         self._encoding = encoding
         self._size = size
         self._comparison = comparison
+        self._album = album
         self._references: References | None = None
         self._paths: list[str] = []  # of these references
         self._copies = _Copies()
@@ -136,7 +146,7 @@ class Worker:
             reason = reason if known else f"{type(error).__name__}: {reason}"
             return Outcome(FAILED, time.perf_counter() - start, error=reason)
         model = f"{result.preset}: {result.reason}" if result.reason else ""
-        return Outcome(MADE, time.perf_counter() - start, result.tiles, result.coverage, model=model)
+        return Outcome(MADE, time.perf_counter() - start, result.tiles, result.coverage, model=model, album=result.album)
 
     def _make(self, job) -> UpscaleResult:
         self._copies.keep(job.refs)
@@ -144,7 +154,9 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
             remote = is_url(job.output)
             output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
-            with self._upscaler.prepare(lr, self._opened(refs, job.refs), self._strength, self._size) as prepared:
+            with self._upscaler.prepare(
+                lr, self._opened(refs, job.refs), self._strength, self._size, None, None if job.refs else self._album
+            ) as prepared:
                 prepared.check_output(output, self._encoding)
                 result = prepared.run()
                 result.image.save(output, **self._encoding._asdict())

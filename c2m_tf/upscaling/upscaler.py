@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -29,6 +30,7 @@ from c2m_tf.photos.sheets import comparison_sheet
 from c2m_tf.photos.writing import write
 from c2m_tf.renamed import current_name
 from c2m_tf.upscaling import opening, plans
+from c2m_tf.upscaling.album import Album
 from c2m_tf.upscaling.base import DecodedReferences, Matches, Progress, TiledUpscaler
 from c2m_tf.upscaling.choice import AUTO, CLEAN, DEGRADED, choose
 from c2m_tf.upscaling.evidence import Evidence
@@ -58,6 +60,7 @@ class UpscaleResult(NamedTuple):
             where coverage is.
         reason: why that preset was chosen, in words; empty if it was not chosen by the photo.
         tiles: number of tiles that were restored.
+        album: which references were chosen out of an album, and why, in words; empty without one.
     """
 
     image: Image
@@ -67,6 +70,7 @@ class UpscaleResult(NamedTuple):
     evidence: Evidence | None
     reason: str = ""
     tiles: int = 0
+    album: str = ""
 
 
 class References:
@@ -230,6 +234,7 @@ class Upscaler:
         size: str | None = None,
         long_side: int | None = None,
         region: str | Sequence[int] | None = None,
+        album: Album | None = None,
     ) -> UpscaleResult:
         """Upscales a photo.
 
@@ -246,6 +251,7 @@ class Upscaler:
                 at 4x and reduced; where the LR photo has as many pixels, it is reduced alone.
             region: the part of the upright photo that the result shows, (x, y, width, height) in LR pixels; None for all. It is
                 the same as that part of the whole result, at the cost of the tiles that it lies in.
+            album: in place of references, photos from which those are chosen that show what the LR photo shows.
 
         Returns:
             UpscaleResult.
@@ -257,7 +263,7 @@ class Upscaler:
                 headers say is known before a pixel is decoded.
         """
         part = None if region is None else Region.of(region)
-        with self.prepare(lr, references, strength, ResultSize(scale, size, long_side), part) as prepared:
+        with self.prepare(lr, references, strength, ResultSize(scale, size, long_side), part, album) as prepared:
             return prepared.run(progress)
 
     def prepare(
@@ -267,8 +273,11 @@ class Upscaler:
         strength: float = 1.0,
         size: ResultSize = FULL_SIZE,
         region: Region | None = None,
+        album: Album | None = None,
     ) -> "PreparedPhoto":
         """The first half of a call: opens photos and checks what their headers say. Arguments and errors are those of a call.
+
+        References of an album are chosen here, for which the LR photo is decoded and matched with some of its photos.
 
         Returns:
             PreparedPhoto, whose `run` does the rest.
@@ -279,7 +288,10 @@ class Upscaler:
             image = Image.open(lr, _name(lr, "LR photo"))
             if image is not lr:
                 stack.enter_context(image)
-            opened = None
+            opened, words = None, ""
+            if album is not None and strength > 0:
+                Wanted(image.upright_shape, size, region)
+                references, words = self._chosen(image, references, album)
             if isinstance(references, References):
                 opened = references if strength > 0 else None
             elif references is not None and strength > 0:
@@ -289,7 +301,16 @@ class Upscaler:
                 raise ValueError("these References were opened by another upscaler; use open_references of this one")
             wanted = Wanted(image.upright_shape, size, region)
             plan = self._plan(image.upright_shape, [] if opened is None else opened.shapes, wanted)
-            return PreparedPhoto(self, image, opened, plan, strength, (size, region), stack.pop_all())
+            return PreparedPhoto(self, image, opened, plan, strength, (size, region), words, stack.pop_all())
+
+    def _chosen(self, lr: Image, references: ReferencesLike | None, album: Album) -> tuple[list[Path] | None, str]:
+        """References out of an album, None if none suits, and why, in words."""
+        if references is not None:
+            raise ValueError("references and an album are given; give one of them")
+        if not self.reports_matches:
+            raise ValueError("a SavedModel does not report its matches, by which references are chosen; give them one by one")
+        choice = album.choose(lr, lambda path: self.find_matches(lr, path))
+        return list(choice.paths) or None, choice.words
 
     def open_references(self, references: ImageLike | Sequence[ImageLike]) -> References:
         """References for several LR photos: opened now, read and encoded when the first photo needs them, and kept.
@@ -460,6 +481,7 @@ class PreparedPhoto:
 
     Attributes:
         lr: Image, not decoded yet if it came from a file.
+        album: which references were chosen out of an album, and why, in words; empty without one.
     """
 
     def __init__(
@@ -470,6 +492,7 @@ class PreparedPhoto:
         plan: plans.Plan,
         strength: float,
         wanted: tuple[ResultSize, Region | None],
+        album: str,
         files: ExitStack,
     ) -> None:
         self.lr = lr
@@ -479,6 +502,7 @@ class PreparedPhoto:
         self._plan = plan
         self._strength = strength
         self._wanted = wanted
+        self.album = album
 
     def __enter__(self) -> "PreparedPhoto":
         return self
@@ -537,7 +561,7 @@ class PreparedPhoto:
         names = [] if self._references is None else self._references.names
         image = self.lr.replaced(wanted.reduced(restored.rgb), alpha, with_origin(lr.metadata, names))
         evidence = None if restored.evidence is None else restored.evidence._replace(names=tuple(names))
-        return UpscaleResult(image, restored.coverage, name, restored.matches, evidence, reason, restored.tiles)
+        return UpscaleResult(image, restored.coverage, name, restored.matches, evidence, reason, restored.tiles, self.album)
 
     def _reduced(self, wanted):
         """The LR photo itself, reduced."""
