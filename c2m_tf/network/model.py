@@ -155,11 +155,15 @@ class C2Matching(ReferenceModel):
         return self.searched(inputs, training)["sr"]
 
     def searched(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Tensor]:
-        """What a call with a reference gives, as "sr", and what was found for it: "flow" and "score", see `find_flow`."""
+        """What a call with a reference gives, as "sr", and what was found for it: "flow" and "score", see `find_flow`.
+
+        Inputs may hold "alone", the result of a trunk of its own, where that is known.
+        """
         reference = self.encode_reference(inputs["ref"])
         flow, score = self.find_flow(inputs["lr"], reference)
         around = around_pixels(score)
-        sr = self.restore(inputs["lr"], flow, reference, None, inputs.get("strength"), around, training=training)
+        strength, alone = inputs.get("strength"), inputs.get("alone")
+        sr = self.restore(inputs["lr"], flow, reference, None, strength, around, alone, training=training)
         return {"sr": sr, "flow": flow, "score": score}
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
@@ -201,6 +205,7 @@ class C2Matching(ReferenceModel):
         origin: Tensor | None = None,
         strength: Tensor | None = None,
         score: Tensor | None = None,
+        alone: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
         """SR photo from the LR photo, the flow and the encoded reference; or a tile of it from their tiles.
@@ -214,6 +219,7 @@ class C2Matching(ReferenceModel):
             strength: float32 [B] in [0, 1], how much of the reference is used; None for 1.
             score: float32 [B,h,w], of the patch around each pixel (`around_pixels`), by which a model with a trunk of its own
                 mixes its result in (`mixed`); None for the restoration network's result alone.
+            alone: [B,4h,4w,3], that trunk's result where it is known; None to compute it.
 
         Returns:
             [B,4h,4w,3], not clamped to [0, 1].
@@ -232,9 +238,17 @@ class C2Matching(ReferenceModel):
             start = None if origin is None else (scale * origin[0], scale * origin[1])
             inputs[f"context_{level}"] = _context(feature, start, scale * height, scale * width)
         sr = self.restoration(inputs, training=training)
-        return self.mixed(sr, lr, score, strength, training=training) if mixes else sr
+        return self.mixed(sr, lr, score, strength, alone, training=training) if mixes else sr
 
-    def mixed(self, sr: Tensor, lr: Tensor, score: Tensor, strength: Tensor | None = None, training: bool = False) -> Tensor:
+    def mixed(
+        self,
+        sr: Tensor,
+        lr: Tensor,
+        score: Tensor,
+        strength: Tensor | None = None,
+        alone: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
         """The trunk's result where the reference does not fit, the given one where it does, and mixtures between.
 
         Args:
@@ -242,11 +256,12 @@ class C2Matching(ReferenceModel):
             lr: [B,h,w,3] in [0, 1].
             score: float32 [B,h,w], of the patch around each pixel (`around_pixels`).
             strength: float32 [B] in [0, 1], how much of the reference is used; None for 1.
+            alone: [B,4h,4w,3], the trunk's result where it is known; None to compute it.
 
         Returns:
             float32 [B,4h,4w,3], not clamped to [0, 1].
         """
-        alone = self.trunk({"lr": lr}, training=training)
+        alone = self.trunk({"lr": lr}, training=training) if alone is None else ops.convert_to_tensor(alone)
         weight = ops.clip((ops.convert_to_tensor(score) - MIXED_FROM) / (MIXED_TO - MIXED_FROM), 0.0, 1.0)[..., None]
         if strength is not None:
             weight = weight * ops.reshape(ops.convert_to_tensor(strength, "float32"), (-1, 1, 1, 1))

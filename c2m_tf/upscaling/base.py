@@ -18,7 +18,7 @@ from c2m_tf.photos.resampling import SCALE
 from c2m_tf.photos.result_size import Region
 from c2m_tf.upscaling.evidence import Evidence, Noted
 from c2m_tf.upscaling.plans import Plan
-from c2m_tf.upscaling.tiles import Canvas, Tile
+from c2m_tf.upscaling.tiles import NARROW, WIDE, Canvas, Overlap, Tile
 from c2m_tf.upscaling.windows import CoarseReferences
 
 # Mean cosine of a matched patch from which on the reference explains the patch. On the eight validation groups a true reference
@@ -82,6 +82,24 @@ class DecodedReferences:
         return [photo.shape for photo in self.photos]
 
 
+class Alone(NamedTuple):
+    """The part of a photo that a single-image branch has restored: its first LR pixel, and float32 [4h,4w,3]."""
+
+    y: int
+    x: int
+    pixels: np.ndarray
+
+    @classmethod
+    def of(cls, canvas: Canvas, pixels: np.ndarray) -> "Alone":
+        """What a canvas has collected."""
+        return cls(canvas.region.y, canvas.region.x, pixels)
+
+    def part(self, tile: Tile) -> np.ndarray:
+        """The pixels of a tile, float32 [4h,4w,3]."""
+        y, x = SCALE * (tile.y - self.y), SCALE * (tile.x - self.x)
+        return self.pixels[y : y + SCALE * tile.height, x : x + SCALE * tile.width]
+
+
 class Work(NamedTuple):
     """One photo to be restored with references.
 
@@ -91,6 +109,7 @@ class Work(NamedTuple):
         plan: Plan.
         strength: in (0, 1], how much of the references is used.
         found: what `_find` found, None if the model does not report its matches.
+        alone: the photo as the single-image branch restores it; None if the plan has no tiles for it.
         note: called for each tile that is restored with the references: with the tile, and of its pixels the number of the
             reference [h,w], the first pixel of the block in it [h,w,2] and the score [h,w].
     """
@@ -100,6 +119,7 @@ class Work(NamedTuple):
     plan: Plan
     strength: float
     found: Any = None
+    alone: Alone | None = None
     note: Callable[[Tile, np.ndarray, np.ndarray, np.ndarray], None] = lambda tile, number, position, score: None
 
 
@@ -127,6 +147,7 @@ class TiledUpscaler(ABC):
 
     max_references: int | None = None  # for one photo; None for any number
     reports_matches = True  # whether `find_matches` works; an exported SavedModel does not report its matches
+    overlap: Overlap = NARROW  # of tiles, but for those of the plan's branch
     fits_tiles = False  # whether tiles may be smaller than the plan's, as those of exported files may not
     any_strength = False  # whether strengths between 0 and 1 are supported
     restores_alone = True  # whether photos without references are; older exported files have no signature for it
@@ -154,14 +175,15 @@ class TiledUpscaler(ABC):
     def tiles(self, lr_shape: Sequence[int], plan: Plan, ensemble: int = 1, region: Region | None = None) -> int:
         """Number of tiles of a photo of that shape, or of a part of it."""
         return sum(
-            len(self._canvas(orientation.turned_shape(lr_shape), plan, _turned(region, orientation, lr_shape)))
+            len(canvas)
             for orientation in ORIENTATIONS[:ensemble]
+            for canvas in self._canvases(orientation.turned_shape(lr_shape), plan, _turned(region, orientation, lr_shape))
         )
 
     def effort(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: Plan, region: Region | None) -> float:
         """What restoring a photo, or a part of it, takes in one orientation, in LR pixels: their number with tiles' overlap."""
         del ref_shapes
-        return float(sum(tile.height * tile.width for tile in self._canvas(lr_shape, plan, region)))
+        return float(sum(tile.height * tile.width for tile in self._canvases(lr_shape, plan, region)[-1]))
 
     def find_matches(self, lr: np.ndarray, reference: DecodedReferences, plan: Plan) -> Matches:
         """Where the references show what the LR photo shows; raises ValueError if the model does not report it."""
@@ -215,29 +237,53 @@ class TiledUpscaler(ABC):
 
     def _restored(self, lr, reference, plan, strength, progress, before, tiles, region):
         """One orientation, after so many tiles of others."""
-        canvas = self._canvas(lr.shape, plan, region)
-        found = None
-        noted = Noted(region or Region(0, 0, lr.shape[1], lr.shape[0]), strength)
-        if reference is None:
-            results = self._restore_alone(lr, canvas)
-        else:
-            work = Work(lr, reference, plan, strength, note=lambda tile, *found: noted.add(canvas.core(tile), tile, *found))
-            found = self._find(work)
-            results = self._restore_tiles(work._replace(found=found), canvas)
-        for done, (place, result) in enumerate(zip(canvas, results, strict=True), before + 1):
-            canvas.add(place, result)
-            if progress is not None:
-                progress(done, tiles)
-        if found is None:
-            return Restored(canvas.photo(), tiles)
-        return Restored(canvas.photo(), tiles, float((found.score >= MATCHED_SCORE).mean()), _matches(found), noted.evidence)
 
-    def _canvas(self, lr_shape, plan, region):
-        return Canvas(lr_shape[0], lr_shape[1], plan.tile, SCALE, self.fits_tiles, region)
+        def collected(canvas, results):
+            nonlocal before
+            for place, result in zip(canvas, results, strict=True):
+                canvas.add(place, result)
+                before += 1
+                if progress is not None:
+                    progress(before, tiles)
+            return canvas.photo()
+
+        *branch, canvas = self._canvases(lr.shape, plan, region)
+        if reference is None:
+            return Restored(_clipped(collected(canvas, self._restore_alone(lr, canvas))), tiles)
+        alone = Alone.of(branch[0], collected(branch[0], self._restore_alone(lr, branch[0]))) if branch else None
+        noted = Noted(region or Region(0, 0, lr.shape[1], lr.shape[0]), strength)
+        work = Work(
+            lr,
+            reference,
+            plan,
+            strength,
+            alone=alone,
+            note=lambda tile, *found: noted.add(canvas.core(tile), tile, *found),
+        )
+        found = self._find(work)
+        rgb = _clipped(collected(canvas, self._restore_tiles(work._replace(found=found), canvas)))
+        if found is None:
+            return Restored(rgb, tiles)
+        return Restored(rgb, tiles, float((found.score >= MATCHED_SCORE).mean()), _matches(found), noted.evidence)
+
+    def _canvases(self, lr_shape, plan, region):
+        """Canvases of the tiles: those of the branch, if the plan has any, and then those restored with the references."""
+        height, width = lr_shape[:2]
+        canvases = []
+        if not plan.branch_tile or plan.search != "none":
+            canvases.append(Canvas(height, width, plan.tile, SCALE, self.fits_tiles, region, self.overlap))
+            region = canvases[0].covered  # tiles of which a part is needed are restored whole
+        if plan.branch_tile:
+            canvases.insert(0, Canvas(height, width, plan.branch_tile, SCALE, True, region, WIDE))
+        return canvases
 
 
 def _turned(region, orientation, lr_shape):
     return None if region is None else orientation.turned_region(region, lr_shape)
+
+
+def _clipped(rgb):
+    return np.clip(rgb, 0.0, 1.0, out=rgb)
 
 
 def _matches(found):

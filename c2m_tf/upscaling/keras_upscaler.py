@@ -5,7 +5,8 @@ each tile of the LR photo is searched in a window of the references, which match
 (`windows`). Restoration goes tile by tile either way (`tiles`). So time and memory grow with the area, and memory is
 estimated beforehand: what would not fit is refused before the system runs out of memory.
 
-A model with a trunk of its own restores those tiles with it alone that the references do not show (`base.MIN_EXPLAINED`).
+A model with a trunk of its own, which sees further than tiles overlap, restores the whole photo with it first, in tiles of
+their own. Those tiles that the references do not show (`base.MIN_EXPLAINED`) stay so; into others it is mixed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,11 +56,14 @@ class KerasUpscaler(TiledUpscaler):
         self._steps = _Steps.of(model)
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
-        return plans.make_plan(lr_shape, list(ref_shapes), self._search, self._tile, self._window)
+        return self._plan(lr_shape, list(ref_shapes), self._search)
 
     def warm_up_plans(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> list[plans.Plan]:
         searches = ("exact", "window") if self._search == "auto" else (self._search,)
-        return [plans.make_plan(lr_shape, ref_shapes, search, self._tile, self._window) for search in searches]
+        return [self._plan(lr_shape, ref_shapes, search) for search in searches]
+
+    def _plan(self, lr_shape, ref_shapes, search):
+        return plans.make_plan(lr_shape, ref_shapes, search, self._tile, self._window, self.model.own_trunk)
 
     def effort(
         self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: plans.Plan, region: Region | None
@@ -67,7 +71,7 @@ class KerasUpscaler(TiledUpscaler):
         restored = super().effort(lr_shape, ref_shapes, plan, region)
         ref_pixels = sum(shape[0] * shape[1] for shape in ref_shapes)
         if plan.search == "window":
-            tiles = self.tiles(lr_shape, plan, region=region)
+            tiles = len(self._canvases(lr_shape, plan, region)[-1])
             encoded, matched = tiles * min(plan.window**2, ref_pixels), min(plan.window**2, ref_pixels) * restored
         else:
             encoded, matched = ref_pixels, ref_pixels * lr_shape[0] * lr_shape[1]
@@ -86,14 +90,7 @@ class KerasUpscaler(TiledUpscaler):
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         for tile in tiles:
-            yield self._alone(lr, tile)
-
-    def _alone(self, lr, tile):
-        return self._steps.trunk.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
-
-    def _is_explained(self, scores):
-        """Whether a tile with patches of those scores [h,w] is restored with the references."""
-        return not self.model.own_trunk or (scores >= MATCHED_SCORE).mean() >= MIN_EXPLAINED
+            yield self._steps.trunk.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
 
     def _restore_exactly(self, work, tiles):
         """Restores tiles with the flow of the whole photo and the whole references."""
@@ -105,8 +102,9 @@ class KerasUpscaler(TiledUpscaler):
         score = around_pixels(work.found.score)
         number, position = around_pixels(work.found.number), positions(around_pixels(work.found.flow))
         for tile in tiles:
-            if not self._is_explained(score[tile.rows, tile.columns]):
-                yield self._alone(lr, tile)
+            alone = None if work.alone is None else work.alone.part(tile)
+            if alone is not None and not _is_explained(score[tile.rows, tile.columns]):
+                yield alone
                 continue
             rows, columns = slice(tile.y, tile.y + tile.height + border), slice(tile.x, tile.x + tile.width + border)
             inputs = {
@@ -116,6 +114,7 @@ class KerasUpscaler(TiledUpscaler):
                 "origin": np.array([tile.y, tile.x], np.int32),
                 "strength": np.array([work.strength], np.float32),
                 "score": score[tile.rows, tile.columns][None],
+                **({} if alone is None else {"alone": alone[None]}),
             }
             work.note(tile, *(part[tile.rows, tile.columns] for part in (number, position, score)))
             yield self._steps.restore.predict_on_batch(inputs)[0]
@@ -128,12 +127,15 @@ class KerasUpscaler(TiledUpscaler):
         lr, coarse = work.lr, work.found
         strength = np.array([work.strength], np.float32)
         for tile in tiles:
-            if not self._is_explained(coarse.scores(tile)):
-                yield self._alone(lr, tile)
+            alone = None if work.alone is None else work.alone.part(tile)
+            if alone is not None and not _is_explained(coarse.scores(tile)):
+                yield alone
                 continue
             window = coarse.window(tile, work.plan.window)
             pixels = as_float(window.of(work.reference.photos))[None]
             inputs = {"lr": as_float(lr[tile.rows, tile.columns])[None], "ref": pixels, "strength": strength}
+            if alone is not None:
+                inputs["alone"] = alone[None]
             found = {name: value[0] for name, value in self._steps.whole.predict_on_batch(inputs).items()}
             score = around_pixels(found["score"])
             flow = around_pixels(found["flow"][: found["score"].shape[0], : found["score"].shape[1]])
@@ -174,8 +176,13 @@ class KerasUpscaler(TiledUpscaler):
         return number, inside, score[0]
 
 
+def _is_explained(scores):
+    """Whether a tile with patches of those scores [h,w] is restored with the references."""
+    return (scores >= MATCHED_SCORE).mean() >= MIN_EXPLAINED
+
+
 # Arguments of `C2Matching.restore`, in its order.
-_RESTORED_FROM = ("lr", "flow", "reference", "origin", "strength", "score")
+_RESTORED_FROM = ("lr", "flow", "reference", "origin", "strength", "score", "alone")
 
 
 class _ExactMatches(NamedTuple):
@@ -201,7 +208,7 @@ class _Steps:
         self.encode_reference = Step(model, model.encode_reference)
         self.encode_for_matching = Step(model, lambda photo: _for_matching(model.encode_reference(photo)))
         self.find_flow = Step(model, lambda inputs: model.find_flow(inputs["lr"], inputs["reference"]))
-        self.restore = Step(model, lambda inputs: model.restore(*(inputs[name] for name in _RESTORED_FROM)))
+        self.restore = Step(model, lambda inputs: model.restore(*(inputs.get(name) for name in _RESTORED_FROM)))
         self.whole = Step(model, model.searched)
         self.trunk = Step(model, model.trunk)
 

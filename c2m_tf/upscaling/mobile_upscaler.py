@@ -15,7 +15,7 @@ from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
 from c2m_tf.upscaling.evidence import positions
 from c2m_tf.upscaling.steps import Step
-from c2m_tf.upscaling.tiles import Tile
+from c2m_tf.upscaling.tiles import WIDE, Tile
 
 DEFAULT_TILE = 256  # LR pixels per side
 
@@ -33,7 +33,7 @@ class MobileUpscaler(TiledUpscaler):
     Args:
         model: Mobile.
         search, window: "auto" and None.
-        tile: largest side of the tiles in LR pixels, a multiple of 4; 256 by default.
+        tile: largest side of the tiles in LR pixels, a multiple of 4 of at least 64; 256 by default.
 
     Raises:
         ValueError: a tile that is too small, or a search or window: a mobile network has no choice of these.
@@ -41,12 +41,13 @@ class MobileUpscaler(TiledUpscaler):
 
     any_strength = True
     fits_tiles = True
+    overlap = WIDE
 
     def __init__(self, model: Mobile, *, search: str = "auto", tile: int | None = None, window: int | None = None) -> None:
         for name, value, default in (("search", search, "auto"), ("window", window, None)):
             if value != default:
                 raise ValueError(f"a mobile network has its own search, whatever the sizes; leave --{name} {value} out")
-        plans.check_sizes(search, tile, window)
+        plans.check_sizes(search, tile, window, WIDE)
         self.model = model
         self._tile = DEFAULT_TILE if tile is None else tile
         self._encode = Step(model, model.encode_reference)

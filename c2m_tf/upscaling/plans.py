@@ -8,11 +8,12 @@ from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.photos.errors import TooLargeError
 from c2m_tf.photos.resampling import SCALE
 from c2m_tf.photos.result_size import Wanted
-from c2m_tf.upscaling.tiles import OVERLAP
+from c2m_tf.upscaling.tiles import NARROW, Overlap
 from c2m_tf.upscaling.windows import MAX_COARSE_CELLS
 
 SEARCHES = ("auto", "exact", "window")
 DEFAULT_TILE = 96  # LR pixels per side; the outermost 8 overlap
+DEFAULT_BRANCH_TILE = 192  # of a single-image branch, which sees further and needs less memory; the outermost 24 overlap
 DEFAULT_WINDOW = 512  # reference pixels per side; a default tile covers 384 of them
 MAX_WHOLE_PIXELS = 16384  # LR pixels up to which a photo is one tile
 MIN_LR_SIDE = 3  # pixels: one 3x3 patch of cells
@@ -34,6 +35,9 @@ _BYTES_PER_RESTORED_PIXEL = 3400
 _BYTES_PER_ENCODED_PIXEL = {"exact": 1700, "window": 900}
 _BYTES_PER_COARSE_CELL = 2300
 _BYTES_PER_RESULT_PIXEL = 32
+# Of a single-image branch: per LR pixel of its tiles, and per pixel of its result, which is kept beside that with references.
+_BYTES_PER_BRANCH_PIXEL = 4000
+_BYTES_PER_ALONE_PIXEL = 12
 # Photos: per pixel given, and in addition per pixel of the largest one while it is decoded (most for photos with hidden
 # pixels, then for WebP with alpha).
 _BYTES_PER_GIVEN_PIXEL = 24
@@ -44,15 +48,30 @@ _BYTES_PER_MEAN_PIXEL = 12
 
 
 class Plan(NamedTuple):
-    """How a photo will be upscaled: search "exact", "window" or "none", sides of tile and window in pixels, peak bytes."""
+    """How a photo will be upscaled.
+
+    Attributes:
+        search: "exact", "window" or "none".
+        tile, window: sides in pixels of the LR photo and of the references.
+        memory: peak bytes.
+        branch_tile: side of the tiles that a single-image branch restores by itself; 0 if there is no such branch.
+    """
 
     search: str
     tile: int
     window: int
     memory: int
+    branch_tile: int = 0
 
 
-def make_plan(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], search: str, tile: int | None, window: int) -> Plan:
+def make_plan(
+    lr_shape: Sequence[int],
+    ref_shapes: Sequence[Sequence[int]],
+    search: str,
+    tile: int | None,
+    window: int,
+    branch: bool = False,
+) -> Plan:
     """The plan for a photo.
 
     Args:
@@ -61,6 +80,7 @@ def make_plan(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], sear
         search: one of `SEARCHES`.
         tile: side of the tiles in LR pixels, or None to choose it.
         window: side of the windows in reference pixels.
+        branch: whether the model has a single-image branch of its own, which restores the whole photo first.
 
     Returns:
         Plan.
@@ -72,16 +92,27 @@ def make_plan(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], sear
     elif search == "auto":
         pairs = lr_pixels * sum(ref_pixels) / FEATURE_STRIDE**2
         search = "exact" if pairs <= _EXACT_PAIRS and sum(ref_pixels) <= _EXACT_REF_PIXELS else "window"
+    branch_tile = max(lr_shape[:2]) if lr_pixels <= MAX_WHOLE_PIXELS else max(tile or 0, DEFAULT_BRANCH_TILE)
     if tile is None:
         tile = max(lr_shape[:2]) if search != "window" and lr_pixels <= MAX_WHOLE_PIXELS else DEFAULT_TILE
     memory = _FIXED_BYTES + photo_bytes(lr_shape, ref_shapes)
-    memory += min(tile, lr_shape[0]) * min(tile, lr_shape[1]) * SCALE**2 * _BYTES_PER_RESTORED_PIXEL
+    restored = _pixels(tile, lr_shape) * SCALE**2 * _BYTES_PER_RESTORED_PIXEL
+    if branch:
+        branch_bytes = _pixels(branch_tile, lr_shape) * _BYTES_PER_BRANCH_PIXEL
+        kept = 0 if search == "none" else lr_pixels * SCALE**2 * _BYTES_PER_ALONE_PIXEL
+        memory += kept + (branch_bytes if search == "none" else max(branch_bytes, restored))
+    else:
+        memory += restored
     if search == "exact":
         memory += sum(ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
     elif search == "window":
         memory += max(min(window**2, pixels) for pixels in ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
         memory += sum(min(MAX_COARSE_CELLS, pixels // FEATURE_STRIDE**2) for pixels in ref_pixels) * _BYTES_PER_COARSE_CELL
-    return Plan(search, tile, window, memory)
+    return Plan(search, tile, window, memory, branch_tile if branch else 0)
+
+
+def _pixels(tile, lr_shape):
+    return min(tile, lr_shape[0]) * min(tile, lr_shape[1])
 
 
 def photo_bytes(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> int:
@@ -148,16 +179,17 @@ def default_window(tile: int | None) -> int:
     return max(DEFAULT_WINDOW, SCALE * (tile or DEFAULT_TILE))
 
 
-def check_sizes(search: str, tile: int | None, window: int | None) -> None:
+def check_sizes(search: str, tile: int | None, window: int | None, overlap: Overlap = NARROW) -> None:
     """Raises ValueError if search, tile and window cannot be used together; see `Upscaler`."""
     if search not in SEARCHES:
         raise ValueError(f"unknown search {search!r}; choose one of {', '.join(SEARCHES)}")
     for name, value in (("tile", tile), ("window", window)):
         if value is not None and (value <= 0 or value % FEATURE_STRIDE):
             raise ValueError(f"{name} {value} is not a positive multiple of {FEATURE_STRIDE}")
-    minimum = FEATURE_STRIDE * (OVERLAP // FEATURE_STRIDE + 1)
+    minimum = overlap.pixels + 2 * overlap.grid - 1
+    minimum += -minimum % FEATURE_STRIDE
     if tile is not None and tile < minimum:
-        raise ValueError(f"tile {tile} is too small: neighbours overlap by {OVERLAP} pixels; the minimum is {minimum}")
+        raise ValueError(f"tile {tile} is too small: neighbours overlap by {overlap.pixels} pixels; the minimum is {minimum}")
     covered = SCALE * (tile or DEFAULT_TILE)
     if window is not None and window < covered:
         raise ValueError(f"window {window} is smaller than what a tile of {tile or DEFAULT_TILE} LR pixels covers, {covered}")

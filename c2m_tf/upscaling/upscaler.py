@@ -450,7 +450,7 @@ class Upscaler:
         """The plan, its memory with that of the ensemble. Presets that are chosen from share it, and one need not be open."""
         if self._chooses:
             search, tile, window = (self._settings[name] for name in ("search", "tile", "window"))
-            plan = plans.make_plan(lr_shape, ref_shapes, search, tile, window or plans.default_window(tile))
+            plan = plans.make_plan(lr_shape, ref_shapes, search, tile, window or plans.default_window(tile), branch=True)
             more = _SECOND_MODEL_BYTES
         else:
             plan, more = self._only.plan(lr_shape, ref_shapes), 0

@@ -31,9 +31,14 @@ def test_gives_what_the_network_gives(network, lr, rng):
         assert (result.coverage is None) == (not given)
 
 
+def test_a_tile_is_larger_than_what_its_branch_needs_around(network):
+    with pytest.raises(ValueError, match="tile 60 is too small: neighbours overlap by 48 pixels; the minimum is 64"):
+        Upscaler(network, tile=60)
+
+
 def test_tiles_use_the_matches_of_the_whole_photo(network, lr, rng):
-    reference = rng.random((64, 80, 3), np.float32)
-    tiled = Upscaler(network, tile=20)(lr, reference)
+    lr, reference = np.tile(lr, (2, 4, 1)), rng.random((64, 80, 3), np.float32)
+    tiled = Upscaler(network, tile=64)(lr, reference)
     once = Upscaler(network)(lr, reference)
     assert tiled.tiles > once.tiles == 1
     np.testing.assert_array_equal(tiled.matches.flow, once.matches.flow)

@@ -89,3 +89,27 @@ def test_a_photo_that_is_large_enough_is_not_restored(lr):
 def test_what_cannot_be_is_refused(lr, wanted, reason):
     with pytest.raises(ValueError, match=reason):
         Upscaler(PlainUpscaler())(lr, **wanted)
+
+
+class BranchFirst(PlainUpscaler):
+    """A branch goes over the photo in tiles of its own, and a mixture with its result is made of the others."""
+
+    def plan(self, lr_shape, ref_shapes):
+        return super().plan(lr_shape, ref_shapes)._replace(branch_tile=80)
+
+    def _restore_tiles(self, work, tiles):
+        for tile in tiles:
+            (picture,) = self._restore_alone(work.lr, [tile])
+            yield (picture + work.alone.part(tile)) / 2
+
+
+@pytest.mark.parametrize("ensemble", [1, 8])
+def test_a_part_needs_the_branch_where_its_tiles_lie(lr, ensemble):
+    large, region, model = np.tile(lr, (4, 4, 1)), (101, 90, 31, 2), BranchFirst()
+    upscaler = Upscaler(model, ensemble=ensemble)
+    for references in (None, lr):
+        whole, before, done = upscaler(large, references), model.restored, []
+        part = upscaler(large, references, region=region, progress=lambda *tiles, done=done: done.append(tiles))
+        np.testing.assert_array_equal(part.image.rgb, cut(whole.image.rgb, region))
+        assert part.tiles < whole.tiles
+        assert done[-1] == (part.tiles, part.tiles) == (model.restored - before,) * 2
