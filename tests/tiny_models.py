@@ -46,7 +46,7 @@ def tiny_model(seed=0, dtype="float32", **arguments):
 def tiny_mobile(**arguments):
     """Mobile of such sizes, whose fusion adds something."""
     keras.utils.set_random_seed(5)
-    network = Mobile(**MOBILE_SIZES | {"reference_scales": (1.0, 0.8)} | arguments)
+    network = Mobile(**MOBILE_SIZES | {"reference_scales": (1.0, 0.8), "refined_scales": (0.9,)} | arguments)
     out = network.fusion.get_layer("out")
     out.set_weights([np.random.default_rng(5).normal(0, 0.05, weight.shape) for weight in out.get_weights()])
     return network

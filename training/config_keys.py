@@ -249,7 +249,6 @@ class MobileConfig(_RunConfig):
     descriptors: str | None = None
     new_fusion: bool = False  # start the fusion from new numbers, with which the result is the single-image branch's
     learns_branch: bool = False
-    reference_scales: tuple[Rate, ...] = (1.0, 0.84, 1.19)  # sizes in which references are searched while training
     alone: AloneConfig | None = None  # patches without a reference, trained beside those with one
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l1"
     validation: ValidationConfig | None = None

@@ -257,11 +257,9 @@ def _descriptors(config):
 
 def _mobile(config):
     network = mobile_of(config)
-    product = network.like()
-    network.reference_scales = config.reference_scales
     alone_weight = 0.0 if config.alone is None else config.alone.weight
     trainer = MobileTrainer(network, config.learns_branch, alone_weight, config.pixel_loss)
-    return Parts(_compiled(trainer, config), network, product)
+    return Parts(_compiled(trainer, config), network, network.like())
 
 
 _BUILDERS = {

@@ -5,63 +5,67 @@ neighbour's match as the pixel from the neighbour. Nine neighbours make nine pre
 aggregation (C2-Matching, section 3.3), but of whole blocks, whose pixels are channels; no pixel of the result is
 computed before the last step of the network. A tap is
 
-    the reference's high frequencies in that block, 4x4x3; the LR pixel's difference to the block's mean, 3, which tells
-    whether the reference says the same in other light; the correlation of the neighbour's match, 1
+    the reference's high frequencies in that block, 4x4x3; the LR pixel's difference to what an LR photo would show of that
+    block, 3, which tells whether the reference says the same in other light; the correlation of the neighbour's match, 1
+
+High frequencies are what an LR photo whose pixels lie on the match's own grid would not tell: the reference less the
+low-pass at every fourth pixel, counted from the match, upsampled again. So the same thing looks the same to the network,
+wherever it lies. Matches lie between pixels: the reference is interpolated there, by cubic convolution (Keys, "Cubic
+convolution interpolation for digital image processing", 1981), its low-pass linearly.
 """
 
 from collections.abc import Sequence
 
+import numpy as np
 from keras import ops
 
+from c2m_tf.network.chunks import in_chunks
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.padding import edge_padded
 from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.upsampling import BICUBIC_WEIGHTS
 
 TAPS = 9
 SIDE = FEATURE_STRIDE
 CHANNELS = SIDE**2 * 3 + 3 + 1  # of a tap
 _GAIN = 4.0  # of differences of pixels, which are small beside a correlation
-_STORED = SIDE * 3 + 3  # numbers kept for each reference pixel
+_BLOCKS = 3  # blocks per side around a match, one for each neighbour that it predicts
+_REACH = BICUBIC_WEIGHTS.shape[1] // 2  # low-pass values beside the one of a block that its upsampled pixels depend on
+_CHUNK = 2048  # pixels aggregated at once; each takes about 10 kB
+_LOW = _BLOCKS + 2 * _REACH  # low-pass values per side around a match
 
 
-def block_rows(photo: Tensor, high: Tensor) -> Tensor:
-    """What `aggregate_blocks` gathers, four rows of which are a block.
-
-    Args:
-        photo: float32 [B,H,W,3], the reference.
-        high: float32 [B,H,W,3], its high frequencies.
-
-    Returns:
-        float32 [B,H,W,15]: the high frequencies of a pixel and the three right of it, and the mean of the 4x4 pixels that start
-        there. Zeros and the edge outside the photo.
-    """
-    width = ops.shape(high)[2]
-    right = ops.pad(high, [[0, 0], [0, 0], [0, SIDE - 1], [0, 0]])
-    pixels = [right[:, :, column : column + width] for column in range(SIDE)]
-    edged = edge_padded(photo, 0, SIDE - 1)
-    mean = ops.average_pool(edged, SIDE, 1, padding="valid", data_format="channels_last")
-    return ops.concatenate([*pixels, mean], axis=-1)
+def _upsampling_matrix():
+    """float32 [12,7]: pixels of three blocks from the low-pass values of these and of two more on each side."""
+    matrix = np.zeros((_BLOCKS * SIDE, _LOW), np.float32)
+    for block in range(_BLOCKS):
+        matrix[SIDE * block : SIDE * (block + 1), block : block + 2 * _REACH + 1] = BICUBIC_WEIGHTS
+    return matrix
 
 
-def joined_rows(references: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows of several references as one list.
+_UPSAMPLING = _upsampling_matrix()
+
+
+def joined_pixels(references: Sequence[Tensor]) -> Tensor:
+    """Pixels of several references as one list.
 
     Args:
-        references: [B,H,W,15] each, results of `block_rows`, of any sizes.
+        references: [B,H,W,3] each, of any sizes.
 
     Returns:
-        rows: [B,N,15], those of the first reference row by row, then of the second, and so on.
-        sizes: int32 [R,2], height and width of each reference.
+        [B,N,3], those of the first reference row by row, then of the second, and so on.
     """
-    batch = ops.shape(references[0])[0]
-    rows = ops.concatenate([ops.reshape(reference, (batch, -1, _STORED)) for reference in references], axis=1)
-    sizes = [ops.stack([ops.cast(size, "int32") for size in ops.shape(reference)[1:3]]) for reference in references]
-    return rows, ops.stack(sizes)
+    return ops.concatenate([ops.reshape(reference, (ops.shape(reference)[0], -1, 3)) for reference in references], axis=1)
+
+
+def sizes_of(references: Sequence[Tensor]) -> Tensor:
+    """int32 [R,2], height and width of each reference [B,H,W,3]."""
+    return ops.stack([ops.stack([ops.cast(size, "int32") for size in ops.shape(photo)[1:3]]) for photo in references])
 
 
 def aggregate_blocks(
     lr: Tensor,
-    rows: Tensor,
+    pixels: tuple[Tensor, Tensor],
     sizes: Tensor,
     displacement: Tensor,
     number: Tensor,
@@ -72,38 +76,101 @@ def aggregate_blocks(
 
     Args:
         lr: float32 [B,h,w,3] in [0, 1].
-        rows, sizes: of the references, result of `joined_rows`.
-        displacement: int32 [B,h,w,2], (dy, dx): the block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in its reference.
+        pixels: of the references, and of their low-pass (`subcell.low_pass`), results of `joined_pixels`.
+        sizes: result of `sizes_of`.
+        displacement: float32 [B,h,w,2], (dy, dx): the block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in its
+            reference.
         number: int32 [B,h,w], of the reference that each pixel is matched with.
         score: float32 [B,h,w], correlation of each match.
         origin: int [2], (y, x) of the first pixel if `lr` is a tile of the photo that displacements are counted in.
 
     Returns:
-        float32 [B,h,w,468]: for each tap, row by row of the 3x3 neighbours, pixels of the block row by row, then the mean's
-        differences, then the correlation.
+        float32 [B,h,w,468]: for each tap, row by row of the 3x3 neighbours, pixels of the block row by row, then the
+        differences to the low-pass, then the correlation.
     """
     batch, height, width = ops.shape(lr)[:3]
-    displaced, numbers, scores = _taps(displacement), _taps(number[..., None])[..., 0], _taps(score[..., None])
+    number = edge_padded(number[..., None], 1)[..., 0]
+    high, low = _around_matches(pixels, sizes, edge_padded(displacement, 1), number, origin)
+    score = edge_padded(score[..., None], 1)
+    taps = []
+    for i in range(_BLOCKS):
+        for j in range(_BLOCKS):
+            # The neighbour's match predicts what lies on its other side.
+            from_row, from_column = 2 - i, 2 - j
+            own = (slice(None), slice(i, i + height), slice(j, j + width))
+            rows, columns = (slice(SIDE * first, SIDE * (first + 1)) for first in (from_row, from_column))
+            block = ops.reshape(high[(*own, rows, columns)], (batch, height, width, SIDE**2 * 3))
+            taps += [_GAIN * block, _GAIN * (low[(*own, from_row, from_column)] - lr), score[own]]
+    return ops.concatenate(taps, axis=-1)
+
+
+def _around_matches(pixels, sizes, displacement, number, origin):
+    """Of the 3x3 blocks around each match, high frequencies [B,h,w,12,12,3] and low-pass values [B,h,w,3,3,3].
+
+    Of pixels from one before the tile's first one to one after its last. Beyond the reference's edge is its nearest pixel.
+    """
+    batch, height, width = ops.shape(number)
     first = (0, 0) if origin is None else (origin[0], origin[1])
-    own_y = ops.reshape(SIDE * (first[0] + ops.arange(height, dtype="int32")), (1, -1, 1, 1))
-    own_x = ops.reshape(SIDE * (first[1] + ops.arange(width, dtype="int32")), (1, 1, -1, 1))
     areas = sizes[:, 0] * sizes[:, 1]
-    starts = ops.take(ops.cumsum(areas) - areas, numbers)
-    heights, widths = ops.take(sizes[:, 0], numbers), ops.take(sizes[:, 1], numbers)
-    y = ops.clip(own_y + displaced[..., 0], 0, heights - SIDE)
-    x = ops.clip(own_x + displaced[..., 1], 0, widths - SIDE)
-    photo = ops.reshape(ops.arange(batch, dtype="int32") * ops.shape(rows)[1], (-1, 1, 1, 1))
-    index = (photo + starts + y * widths + x)[..., None] + widths[..., None] * ops.arange(SIDE, dtype="int32")
-    gathered = ops.take(ops.reshape(rows, (-1, _STORED)), ops.reshape(index, (-1,)), axis=0)
-    gathered = ops.cast(ops.reshape(gathered, (-1, TAPS, SIDE, _STORED)), "float32")
-    pixels = ops.reshape(gathered[..., : SIDE * 3], (batch, height, width, TAPS, SIDE**2 * 3))
-    mean = ops.reshape(gathered[:, :, 0, SIDE * 3 :], (batch, height, width, TAPS, 3))
-    taps = [_GAIN * pixels, _GAIN * (mean - lr[..., None, :]), scores]
-    return ops.reshape(ops.concatenate(taps, axis=-1), (batch, height, width, TAPS * CHANNELS))
+    start = ops.take(ops.cumsum(areas) - areas, number)
+    start = start + ops.reshape(ops.arange(batch, dtype="int32") * ops.shape(pixels[0])[1], (-1, 1, 1))
+    y, x = (SIDE * (first[axis] - 1 + ops.arange(size, dtype="int32")) for axis, size in enumerate((height, width)))
+    grid = ops.stack(ops.meshgrid(y, x, indexing="ij"), axis=-1)
+    block = ops.floor(displacement)
+    fraction = displacement - block
+    block = ops.cast(block, "int32") + grid
+    items = (start[..., None], ops.take(sizes, number, axis=0), block, fraction)
+    flat = [ops.reshape(values, (-1, length)) for values, length in zip(items, (1, 2, 2, 2), strict=True)]
+    photo, low = (ops.reshape(values, (-1, 3)) for values in pixels)
+    high, low = in_chunks(lambda chunk: _around(chunk, photo, low), flat, _CHUNK)
+    shape = (batch, height, width)
+    return ops.reshape(high, (*shape, *high.shape[1:])), ops.reshape(low, (*shape, *low.shape[1:]))
 
 
-def _taps(values):
-    """[B,h,w,C] -> of the 3x3 neighbours [B,h,w,9,C]; beyond the edge is the nearest pixel."""
-    height, width = ops.shape(values)[1:3]
-    edged = edge_padded(values, 1)
-    return ops.stack([edged[:, i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=3)
+def _around(chunk, photo, low):
+    """`_around_matches` for a chunk of pixels: where their reference starts [N,1], its size, block and fraction [N,2]."""
+    start, size, block, fraction = chunk
+
+    def gathered(values, steps):
+        """Of [pixels,3] those at `steps` from each block along both axes: [N,steps,steps,3]."""
+        rows, columns = (ops.clip(block[:, axis, None] + steps, 0, size[:, axis, None] - 1) for axis in range(2))
+        index = (start + rows * size[:, 1, None])[:, :, None] + columns[:, None, :]
+        taken = ops.take(values, ops.reshape(index, (-1,)), axis=0)
+        return ops.cast(ops.reshape(taken, (-1, len(steps), len(steps), 3)), "float32")
+
+    seen = _interpolated(gathered(photo, np.arange(-SIDE - 1, 2 * SIDE + 2, dtype=np.int32)), _cubic, fraction)
+    cells = SIDE * np.arange(-(_LOW // 2), _LOW // 2 + 1, dtype=np.int32)
+    both = gathered(low, np.stack([cells, cells + 1], axis=1).reshape(-1))  # beside each other, the two to go between
+    low = _interpolated(both, _linear, fraction)[:, ::2, ::2]
+    inner = slice(_REACH, _REACH + _BLOCKS)
+    return seen - ops.einsum("ak,nklc,bl->nabc", _UPSAMPLING, low, _UPSAMPLING), low[:, inner, inner]
+
+
+def _interpolated(values, weights, fraction):
+    """[N,K,K,3] at a fraction [N,2] of the way from each row and column to the next, by weights of rows beside each other."""
+    for axis in (1, 2):
+        weight = weights(ops.reshape(fraction[:, axis - 1], (-1, 1, 1, 1)))
+        length = values.shape[axis] - len(weight) + 1
+        index = [slice(None)] * 4
+        total = 0.0
+        for tap, factor in enumerate(weight):
+            index[axis] = slice(tap, tap + length)
+            total = total + factor * values[tuple(index)]
+        values = total
+    return values
+
+
+def _linear(fraction):
+    return 1.0 - fraction, fraction
+
+
+def _cubic(fraction):
+    """Keys's, of the pixels from one before to two after."""
+    square = fraction * fraction
+    cube = square * fraction
+    return (
+        -0.5 * cube + square - 0.5 * fraction,
+        1.5 * cube - 2.5 * square + 1.0,
+        -1.5 * cube + 2.0 * square + 0.5 * fraction,
+        0.5 * cube - 0.5 * square,
+    )

@@ -15,6 +15,7 @@ Restored photos are as good as with exact search: what is given up in score, nei
 
 from keras import ops
 
+from c2m_tf.network.chunks import in_chunks
 from c2m_tf.network.grid import PATCH
 from c2m_tf.network.matching import match, unit
 from c2m_tf.network.sizes import smaller
@@ -214,17 +215,11 @@ def _search(lr, ref, candidates, tried, weight, blocks_y, blocks_x):
         index = ops.where(score >= best[:, :, None], y * ref_width + x, ref_height * ref_width)
         return ops.min(index, axis=2), best
 
-    at_a_time = smaller(max(1, _NUMBERS // channels), blocks)
-    steps = (blocks + at_a_time - 1) // at_a_time
-    numbers = ops.minimum(ops.arange(steps * at_a_time, dtype="int32"), blocks - 1)
-    tried, weight = (ops.take(values, numbers, axis=0) for values in (tried, weight))
-    tried = ops.reshape(tried, (steps, at_a_time, *tried.shape[1:]))
-    weight = ops.reshape(weight, (steps, at_a_time, *weight.shape[1:]))
-    found = ops.map(search, (ops.reshape(numbers, (steps, at_a_time)), tried, weight))
+    numbers = ops.arange(blocks, dtype="int32")
+    found = in_chunks(search, (numbers, tried, weight), max(1, _NUMBERS // channels))
 
     def arranged(values):
-        """[steps, blocks at a time, BLOCK, BLOCK] -> [B,h-2,w-2]."""
-        values = ops.reshape(values, (-1, BLOCK, BLOCK))[:blocks]
+        """[blocks, BLOCK, BLOCK] -> [B,h-2,w-2]."""
         values = ops.transpose(ops.reshape(values, (batch * blocks_y, blocks_x, BLOCK, BLOCK)), (0, 2, 1, 3))
         return ops.reshape(values, (batch, blocks_y * BLOCK, blocks_x * BLOCK))[:, : height - PATCH + 1, : width - PATCH + 1]
 

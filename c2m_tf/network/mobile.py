@@ -7,31 +7,32 @@
 
 The single-image branch restores the photo alone (`single_image`). Descriptors, five small convolutions, see the LR
 photo as it is and the reference downsampled by 4, so that references cost next to nothing; matches of cells are refined
-to pixels by correlation (`subcell`). The reference's high frequencies come as blocks of 4x4 pixels in channels
+to fractions of pixels by correlation (`subcell`). The reference's high frequencies come as blocks of 4x4 pixels in channels
 (`block_aggregation`), and a small network adds to the branch's picture what they tell. Pixels of the result appear in
 the last step.
 
 Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Of several
 references each pixel takes the one that correlates best. Each reference is searched in several sizes, as if its copies
-were further references, because descriptors and correlation find what is shown at about the same size.
+were further references, because descriptors and correlation find what is shown at about the same size; in sizes between
+these, correlation alone looks where the best of them was found.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import layers, ops
 
-from c2m_tf.network import block_aggregation, subcell
+from c2m_tf.network import subcell
 from c2m_tf.network.base import ReferenceModel
+from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined_pixels, sizes_of
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.levels import match_by_levels
 from c2m_tf.network.padding import edge_padded
 from c2m_tf.network.resizing import resized
 from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
 from c2m_tf.network.tensors import Tensor
-from c2m_tf.network.upsampling import bicubic_upsample_floats
 
 _SLOPE = 0.1  # of the fusion's leaky activations
 _PICTURE = 3 * FEATURE_STRIDE**2  # channels of a picture whose 4x4 blocks are channels
@@ -41,7 +42,7 @@ class Matches(NamedTuple):
     """Where the references show each pixel of an LR photo.
 
     Attributes:
-        displacement: int32 [B,h,w,2], (dy, dx): the 4x4 block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in
+        displacement: float32 [B,h,w,2], (dy, dx): the 4x4 block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in
             its reference.
         number: int32 [B,h,w], of the reference.
         score: float32 [B,h,w], normalised correlation of 5x5 LR pixels, in [-1, 1].
@@ -63,6 +64,7 @@ class Mobile(ReferenceModel):
         fusion_width: channels of the fusion.
         fusion_blocks: its residual blocks.
         reference_scales: sizes in which each reference is searched, relative to its own.
+        refined_scales: further sizes, in which matches found in those are only refined.
         branch_blocks, branch_width: blocks of the single-image branch, and their channels, even.
         dtype: "float32" or "mixed_bfloat16"; matching, positions and the sum with the branch's picture are float32 in both.
 
@@ -85,7 +87,8 @@ class Mobile(ReferenceModel):
         entry_width: int = 96,
         fusion_width: int = 64,
         fusion_blocks: int = 6,
-        reference_scales: Sequence[float] = (1.0, 0.84, 0.92, 1.09, 1.19),
+        reference_scales: Sequence[float] = (1.0, 0.84, 1.19),
+        refined_scales: Sequence[float] = (0.92, 1.09),
         branch_blocks: int = BLOCKS,
         branch_width: int = WIDTH,
         name: str = "mobile",
@@ -105,10 +108,12 @@ class Mobile(ReferenceModel):
             raise ValueError(
                 f"reference_scales {tuple(reference_scales)} are not positive; (1.0,) searches references as they are"
             )
-        scales = tuple(float(scale) for scale in reference_scales)
+        if min(refined_scales, default=1.0) <= 0.0:
+            raise ValueError(f"refined_scales {tuple(refined_scales)} are not positive")
+        searched, refined = (tuple(float(scale) for scale in scales) for scales in (reference_scales, refined_scales))
         branch = {"branch_blocks": branch_blocks, "branch_width": branch_width}
-        super().__init__({**sizes, "reference_scales": scales, **branch}, name=name, **kwargs)
-        self.reference_scales = scales
+        super().__init__({**sizes, "reference_scales": searched, "refined_scales": refined, **branch}, name=name, **kwargs)
+        self.reference_scales, self.refined_scales = searched, refined
         dtype = self.dtype_policy
         self.branch = single_image_network(branch_blocks, branch_width, "branch", dtype)
         picture = self.branch.get_layer("to_img_0")
@@ -123,13 +128,19 @@ class Mobile(ReferenceModel):
         """The networks that hold weights, by name."""
         return {"branch": self.branch, "descriptors": self.descriptors, "fusion": self.fusion}
 
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Sizes of the copies of each reference, as `encode_reference` makes them."""
+        return self.reference_scales + self.refined_scales
+
     def call(self, inputs: dict[str, Any], training: bool = False) -> Tensor:
         if "ref" not in inputs:
             return self.branch({"lr": inputs["lr"]}, training=training)
         references = self.encode_reference(inputs["ref"])
         matches = self.find_matches(inputs["lr"], references)
-        rows, sizes = block_aggregation.joined_rows([reference["rows"] for reference in references])
-        return self.restore(inputs["lr"], matches, rows, sizes, None, inputs.get("strength"), training=training)
+        photos = [reference["photo"] for reference in references]
+        pixels = joined_pixels(photos), joined_pixels([reference["low"] for reference in references])
+        return self.restore(inputs["lr"], matches, pixels, sizes_of(photos), None, inputs.get("strength"), training=training)
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> list[dict[str, Tensor]]:
         """Everything that is computed from the references alone; it serves any number of LR photos.
@@ -138,25 +149,26 @@ class Mobile(ReferenceModel):
             references: [B,H,W,3] in [0, 1], or a list of such, of any sizes.
 
         Returns:
-            For each reference, and of it each of its sizes (`reference_scales`), whose cells are counted in its own pixels:
-            "descriptors" [B,Y,X,48], unit vectors of its Y x X cells of 4x4 pixels (a rest of 1 to 3 rows or columns is
-            left out); "phases" [B,Y,X,48], "norms" [B,Y,X,16] (`subcell`); "rows" [B,4Y,4X,15]
-            (`block_aggregation.block_rows`).
+            For each reference, and of it each of its sizes (`scales`), whose cells are counted in its own pixels: "photo"
+            [B,4Y,4X,3], of Y x X cells of 4x4 pixels (a rest of 1 to 3 rows or columns is left out), and "low", its
+            low-pass; "phases" [B,Y,X,48], "norms" [B,Y,X,16] (`subcell`); for the sizes that are searched, "descriptors"
+            [B,Y,X,48], unit vectors.
         """
         photos = references if isinstance(references, (list, tuple)) else [references]
-        return [self._encode_one(resized(photo, scale)) for photo in photos for scale in self.reference_scales]
+        searched = len(self.reference_scales)
+        return [
+            self._encode_one(resized(photo, scale), k < searched) for photo in photos for k, scale in enumerate(self.scales)
+        ]
 
-    def _encode_one(self, photo):
+    def _encode_one(self, photo, searched):
         height, width = (size // FEATURE_STRIDE * FEATURE_STRIDE for size in ops.shape(photo)[1:3])
         photo = photo[:, :height, :width]
-        phases = subcell.phases(subcell.low_pass(photo))
-        small = subcell.first_phase(phases)
-        return {
-            "descriptors": self.descriptors(small),
-            "phases": phases,
-            "norms": subcell.phase_norms(phases),
-            "rows": block_aggregation.block_rows(photo, photo - bicubic_upsample_floats(small)),
-        }
+        low = subcell.low_pass(photo)
+        phases = subcell.phases(low)
+        encoded = {"photo": photo, "low": low, "phases": phases, "norms": subcell.phase_norms(phases)}
+        if searched:
+            encoded["descriptors"] = self.descriptors(subcell.first_phase(phases))
+        return encoded
 
     def find_matches(self, lr: Tensor, references: Sequence[dict[str, Tensor]]) -> Matches:
         """Where the references show what the LR photo shows: the best cell of each, refined to pixels, and the best of these.
@@ -165,34 +177,70 @@ class Mobile(ReferenceModel):
             lr: [B,h,w,3] in [0, 1].
             references: result of `encode_reference`.
         """
+        return self.best_matches(references, lambda reference: self.search(lr, reference), lambda *near: self.refine(lr, *near))
+
+    def best_matches(
+        self,
+        references: Sequence[dict[str, Any]],
+        search: Callable[[dict[str, Any]], Matches],
+        refine: Callable[[dict[str, Any], Tensor], Matches],
+    ) -> Matches:
+        """`find_matches` by `search` and `refine`, or by what runs these."""
+        searched, copies = len(self.reference_scales), len(self.scales)
+
+        def numbered(found, number):
+            return found._replace(number=ops.full(ops.shape(found.score), number, "int32"))
+
+        best = []
+        for first in range(0, len(references), copies):
+            found = (numbered(search(references[first + copy]), first + copy) for copy in range(searched))
+            own = functools.reduce(better_matches, found)
+            for copy in range(searched, copies):
+                centres = self._centres(own, self.scales[copy])
+                own = better_matches(own, numbered(refine(references[first + copy], centres), first + copy))
+            best.append(own)
+        return functools.reduce(better_matches, best)
+
+    def _centres(self, matches, scale):
+        """float32 [B,h,w,2], where the middle of each matched block lies in the same reference's copy of another size."""
+        sizes = ops.take(ops.convert_to_tensor(self.scales, "float32"), matches.number % len(self.scales))[..., None]
+        first = matches.displacement + ops.cast(_grid(matches.score), "float32")
+        return (first + FEATURE_STRIDE / 2) * scale / sizes
+
+    def search(self, lr: Tensor, reference: dict[str, Tensor]) -> Matches:
+        """Matches in one of the references that `encode_reference` describes, whose number is 0."""
         lr = ops.cast(lr, "float32")
-        described = edge_padded(self.descriptors(lr), 1)
-        height, width = ops.shape(lr)[1:3]
-        grid = FEATURE_STRIDE * ops.stack(ops.meshgrid(ops.arange(height), ops.arange(width), indexing="ij"), axis=-1)
-        found: list[Matches] = []
-        for number, reference in enumerate(references):
-            cells, _ = match_by_levels(described, reference["descriptors"])
-            positions, score = subcell.refine(lr, reference["phases"], reference["norms"], cells + 1)
-            displacement = positions - ops.cast(grid, "int32")[None]
-            found.append(Matches(displacement, ops.full(ops.shape(score), number, "int32"), score))
-        return functools.reduce(better_matches, found)
+        cells, _ = match_by_levels(edge_padded(self.descriptors(lr), 1), reference["descriptors"])
+        return self._refined(lr, reference, cells + 1)
+
+    def refine(self, lr: Tensor, reference: dict[str, Tensor], centres: Tensor) -> Matches:
+        """The same, near the blocks whose middle is at `centres`, float32 [B,h,w,2], in the reference's pixels."""
+        rows, columns = ops.shape(reference["norms"])[1:3]
+        # A block that starts at a cell, or up to 3 pixels after it, is one of that cell.
+        cells = ops.cast(ops.floor((centres - FEATURE_STRIDE / 2 + 0.5) / FEATURE_STRIDE), "int32")
+        inside = [ops.clip(cells[..., axis], 1, size - 2) for axis, size in enumerate((rows, columns))]
+        return self._refined(ops.cast(lr, "float32"), reference, ops.stack(inside, axis=-1))
+
+    def _refined(self, lr, reference, cells):
+        positions, score = subcell.refine(lr, reference["phases"], reference["norms"], cells)
+        return Matches(positions - ops.cast(_grid(score), "float32"), ops.zeros_like(score, "int32"), score)
 
     def restore(
         self,
         lr: Tensor,
         matches: Matches,
-        rows: Tensor,
+        pixels: tuple[Tensor, Tensor],
         sizes: Tensor,
         origin: Tensor | None = None,
         strength: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
-        """SR photo from the LR photo, its matches and the references' rows; or a tile of it from their tiles.
+        """SR photo from the LR photo, its matches and the references' pixels; or a tile of it from their tiles.
 
         Args:
             lr: [B,h,w,3] in [0, 1], the photo or a tile of it.
             matches: result of `find_matches`, or the same part of its arrays.
-            rows, sizes: of the references that the matches are counted in (`block_aggregation.joined_rows`).
+            pixels, sizes: of the references that the matches are counted in (`block_aggregation.aggregate_blocks`).
             origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
             strength: float32 [B] in [0, 1]; None for 1.
 
@@ -200,7 +248,7 @@ class Mobile(ReferenceModel):
             float32 [B,4h,4w,3], not clamped to [0, 1].
         """
         lr = ops.cast(lr, "float32")
-        taps = ops.stop_gradient(block_aggregation.aggregate_blocks(lr, rows, sizes, *matches, origin))
+        taps = ops.stop_gradient(aggregate_blocks(lr, pixels, sizes, *matches, origin))
         features, picture = self.branch_features({"lr": lr}, training=training)
         added = self.fusion({"taps": taps, "features": features, "picture": picture}, training=training)
         added = ops.cast(added, "float32")
@@ -248,7 +296,7 @@ def fusion_network(
         keras.Model: {"taps": [B,h,w,468] (`block_aggregation.aggregate_blocks`), "features": [B,h,w,branch_width] and
         "picture": [B,h,w,48] of the branch} -> [B,h,w,48]. 626,512 parameters by default.
     """
-    taps = keras.Input((None, None, block_aggregation.TAPS * block_aggregation.CHANNELS), name="taps")
+    taps = keras.Input((None, None, TAPS * CHANNELS), name="taps")
     features = keras.Input((None, None, branch_width), name="features")
     picture = keras.Input((None, None, _PICTURE), name="picture")
     with keras.name_scope(name):
@@ -270,6 +318,13 @@ def _convolution(features, filters, size, name, dtype, activation=None, **option
 
 def _leaky(features, name, dtype):
     return layers.LeakyReLU(_SLOPE, name=name, dtype=dtype)(features)
+
+
+def _grid(score):
+    """int32 [h,w,2], (y, x) of the first pixel of the result that each pixel of [B,h,w] stands for."""
+    height, width = ops.shape(score)[1:3]
+    rows, columns = (FEATURE_STRIDE * ops.arange(size, dtype="int32") for size in (height, width))
+    return ops.stack(ops.meshgrid(rows, columns, indexing="ij"), axis=-1)
 
 
 def better_matches(first: Matches, second: Matches) -> Matches:

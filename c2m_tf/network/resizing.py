@@ -5,6 +5,7 @@
 
 import math
 
+import numpy as np
 from keras import ops
 
 from c2m_tf.network.tensors import Tensor
@@ -33,8 +34,10 @@ def resized(photo: Tensor, scale: float) -> Tensor:
 
 def _resized_along(photo, scale, axis):
     length = ops.shape(photo)[axis]
-    new = ops.cast(ops.round(scale * ops.cast(length, "float32")), "int32")
-    new = ops.maximum(new, ops.minimum(length, _LEAST))
+    if isinstance(length, int):  # JAX needs sizes as numbers; rounded as tensors are
+        new = max(int(np.round(np.float32(scale) * np.float32(length))), min(length, _LEAST))
+    else:
+        new = ops.maximum(ops.cast(ops.round(scale * ops.cast(length, "float32")), "int32"), ops.minimum(length, _LEAST))
     ratio = ops.cast(length, "float32") / ops.cast(new, "float32")  # old pixels per new one
     stretch = ops.maximum(ratio, 1.0)  # the filter widens where the photo shrinks
     centre = (ops.cast(ops.arange(new), "float32") + 0.5) * ratio

@@ -1,10 +1,10 @@
-"""Matches of cells, refined to pixels of the reference.
+"""Matches of cells, refined to fractions of the reference's pixels.
 
 A cell of the LR photo is one pixel; where the reference shows it is known to a cell of 4x4 reference pixels once both
 are matched at the LR photo's resolution. But the reference has more to say: shifted by 0 to 3 pixels along each axis
 before it is downsampled, it gives 16 LR pictures ("phases") of the same thing, of which one shows it just as the LR
 photo's sensor saw it. The phase whose 5x5 pixels correlate best with the LR photo's, among those of the matched cell
-and its eight neighbours, is the match to the pixel.
+and its eight neighbours, is the match to the pixel; a parabola through its correlation and its neighbours' gives the fraction.
 
     phases of a photo = its low-pass at every pixel, [B,H,W,3], cut into cells of 4x4: [B,H/4,W/4,16 phases]
 
@@ -14,9 +14,9 @@ The low-pass is Pillow's bicubic for a reduction by 4, so phase (0, 0) is the re
 import numpy as np
 from keras import ops
 
+from c2m_tf.network.chunks import in_chunks
 from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.padding import edge_padded
-from c2m_tf.network.sizes import smaller
 from c2m_tf.network.tensors import Tensor
 
 WINDOW = 5  # LR pixels per side that are correlated
@@ -26,7 +26,9 @@ _LEAST_NORM = 0.03  # added to norms, so that what is flat correlates with nothi
 _MIDDLE = 0.5  # subtracted from values before they are squared, for the sake of precision
 _PHASES = FEATURE_STRIDE**2
 _SHIFTS = 2 * REACH + 1
+_TRIED = _SHIFTS * FEATURE_STRIDE  # pixels per side that are tried
 _GATHERED = WINDOW + 2 * REACH  # cells per side around a match that are looked at
+_LEAST_BEND = 1e-7
 
 
 def _low_pass_weights():
@@ -113,7 +115,7 @@ def phase_norms(cells: Tensor) -> Tensor:
 
 
 def refine(lr: Tensor, cells: Tensor, norms: Tensor, matches: Tensor) -> tuple[Tensor, Tensor]:
-    """The best phase among those of each match and of its neighbours.
+    """The best phase among those of each match and of its neighbours, and where between two pixels correlation would peak.
 
     Args:
         lr: float [B,h,w,3] in [0, 1].
@@ -122,26 +124,15 @@ def refine(lr: Tensor, cells: Tensor, norms: Tensor, matches: Tensor) -> tuple[T
         matches: int32 [B,h,w,2], (y, x) of the matched cell; at least one cell away from the edge of the reference.
 
     Returns:
-        positions: int32 [B,h,w,2], (y, x) of the first reference pixel of the 4x4 that each LR pixel shows.
-        correlation: float32 [B,h,w], normalised, in [-1, 1].
+        positions: float32 [B,h,w,2], (y, x) of the first reference pixel of the 4x4 that each LR pixel shows.
+        correlation: float32 [B,h,w], normalised, in [-1, 1] (above by what a parabola adds to it).
     """
     batch, height, width = ops.shape(lr)[:3]
-    count = batch * height * width
-    size = smaller(CHUNK, count)
-    chunks = (count + size - 1) // size
     photo = ops.repeat(ops.arange(batch, dtype="int32"), height * width)
-    whole = [_windows(lr), photo, ops.reshape(matches[..., 0], (-1,)), ops.reshape(matches[..., 1], (-1,))]
-    added = chunks * size - count
-    # What fills the last chunk looks at cell (1, 1), which every reference has.
-    padded = [
-        ops.pad(values, [[0, added]] + [[0, 0]] * (len(values.shape) - 1), constant_values=fill)
-        for values, fill in zip(whole, (0.0, 0, 1, 1), strict=True)
-    ]
-    chunked = [ops.reshape(values, (chunks, size, *values.shape[1:])) for values in padded]
     edged = edge_padded(cells, WINDOW // 2)
-    positions, correlation = ops.map(lambda chunk: _refined(chunk, edged, norms), tuple(chunked))
-    positions = ops.reshape(ops.reshape(positions, (-1, 2))[:count], (batch, height, width, 2))
-    return positions, ops.reshape(ops.reshape(correlation, (-1,))[:count], (batch, height, width))
+    pixels = (_windows(lr), photo, ops.reshape(matches[..., 0], (-1,)), ops.reshape(matches[..., 1], (-1,)))
+    positions, correlation = in_chunks(lambda chunk: _refined(chunk, edged, norms), pixels, CHUNK)
+    return ops.reshape(positions, (batch, height, width, 2)), ops.reshape(correlation, (batch, height, width))
 
 
 def _refined(chunk, edged, norms):
@@ -155,12 +146,31 @@ def _refined(chunk, edged, norms):
     tried = _neighbourhood(photo, y, x, rows, columns, REACH, 0)
     norm = ops.take(ops.reshape(norms, (-1, _PHASES)), ops.reshape(tried, (-1,)), axis=0)
     correlations = products / (ops.reshape(norm, ops.shape(products)) + _LEAST_NORM)
-    correlations = ops.reshape(correlations, (-1, _SHIFTS**2 * _PHASES))
+    # Shifts and phases as pixels, row by row: [N, 12*12].
+    correlations = ops.reshape(correlations, (-1, _SHIFTS, _SHIFTS, FEATURE_STRIDE, FEATURE_STRIDE))
+    correlations = ops.reshape(ops.transpose(correlations, (0, 1, 3, 2, 4)), (-1, _TRIED**2))
     best = ops.cast(ops.argmax(correlations, axis=-1), "int32")
-    shift, phase = best // _PHASES, best % _PHASES
-    best_y = FEATURE_STRIDE * (y + shift // _SHIFTS - REACH) + phase // FEATURE_STRIDE
-    best_x = FEATURE_STRIDE * (x + shift % _SHIFTS - REACH) + phase % FEATURE_STRIDE
-    return ops.stack([best_y, best_x], axis=-1), ops.max(correlations, axis=-1)
+    peak = ops.max(correlations, axis=-1)
+    positions, highest = [], peak
+    for cell, place, step in ((y, best // _TRIED, _TRIED), (x, best % _TRIED, 1)):
+        moved, added = _vertex(correlations, best, place, step, peak)
+        positions.append(ops.cast(FEATURE_STRIDE * (cell - REACH) + place, "float32") + moved)
+        highest = highest + added
+    return ops.stack(positions, axis=-1), highest
+
+
+def _vertex(correlations, best, place, step, peak):
+    """Of the parabola through the best pixel [N] and those beside it along an axis: how far from it, and how much higher."""
+
+    def beside(direction):
+        index = ops.clip(best + direction * step, 0, _TRIED**2 - 1)
+        return ops.take_along_axis(correlations, index[:, None], axis=1)[:, 0]
+
+    before, after = beside(-1), beside(1)
+    bend = ops.minimum(before - 2.0 * peak + after, -_LEAST_BEND)
+    between = (place > 0) & (place < _TRIED - 1)  # else one of the neighbours was not tried
+    moved = ops.where(between, ops.clip(0.5 * (before - after) / bend, -0.5, 0.5), 0.0)
+    return moved, -0.25 * (before - after) * moved
 
 
 def _windows(lr):

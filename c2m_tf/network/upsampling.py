@@ -98,11 +98,11 @@ def bicubic_upsample_floats(photo: Tensor) -> Tensor:
     Returns:
         [B,4h,4w,C] of the same dtype.
     """
-    return _weighted_upsample(photo, _BICUBIC_WEIGHTS)
+    return _weighted_upsample(photo, BICUBIC_WEIGHTS)
 
 
 _BILINEAR_WEIGHTS = np.array([[0.375, 0.625, 0.0], [0.125, 0.875, 0.0], [0.0, 0.875, 0.125], [0.0, 0.625, 0.375]])
-_BICUBIC_WEIGHTS = _BICUBIC_TABLE[0, 0] / (1 << _PRECISION_BITS)
+BICUBIC_WEIGHTS = _BICUBIC_TABLE[0, 0] / (1 << _PRECISION_BITS)
 
 
 def _weighted_upsample(values, weights):

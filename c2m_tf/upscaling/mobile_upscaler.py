@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from c2m_tf.network.grid import FEATURE_STRIDE
-from c2m_tf.network.mobile import Matches, Mobile, better_matches
+from c2m_tf.network.mobile import Matches, Mobile
 from c2m_tf.photos.resampling import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
@@ -51,7 +51,8 @@ class MobileUpscaler(TiledUpscaler):
         self.model = model
         self._tile = DEFAULT_TILE if tile is None else tile
         self._encode = Step(model, model.encode_reference)
-        self._find_matches = Step(model, lambda inputs: model.find_matches(inputs["lr"], inputs["references"]))
+        self._search = Step(model, lambda inputs: model.search(inputs["lr"], inputs["reference"]))
+        self._refine = Step(model, lambda inputs: model.refine(inputs["lr"], inputs["reference"], inputs["centres"]))
         self._restore = Step(model, self._restore_tile)
         self._branch = Step(model, model.branch)
 
@@ -61,20 +62,22 @@ class MobileUpscaler(TiledUpscaler):
         memory += min(self._tile, lr_shape[0]) * min(self._tile, lr_shape[1]) * _BYTES_PER_TILE_PIXEL
         if shapes:
             memory += lr_shape[0] * lr_shape[1] * _BYTES_PER_MATCHED_PIXEL
-            copies = sum(scale**2 for scale in self.model.reference_scales)
+            copies = sum(scale**2 for scale in self.model.scales)
             memory += int(copies * sum(shape[0] * shape[1] for shape in shapes) * _BYTES_PER_ENCODED_PIXEL)
         return plans.Plan("exact" if shapes else "none", self._tile, 0, memory)
 
     def _find(self, work: Work) -> "_Found":
-        best: Matches | None = None
+        lr = as_float(work.lr)[None]
+
         # One by one, so that what is compiled does not depend on how many there are.
-        for number, copy in enumerate(self._encoded(work.reference)["copies"]):
-            inputs = {"lr": as_float(work.lr)[None], "references": [copy]}
-            found = Matches(*self._find_matches.predict_on_batch(inputs))
-            found = found._replace(number=found.number + np.int32(number))
-            best = found if best is None else Matches(*(np.asarray(part) for part in better_matches(best, found)))
-        assert best is not None
-        return _Found.of(best, self.model.reference_scales)
+        def search(copy):
+            return Matches(*self._search.predict_on_batch({"lr": lr, "reference": copy}))
+
+        def refine(copy, centres):
+            return Matches(*self._refine.predict_on_batch({"lr": lr, "reference": copy, "centres": np.asarray(centres)}))
+
+        matches = self.model.best_matches(self._encoded(work.reference)["copies"], search, refine)
+        return _Found.of(Matches(*(np.asarray(part) for part in matches)), self.model.scales)
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         encoded, found = self._encoded(work.reference), work.found
@@ -83,7 +86,7 @@ class MobileUpscaler(TiledUpscaler):
             inputs = {
                 "lr": as_float(work.lr[tile.rows, tile.columns])[None],
                 "matches": tuple(part[:, tile.rows, tile.columns] for part in matches),
-                "rows": encoded["rows"],
+                "pixels": encoded["pixels"],
                 "sizes": encoded["sizes"],
                 "origin": np.array([tile.y, tile.x], np.int32),
                 "strength": np.array([work.strength], np.float32),
@@ -97,17 +100,17 @@ class MobileUpscaler(TiledUpscaler):
 
     def _restore_tile(self, inputs):
         matches = Matches(*inputs["matches"])
-        names = ("rows", "sizes", "origin", "strength")
+        names = ("pixels", "sizes", "origin", "strength")
         return self.model.restore(inputs["lr"], matches, *(inputs[name] for name in names))
 
     def _encoded(self, reference: DecodedReferences) -> dict:
-        """What matching needs of each reference in each of its sizes, and the rows of all, computed once."""
+        """What matching needs of each reference in each of its sizes, and the pixels of all, computed once."""
         if reference.encoded is None:
             copies = [copy for photo in reference.photos for copy in self._encode.predict_on_batch(as_float(photo)[None])]
-            rows = [copy.pop("rows") for copy in copies]
-            joined = np.concatenate([part.reshape(1, -1, part.shape[-1]) for part in rows], axis=1)
-            sizes = np.array([part.shape[1:3] for part in rows], np.int32)
-            reference.encoded = {"copies": copies, "rows": joined, "sizes": sizes}
+            photos, lows = ([copy.pop(name) for copy in copies] for name in ("photo", "low"))
+            pixels = tuple(np.concatenate([part.reshape(1, -1, 3) for part in parts], axis=1) for parts in (photos, lows))
+            sizes = np.array([part.shape[1:3] for part in photos], np.int32)
+            reference.encoded = {"copies": copies, "pixels": pixels, "sizes": sizes}
         return reference.encoded
 
 
