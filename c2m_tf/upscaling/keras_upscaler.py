@@ -21,7 +21,7 @@ from c2m_tf.photos.result_size import Region
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED, Found, TiledUpscaler, Work
 from c2m_tf.upscaling.evidence import around_pixels, positions
-from c2m_tf.upscaling.steps import Step
+from c2m_tf.upscaling.steps import Step, Steps
 from c2m_tf.upscaling.tiles import Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
@@ -201,9 +201,7 @@ class _ExactMatches(NamedTuple):
         return cls(inside - grid, score, atlas_flow, number)
 
 
-class _Steps:
-    """The steps of a model that upscalers run, each compiled when it is first used."""
-
+class _Steps(Steps):
     def __init__(self, model: C2Matching) -> None:
         self.encode_reference = Step(model, model.encode_reference)
         self.encode_for_matching = Step(model, lambda photo: _for_matching(model.encode_reference(photo)))
@@ -211,13 +209,6 @@ class _Steps:
         self.restore = Step(model, lambda inputs: model.restore(*(inputs.get(name) for name in _RESTORED_FROM)))
         self.whole = Step(model, model.searched)
         self.trunk = Step(model, model.trunk)
-
-    @classmethod
-    def of(cls, model: C2Matching) -> "_Steps":
-        """Those of a model, which all its upscalers share; kept with it, past Keras, which would take them for layers of it."""
-        if "_upscaling_steps" not in model.__dict__:
-            model.__dict__["_upscaling_steps"] = cls(model)
-        return model.__dict__["_upscaling_steps"]
 
 
 def _for_matching(encoded):

@@ -14,7 +14,7 @@ from c2m_tf.photos.resampling import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
 from c2m_tf.upscaling.evidence import positions
-from c2m_tf.upscaling.steps import Step
+from c2m_tf.upscaling.steps import Step, Steps
 from c2m_tf.upscaling.tiles import WIDE, Tile
 
 DEFAULT_TILE = 256  # LR pixels per side
@@ -50,11 +50,7 @@ class MobileUpscaler(TiledUpscaler):
         plans.check_sizes(search, tile, window, WIDE)
         self.model = model
         self._tile = DEFAULT_TILE if tile is None else tile
-        self._encode = Step(model, model.encode_reference)
-        self._search = Step(model, lambda inputs: model.search(inputs["lr"], inputs["reference"]))
-        self._refine = Step(model, lambda inputs: model.refine(inputs["lr"], inputs["reference"], inputs["centres"]))
-        self._restore = Step(model, self._restore_tile)
-        self._branch = Step(model, model.branch)
+        self._steps = _Steps.of(model)
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
         shapes = list(ref_shapes)
@@ -71,10 +67,10 @@ class MobileUpscaler(TiledUpscaler):
 
         # One by one, so that what is compiled does not depend on how many there are.
         def search(copy):
-            return Matches(*self._search.predict_on_batch({"lr": lr, "reference": copy}))
+            return Matches(*self._steps.search.predict_on_batch({"lr": lr, "reference": copy}))
 
         def refine(copy, centres):
-            return Matches(*self._refine.predict_on_batch({"lr": lr, "reference": copy, "centres": np.asarray(centres)}))
+            return Matches(*self._steps.refine.predict_on_batch({"lr": lr, "reference": copy, "centres": np.asarray(centres)}))
 
         matches = self.model.best_matches(self._encoded(work.reference)["copies"], search, refine)
         return _Found.of(Matches(*(np.asarray(part) for part in matches)), self.model.scales)
@@ -92,26 +88,35 @@ class MobileUpscaler(TiledUpscaler):
                 "strength": np.array([work.strength], np.float32),
             }
             work.note(tile, *(part[tile.rows, tile.columns] for part in (found.number, position, found.score)))
-            yield self._restore.predict_on_batch(inputs)[0]
+            yield self._steps.restore.predict_on_batch(inputs)[0]
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         for tile in tiles:
-            yield self._branch.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
-
-    def _restore_tile(self, inputs):
-        matches = Matches(*inputs["matches"])
-        names = ("pixels", "sizes", "origin", "strength")
-        return self.model.restore(inputs["lr"], matches, *(inputs[name] for name in names))
+            yield self._steps.branch.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
 
     def _encoded(self, reference: DecodedReferences) -> dict:
         """What matching needs of each reference in each of its sizes, and the pixels of all, computed once."""
         if reference.encoded is None:
-            copies = [copy for photo in reference.photos for copy in self._encode.predict_on_batch(as_float(photo)[None])]
+            copies = [copy for photo in reference.photos for copy in self._steps.encode.predict_on_batch(as_float(photo)[None])]
             photos, lows = ([copy.pop(name) for copy in copies] for name in ("photo", "low"))
             pixels = tuple(np.concatenate([part.reshape(1, -1, 3) for part in parts], axis=1) for parts in (photos, lows))
             sizes = np.array([part.shape[1:3] for part in photos], np.int32)
             reference.encoded = {"copies": copies, "pixels": pixels, "sizes": sizes}
         return reference.encoded
+
+
+class _Steps(Steps):
+    def __init__(self, model: Mobile) -> None:
+        self.encode = Step(model, model.encode_reference)
+        self.search = Step(model, lambda inputs: model.search(inputs["lr"], inputs["reference"]))
+        self.refine = Step(model, lambda inputs: model.refine(inputs["lr"], inputs["reference"], inputs["centres"]))
+        self.restore = Step(model, lambda inputs: _restored(model, inputs))
+        self.branch = Step(model, model.branch)
+
+
+def _restored(model, inputs):
+    names = ("pixels", "sizes", "origin", "strength")
+    return model.restore(inputs["lr"], Matches(*inputs["matches"]), *(inputs[name] for name in names))
 
 
 class _Found(NamedTuple):

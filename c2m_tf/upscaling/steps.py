@@ -1,10 +1,12 @@
 """Steps of a network that upscalers run, compiled once for photos of all sizes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
+
+Shared = TypeVar("Shared", bound="Steps")
 
 
 class Step(keras.Model):
@@ -34,6 +36,24 @@ class Step(keras.Model):
         if self._graph is None:
             self._graph = _graph(self, x)
         return keras.tree.map_structure(np.asarray, self._graph(x))
+
+
+class Steps:
+    """The steps of a model that upscalers run, each compiled when it is first used.
+
+    Args:
+        model: whose steps they are.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls: type[Shared], model: keras.Model) -> Shared:
+        """Those of a model, which all its upscalers share; kept with it, past Keras, which would take them for layers of it."""
+        if "_upscaling_steps" not in model.__dict__:
+            model.__dict__["_upscaling_steps"] = cls(model)
+        return model.__dict__["_upscaling_steps"]
 
 
 def _graph(step, example):

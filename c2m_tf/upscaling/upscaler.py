@@ -288,6 +288,7 @@ class Upscaler:
             image = Image.open(lr, _name(lr, "LR photo"))
             if image is not lr:
                 stack.enter_context(image)
+            plans.check_photos(image.upright_shape, [])
             opened, words = None, ""
             if album is not None and strength > 0:
                 Wanted(image.upright_shape, size, region)

@@ -40,7 +40,8 @@ def test_an_option_given_twice_adds_or_is_refused(words, action, capsys):
     for each in parser._actions:
         each.required = False
     parser._mutually_exclusive_groups.clear()
-    positional = ["x" for each in parser._actions if not each.option_strings]
+    arguments = [each for each in parser._actions if not isinstance(each, argparse._SubParsersAction)]
+    positional = ["x" for each in arguments if not each.option_strings]
     given = [*positional, action.option_strings[0], value, action.option_strings[-1], value]
     if isinstance(action, (argparse._ExtendAction, argparse._AppendAction)):
         found = getattr(parser.parse_args(given), action.dest)

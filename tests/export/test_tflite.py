@@ -56,13 +56,13 @@ def test_upscale_alone_equals_the_trunk(exported, tiny, rng):
     lr = rng.random((1, TILE, TILE, 3), np.float32)
     sr = run(exported, "upscale_alone", lr_tile=lr)["sr"]
     np.testing.assert_allclose(sr, np.clip(tiny.predict_on_batch({"lr": lr}), 0, 1), atol=1e-4)
-    # All signatures share the weights.
-    assert exported.stat().st_size < 1.15 * 4 * tiny.count_params()
 
 
 def test_a_trunk_of_the_models_own_is_mixed_in_as_by_the_keras_model(tmp_path):
     own, path = with_own_trunk(C2Matching.from_preset("light-photo")), tmp_path / "own.tflite"
     export_tflite(PhoneNetwork(own), path, "float16", TILE, WINDOW)
+    # All signatures share the weights.
+    assert path.stat().st_size < 1.15 * 2 * own.count_params()
     ref = data.astronaut()[:WINDOW, 200 : 200 + WINDOW]
     lr = images.as_float(images.downsample(ref))[None]
     inputs = {"lr": lr, "ref": images.as_float(ref)[None]}
@@ -105,8 +105,11 @@ def test_tiles_equal_the_windows_of_the_keras_model(exported, tiny, monkeypatch)
     lr = images.downsample(ref)[30:57, 20:51]
     upscaler, windows = Upscaler.from_preset(exported), Upscaler(tiny, search="window", tile=TILE, window=WINDOW)
     monkeypatch.setattr(windows._only, "_locate", upscaler._only._locate)  # the model's own matches are finer
+    found, expected = upscaler(lr, ref).image.rgb, windows(lr, ref).image.rgb
     # The file's tiles are clipped to [0, 1] before they are blended, the model's after: pixels near 0 and 1 differ.
-    np.testing.assert_allclose(upscaler(lr, ref).image.rgb, windows(lr, ref).image.rgb, atol=5e-3)
+    inside = (expected > 0.1) & (expected < 0.9)
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(found[inside], expected[inside], atol=5e-3)
 
 
 def test_an_ensemble_is_the_mean_of_what_the_file_gives(exported, rng):
