@@ -23,6 +23,8 @@ PEERS = ("RRDBNet", "EDSR-baseline")
 KERAS = {
     "light": ("light", True),
     "light, no reference": ("light", False),
+    "mobile": ("mobile", True),
+    "mobile, no reference": ("mobile", False),
 }
 # Tile and window in pixels.
 PHONE, PC = (64, 384), (96, 512)
@@ -48,11 +50,11 @@ def upscaling_of(row: str, file: str | None) -> Callable[[], object]:
     name, dtype = row.rsplit(" ", 1)
     if name in PEERS:
         return peer(name, dtype, lr)
-    from c2m_tf import C2Matching
     from c2m_tf.machine import DTYPES
+    from c2m_tf.presets import load_model
 
     preset, referenced = KERAS[name]
-    model = C2Matching.from_preset(preset, dtype=DTYPES[dtype])
+    model = load_model(preset, DTYPES[dtype])
     inputs = {"lr": lr[None], "ref": ref[None]} if referenced else {"lr": lr[None]}
     return lambda: model.predict_on_batch(inputs)
 

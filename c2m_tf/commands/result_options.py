@@ -1,9 +1,12 @@
 """Options of what results are, shared by one photo and many."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from c2m_tf.photos.formats import Encoding
-from c2m_tf.photos.result_size import ResultSize
+
+if TYPE_CHECKING:
+    from c2m_tf.photos.result_size import ResultSize
 
 
 def add_result_options(command: argparse.ArgumentParser) -> None:
@@ -35,8 +38,10 @@ def encoding_of(options: argparse.Namespace) -> Encoding:
     return encoding
 
 
-def size_of(options: argparse.Namespace) -> ResultSize:
+def size_of(options: argparse.Namespace) -> "ResultSize":
     """How large results are; raises ValueError if that is no size."""
+    from c2m_tf.photos.result_size import ResultSize  # imports numpy, which other commands do without
+
     size = ResultSize(options.scale, options.size, options.long_side)
     size.check()
     return size

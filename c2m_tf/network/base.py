@@ -76,7 +76,8 @@ class ReferenceModel(keras.Model):
         """
         if input_signature is None:
             lr, ref = ((1, 64, 64, 3), (1, 256, 256, 3)) if format == "litert" else ((None, None, None, 3),) * 2
-            input_signature = [{"lr": keras.InputSpec("float32", lr), "ref": keras.InputSpec("float32", ref)}]
+            shapes = {"lr": lr, "ref": ref}
+            input_signature = [{name: keras.InputSpec("float32", shape, name=name) for name, shape in shapes.items()}]
         super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def compute_output_shape(self, input_shape) -> tuple:

@@ -280,7 +280,7 @@ def test_sidecar_describes_the_model_for_an_app(exported, tiny):
     sidecar = json.loads(exported.with_suffix(".json").read_text())
     assert sidecar == {
         "file": exported.name,
-        "variant": "light",
+        "variant": "custom",
         "precision": "float32",
         "scale": 4,
         "tile": TILE,
