@@ -15,7 +15,7 @@ import skimage
 from c2m_tf.export.__main__ import main as export
 
 from c2m_tf.cli import main as c2m_tf
-from c2m_tf.evaluation.demo import other_view
+from c2m_tf.evaluation.sample import other_view
 from c2m_tf.photos import images
 
 MODEL = "c2m_light_int8.tflite"
