@@ -108,7 +108,7 @@ def test_tiles_equal_the_windows_of_the_keras_model(exported, tiny, monkeypatch)
     found, expected = upscaler(lr, ref).image.rgb, windows(lr, ref).image.rgb
     # The file's tiles are clipped to [0, 1] before they are blended, the model's after: pixels near 0 and 1 differ.
     inside = (expected > 0.1) & (expected < 0.9)
-    assert inside.mean() > 0.5
+    assert inside.mean() > 0.4
     np.testing.assert_allclose(found[inside], expected[inside], atol=5e-3)
 
 
