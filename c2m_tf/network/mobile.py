@@ -177,7 +177,10 @@ class Mobile(ReferenceModel):
             lr: [B,h,w,3] in [0, 1].
             references: result of `encode_reference`.
         """
-        return self.best_matches(references, lambda reference: self.search(lr, reference), lambda *near: self.refine(lr, *near))
+        described = self.describe(lr)
+        return self.best_matches(
+            references, lambda reference: self.search(lr, described, reference), lambda *near: self.refine(lr, *near)
+        )
 
     def best_matches(
         self,
@@ -207,11 +210,14 @@ class Mobile(ReferenceModel):
         first = matches.displacement + ops.cast(_grid(matches.score), "float32")
         return (first + FEATURE_STRIDE / 2) * scale / sizes
 
-    def search(self, lr: Tensor, reference: dict[str, Tensor]) -> Matches:
-        """Matches in one of the references that `encode_reference` describes, whose number is 0."""
-        lr = ops.cast(lr, "float32")
-        cells, _ = match_by_levels(edge_padded(self.descriptors(lr), 1), reference["descriptors"])
-        return self._refined(lr, reference, cells + 1)
+    def describe(self, lr: Tensor) -> Tensor:
+        """What `search` compares of an LR photo [B,h,w,3], for all references: unit vectors [B,h+2,w+2,48], with a border."""
+        return edge_padded(self.descriptors(ops.cast(lr, "float32")), 1)
+
+    def search(self, lr: Tensor, described: Tensor, reference: dict[str, Tensor]) -> Matches:
+        """Matches in one of the references that `encode_reference` describes, whose number is 0; `described` by `describe`."""
+        cells, _ = match_by_levels(described, reference["descriptors"])
+        return self._refined(ops.cast(lr, "float32"), reference, cells + 1)
 
     def refine(self, lr: Tensor, reference: dict[str, Tensor], centres: Tensor) -> Matches:
         """The same, near the blocks whose middle is at `centres`, float32 [B,h,w,2], in the reference's pixels."""

@@ -64,10 +64,12 @@ class MobileUpscaler(TiledUpscaler):
 
     def _find(self, work: Work) -> "_Found":
         lr = as_float(work.lr)[None]
+        described = self._steps.describe.predict_on_batch(lr)
 
         # One by one, so that what is compiled does not depend on how many there are.
         def search(copy):
-            return Matches(*self._steps.search.predict_on_batch({"lr": lr, "reference": copy}))
+            inputs = {"lr": lr, "described": described, "reference": copy}
+            return Matches(*self._steps.search.predict_on_batch(inputs))
 
         def refine(copy, centres):
             return Matches(*self._steps.refine.predict_on_batch({"lr": lr, "reference": copy, "centres": np.asarray(centres)}))
@@ -108,7 +110,8 @@ class MobileUpscaler(TiledUpscaler):
 class _Steps(Steps):
     def __init__(self, model: Mobile) -> None:
         self.encode = Step(model, model.encode_reference)
-        self.search = Step(model, lambda inputs: model.search(inputs["lr"], inputs["reference"]))
+        self.describe = Step(model, model.describe)
+        self.search = Step(model, lambda inputs: model.search(inputs["lr"], inputs["described"], inputs["reference"]))
         self.refine = Step(model, lambda inputs: model.refine(inputs["lr"], inputs["reference"], inputs["centres"]))
         self.restore = Step(model, lambda inputs: _restored(model, inputs))
         self.branch = Step(model, model.branch)
