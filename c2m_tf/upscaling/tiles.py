@@ -40,23 +40,10 @@ NARROW = Overlap(unused=6, ramp=4)
 WIDE = Overlap(unused=12, ramp=24, grid=8)
 
 
-class Tile(NamedTuple):
-    """A tile of an LR photo: first pixel and size."""
+class Tile(Region):
+    """A tile of an LR photo."""
 
-    y: int
-    x: int
-    height: int
-    width: int
-
-    @property
-    def rows(self) -> slice:
-        """Rows of the LR photo."""
-        return slice(self.y, self.y + self.height)
-
-    @property
-    def columns(self) -> slice:
-        """Columns of the LR photo."""
-        return slice(self.x, self.x + self.width)
+    __slots__ = ()
 
 
 class Canvas:
@@ -106,7 +93,7 @@ class Canvas:
         """Tiles, row by row."""
         for y in self._needed[0]:
             for x in self._needed[1]:
-                yield Tile(y, x, *self._sizes)
+                yield Tile(x, y, *self._sizes[::-1])
 
     def core(self, tile: Tile) -> Tile:
         """The part of the LR photo that a tile makes most of: to the middle of what it shares with its neighbours."""
@@ -116,7 +103,7 @@ class Canvas:
             first, end = start + edge * (start > 0), start + size - edge * (start + size < length)
             place.append((first, end - first))
         (y, height), (x, width) = place
-        return Tile(y, x, height, width)
+        return Tile(x, y, width, height)
 
     @property
     def covered(self) -> Region:

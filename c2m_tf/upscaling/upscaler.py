@@ -289,9 +289,9 @@ class Upscaler:
             if image is not lr:
                 stack.enter_context(image)
             plans.check_photos(image.upright_shape, [])
+            wanted = Wanted(image.upright_shape, size, region)
             opened, words = None, ""
             if album is not None and strength > 0:
-                Wanted(image.upright_shape, size, region)
                 references, words = self._chosen(image, references, album)
             if isinstance(references, References):
                 opened = references if strength > 0 else None
@@ -300,7 +300,6 @@ class Upscaler:
                 stack.callback(opened.close)
             if opened is not None and opened.owner is not self:
                 raise ValueError("these References were opened by another upscaler; use open_references of this one")
-            wanted = Wanted(image.upright_shape, size, region)
             plan = self._plan(image.upright_shape, [] if opened is None else opened.shapes, wanted)
             return PreparedPhoto(self, image, opened, plan, strength, (size, region), words, stack.pop_all())
 
