@@ -14,7 +14,7 @@ import numpy as np
 from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
 from c2m_tf.photos import images
 from c2m_tf.upscaling.tflite_upscaler import mirrored
-from c2m_tf.upscaling.tiles import Canvas
+from c2m_tf.upscaling.tiles import Canvas, Tile
 from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
 
 FOLDER = Path(__file__).parents[1] / "core/src/test/resources/golden"
@@ -35,6 +35,11 @@ def packed(photo: np.ndarray) -> np.ndarray:
     """Pixels as 0xRRGGBB."""
     red, green, blue = (photo[..., channel].astype(int) for channel in range(3))
     return red * 65536 + green * 256 + blue
+
+
+def place(tile: Tile) -> tuple[int, int, int, int]:
+    """A tile in the order of the demos' fields."""
+    return tile.y, tile.x, tile.height, tile.width
 
 
 def bicubic_lines(random: np.random.Generator) -> list[str]:
@@ -80,7 +85,7 @@ def window_lines(random: np.random.Generator) -> list[str]:
         lines.append(line("sizes", lr_size, ref_sizes))
         coarse = CoarseMatches(np.zeros((*lr_size, 3), np.uint8), references, locate)
         for part in Canvas(*lr_size, tile, 4):
-            lines.append(line("window", part, window, coarse.window(part, window)))
+            lines.append(line("window", place(part), window, coarse.window(part, window)))
     return lines
 
 
@@ -94,7 +99,7 @@ def canvas_lines(random: np.random.Generator) -> list[str]:
             seed = random.integers(0, 1000)
             result = pattern(seed, 4 * tile)
             canvas.add(part, result[: 4 * part.height, : 4 * part.width])
-            lines.append(line("tile", part, seed))
+            lines.append(line("tile", place(part), seed))
         lines.append(line("sum", checksum(packed(images.as_uint8(canvas.photo())))))
     return lines
 
