@@ -32,6 +32,8 @@ autoapi_member_order = "bysource"
 autoapi_python_class_content = "class"
 autoapi_add_toctree_entry = False
 autoapi_keep_files = False
+# Constants that are assigned together are not found where they are imported from.
+suppress_warnings = ["autoapi.python_import_resolution"]
 
 # Docstrings put names in single backticks.
 default_role = "code"

@@ -34,6 +34,22 @@ def test_the_design_page_is_a_map():
     assert len((ROOT / "docs/design.md").read_text(encoding="utf-8").split()) <= 1800
 
 
+def anchors(page):
+    """Names by which the headings of a page are linked to."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*_demo/README.md")], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not re.match(r"https?://|api/", target):
+            path, _, anchor = target.partition("#")
+            linked = page.parent / path if path else page
+            assert linked.exists(), target
+            assert not anchor or anchor in anchors(linked), target
+
+
 def functions(path):
     """Names of the test functions of a file."""
     return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}

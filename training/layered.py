@@ -93,13 +93,14 @@ class LayeredPairs:
     def correspondence(self, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A photo, its reference and where in the reference each pixel of the LR photo lies.
 
+        The centre of LR pixel (i, j) is at (4j + 1.5, 4i + 1.5) in the photo; pixel centres count from 0.
+
         Args:
             random: what is drawn depends on its state alone; the pair is that of `pair`.
 
         Returns:
             photo, reference: uint8 [160,160,3].
-            positions: float32 [40,40,2], (x, y) of the centre of LR pixel (i, j), which is at (4j + 1.5, 4i + 1.5) in photo.
-                Both count pixel centres from 0. NaN where the reference does not show it.
+            positions: float32 [40,40,2], (x, y) of the centre of each LR pixel; NaN where the reference does not show it.
         """
         scene = self._draw(random)
         return scene.photo, scene.reference, _true_positions(scene)

@@ -36,6 +36,9 @@ _INVALID = -100.0  # added to scores of patches that must not be matched; scores
 def match_by_levels(lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """A good matching reference patch of each LR patch; the best where photos are small (`EXACT_PAIRS`).
 
+    Where all that is tried lies outside of the reference, it is what averaged cells have found, with its score. No gradient flows
+    through either.
+
     Args:
         lr_features: float [B,h,w,C], features of the LR photo; h, w >= 3.
         ref_features: float [B,H,W,C], features of the reference (or an atlas of several); H, W >= 3, need not equal h, w.
@@ -44,8 +47,7 @@ def match_by_levels(lr_features: Tensor, ref_features: Tensor, candidates: Tenso
 
     Returns:
         matches: int32 [B,h-2,w-2,2], (y, x) of the reference patch's top-left cell.
-        score: float32 [B,h-2,w-2], mean cosine over the patch's nine cells, in [-1, 1]. Where all that is tried lies outside of
-            the reference, what averaged cells have found and its score. No gradient flows through either.
+        score: float32 [B,h-2,w-2], mean cosine over the patch's nine cells, in [-1, 1].
     """
     if candidates is not None:
         candidates = ops.cast(candidates, "float32")
