@@ -36,8 +36,8 @@ _INVALID = -100.0  # added to scores of patches that must not be matched; scores
 def match_by_levels(lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """A good matching reference patch of each LR patch; the best where photos are small (`EXACT_PAIRS`).
 
-    Where all that is tried lies outside of the reference, it is what averaged cells have found, with its score. No gradient flows
-    through either.
+    Where all that is tried lies outside of the reference, it is what averaged cells have found, with its score. No gradient
+    flows through either.
 
     Args:
         lr_features: float [B,h,w,C], features of the LR photo; h, w >= 3.
