@@ -135,6 +135,8 @@ def _work(options):
         return _Work([job for job in jobs if shard.has(job.output)], [], "")
     if options.overwrite and place(options.input) == place(options.output) and storage.is_folder(options.input):
         raise ValueError("--overwrite could replace photos where results lie among them; give another folder as -o")
+    if options.album is not None and place(options.album) == place(options.output):
+        raise ValueError(f"--album {options.album}: results would be taken for photos of it; give another folder as -o")
     found = find_jobs(
         options.input,
         options.reference,
@@ -158,8 +160,12 @@ def _sheets(options, jobs):
 
     if is_url(options.comparison) or PurePath(options.comparison).suffix.lower() in images.SUFFIXES:
         raise ValueError(f"--comparison {options.comparison}: sheets of many photos need a local folder")
+    for folder in (options.input, *options.reference, options.album):
+        if folder is not None and place(folder) == place(options.comparison):
+            raise ValueError(f"--comparison {options.comparison}: sheets would be taken for photos there; give another folder")
     images.make_folder(options.comparison)
-    inputs = images.Inputs([path for job in jobs for path in (job.lr, *job.refs)])
+    read = [path for path in (options.input, *options.reference) if path and not is_url(path)]
+    inputs = images.Inputs([*(path for job in jobs for path in (job.lr, *job.refs)), *read, *_read_besides(options)])
     sheets = [sheet_path(options.comparison, job.output) for job in jobs]
     for sheet in sheets:
         images.check_output(sheet, inputs)
@@ -167,8 +173,8 @@ def _sheets(options, jobs):
 
 
 def _read_besides(options):
-    """Files that are read besides photos; a preset's name is passed over, because no such file is there."""
-    return [path for path in (options.jobs, options.model) if path]
+    """What is read besides photos and their references; a preset's name is passed over, because no such file is there."""
+    return [path for path in (options.jobs, options.model, options.album) if path]
 
 
 @contextmanager

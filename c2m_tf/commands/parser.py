@@ -19,10 +19,24 @@ class Parser(argparse.ArgumentParser):
         self.register("type", None, local_path)
         for name in (None, "store"):
             self.register("action", name, _Once)
+        self.register("action", "parsers", _Commands)
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with the message, which may hold names of files."""
         super().error(one_line(message))
+
+
+class _Commands(argparse._SubParsersAction):
+    """Commands, before whose names no option stands: they may have options of that name, whose defaults would replace it."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        for action in parser._actions:
+            if getattr(namespace, action.dest, action.default) != action.default:
+                option, command = action.option_strings[-1], values[0]
+                raise argparse.ArgumentError(None, f"{option} stands before {command}; give it after that, or leave one out")
+        super().__call__(parser, namespace, values, option_string)
 
 
 class _Once(argparse.Action):

@@ -1,7 +1,6 @@
 """c2m-tf train: a preset on one's own photos; the stages of training, curves of a run, and its weights as a preset."""
 
 import argparse
-import functools
 import json
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,20 +89,10 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     preset.add_argument("model", metavar="FILE.keras")
     preset.add_argument("-o", "--output", required=True, metavar="FILE.npz")
 
-    for command in commands.choices.values():
-        command.set_defaults(run=functools.partial(_without_data, command.get_default("run")))
-
 
 def _add_settings(parser):
     help_text = "overrides a key of the recipe, e.g. iterations=5000 or optimizer.learning_rate=1e-4"
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=help_text)
-
-
-def _without_data(command, options):
-    """A command that takes no --data, which stands before its name."""
-    if options.data is not None:
-        raise ValueError(f"--data {options.data} is for training without a stage or another command; leave one of both out")
-    return command(options)
 
 
 def _own_photos(options):

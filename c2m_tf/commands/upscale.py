@@ -107,18 +107,18 @@ def _run(options):
 
     region = None if options.region is None else Region.of(options.region)
     size = size_of(options)
-    read = [options.model]
+    read = [path for path in (options.model, options.album) if path]
     found = find_jobs(options.input, options.reference, options.output, read, options.suffix, encoding, size, region)
     (job,) = found.jobs
     written = [job.output]
     for path in (options.comparison, options.matches):
         if path is not None:
-            images.check_output(path, [job.lr, *job.refs, *options.reference, options.model])
+            images.check_output(path, [job.lr, *job.refs, *options.reference, *read])
             written.append(path)
     if options.evidence is not None:
         check = images.check_writable if options.evidence.lower().endswith(".npz") else images.check_suffix
         check(options.evidence)
-        images.check_not_input(options.evidence, [job.lr, *job.refs, *options.reference, options.model])
+        images.check_not_input(options.evidence, [job.lr, *job.refs, *options.reference, *read])
         images.check_writable(options.evidence)
         written.append(options.evidence)
     images.check_distinct(written)

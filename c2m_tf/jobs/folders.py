@@ -61,7 +61,7 @@ def find_jobs(
             suffix) are taken; or a mixture. A single photo gets all photos of a folder where none has its name.
         output: file for one photo (its folder must exist); or a folder, made if missing, for results named <name><suffix>. Of
             one photo a folder is meant if it is there, or ends with a slash.
-        read: other files that no result may replace.
+        read: other files, or folders of them, that no result may replace.
         suffix: of results in a folder; ".png" is added if it names no format.
         encoding: how results are stored.
         size: of results.

@@ -30,7 +30,7 @@ def read_table(path: str, read: Sequence[str] = (), encoding: formats.Encoding =
 
     Args:
         path: local path or URL.
-        read: other files that no result may replace.
+        read: other files, or folders of them, that no result may replace.
         encoding: how results are stored.
 
     Returns:
@@ -61,7 +61,7 @@ def check_jobs(
     Args:
         jobs: list of Job.
         origin: what errors call the table.
-        read: files that no result may replace, besides photos and references.
+        read: files, or folders of them, that no result may replace, besides photos and references.
         encoding: how results are stored.
 
     Raises:
@@ -74,6 +74,7 @@ def check_jobs(
                 raise ValueError(f"{origin}, row {row}: {one_line(path)} holds a null character, which no path does")
     inputs = {identity for job in jobs for path in (job.lr, *job.refs) for identity in identities(path)}
     inputs.update(identity for path in read for identity in identities(path))
+    in_folders = images.Inputs(read)
     outputs: dict[Hashable, int] = {}
     for row, job in enumerate(jobs, 1):
         if not job.lr or not job.output:
@@ -85,7 +86,7 @@ def check_jobs(
         target = place(job.output)
         if target in outputs:
             raise ValueError(f"{origin}: rows {outputs[target]} and {row} have one output, {job.output}; give each its own")
-        if not inputs.isdisjoint(identities(job.output)):
+        if job.output in in_folders or not inputs.isdisjoint(identities(job.output)):
             raise ValueError(f"{origin}, row {row}: output {job.output} is an input; inputs are never overwritten")
         outputs[target] = row
 

@@ -158,10 +158,13 @@ class Worker:
                 lr, self._opened(refs, job.refs), self._strength, self._size, None, None if job.refs else self._album
             ) as prepared:
                 prepared.check_output(output, self._encoding)
+                sheet = None if self._comparison is None else sheet_path(self._comparison, job.output)
+                if sheet is not None and not self._overwrite and Path(sheet).exists():
+                    raise ImageError(f"{sheet} is there; give another folder for sheets, or --overwrite to replace it")
                 result = prepared.run()
                 result.image.save(output, **self._encoding._asdict())
-                if self._comparison is not None:
-                    prepared.write_comparison(sheet_path(self._comparison, job.output), result)
+                if sheet is not None:
+                    prepared.write_comparison(sheet, result)
             if remote:
                 storage.store(Path(output), job.output)
         return result

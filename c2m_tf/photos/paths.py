@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
+from c2m_tf.photos.errors import ImageError
+from c2m_tf.startup import one_line
+
 _LOCAL_URL = re.compile(r"(file|local):(//(localhost(?=/))?|(?=/))", re.IGNORECASE)
 
 
@@ -16,13 +19,10 @@ def local_path(text: str) -> str:
     Other URLs, and names that are no paths, stay as they are. A file whose name begins with ~ is called ./~NAME. A URL without
     a third slash is relative to the working folder, as fsspec reads it; %20 and the like are decoded.
     """
-    found = _LOCAL_URL.match(text)
-    if found:
-        return unquote(text[found.end() :], errors="surrogateescape")
     if text.startswith("~"):
         with suppress(RuntimeError):  # no such user
             return str(Path(text).expanduser())
-    return text
+    return _without_scheme(text)
 
 
 def is_url(path: str | os.PathLike) -> bool:
@@ -31,8 +31,12 @@ def is_url(path: str | os.PathLike) -> bool:
 
 
 def place(path: str | os.PathLike) -> Hashable:
-    """Equal for two paths or URLs, however they are spelled or linked, whose files are written to one place."""
-    path = local_path(os.fspath(path))
+    """Equal for two paths or URLs, however they are spelled or linked, whose files are written to one place.
+
+    Raises:
+        ImageError: the path holds a null character.
+    """
+    path = _without_scheme(os.fspath(path))  # ~ has its meaning on command lines and in tables alone
     return _remote_place(path) if is_url(path) else _real(path)
 
 
@@ -46,6 +50,12 @@ def identities(path: str | os.PathLike) -> set[Hashable]:
     except (OSError, ValueError):
         return {found}
     return {found, (status.st_dev, status.st_ino)}
+
+
+def _without_scheme(text):
+    """The path of a URL of a local file; other text as it is."""
+    found = _LOCAL_URL.match(text)
+    return unquote(text[found.end() :], errors="surrogateescape") if found else text
 
 
 def _remote_place(url):
@@ -65,4 +75,6 @@ def _remote_place(url):
 
 def _real(path):
     """With links resolved; of two slashes at the beginning, which may mean something else elsewhere, one is left."""
+    if "\0" in path:
+        raise ImageError(f"{one_line(path)} holds a null character, which no path does")
     return re.sub("^//+", "/", os.path.realpath(path)) if os.sep == "/" else os.path.realpath(path)

@@ -21,15 +21,17 @@ from c2m_tf.network.grid import MIXED_FROM, MIXED_TO
 from c2m_tf.photos.errors import ImageError
 from c2m_tf.photos.folders import list_photos
 from c2m_tf.photos.image import Image
+from c2m_tf.photos.outputs import make_folder
 from c2m_tf.photos.resampling import as_float, as_uint8
 from c2m_tf.photos.writing import write_atomically
 from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED
+from c2m_tf.weights.npz import read_npz
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.base import Matches
 
 CACHE = ".c2m-album"
-_VERSION = "1"  # of descriptors; files of others are made again
+_VERSION = "2"  # of descriptors; files of others are made again
 _SIDE = 40  # pixels of the longer side of small versions
 _LEVELS = 127  # of descriptors as they are kept, in int8
 _RANKED = 12  # photos that are matched
@@ -59,14 +61,14 @@ class Album:
     Args:
         folder: of photos.
         references_per_photo: how many are chosen at most.
-        cache: folder for what was computed of the photos, made if it is missing; by default `.c2m-album` in the folder. Where
-            nothing can be written, it is computed again each time.
+        cache: folder for what was computed of the photos, made if it is missing; by default `.c2m-album` in the folder, and
+            where nothing can be written there, it is computed again each time.
 
     Attributes:
         skipped: names of photos that cannot be read, and why; known after `index`.
 
     Raises:
-        ImageError: the folder cannot be read, or holds no photos.
+        ImageError: the folder cannot be read, or holds no photos; or the cache cannot be made.
         ValueError: `references_per_photo` is not positive.
     """
 
@@ -77,7 +79,7 @@ class Album:
             raise ValueError(f"{references_per_photo} references per photo are none; give 1 or more")
         self.folder = Path(folder)
         self._most = references_per_photo
-        self._cache = Path(cache) if cache is not None else self.folder / CACHE
+        self._cache = self.folder / CACHE if cache is None else make_folder(cache)
         self._photos = list_photos(self.folder)
         if not self._photos:
             raise ImageError(f"{self.folder} holds no photos for an album")
@@ -142,16 +144,14 @@ class Album:
         """int8 [h,w,channels] of a photo, out of the cache, or computed and put there."""
         if path in self._described:
             return self._described[path]
-        file = self._cache / f"{self._digests[path]}-{_VERSION}.npy"
-        with suppress(OSError, ValueError):
-            found = np.load(file)
-            if found.dtype == np.int8 and found.ndim == 3:
-                return found
+        file = self._cache / f"{self._digests[path]}-{_VERSION}.npz"
+        with suppress(OSError, ValueError):  # it is damaged, which .npz files notice by checksums
+            return read_npz(file)["descriptors"]
         with Image.open(path) as photo:
             described = describe(as_uint8(photo.visible()))
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, lambda target: np.save(target, described))
+            write_atomically(file, lambda target: np.savez(target, descriptors=described))
         except (OSError, ImageError):
             self._described[path] = described
         return described

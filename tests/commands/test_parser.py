@@ -63,6 +63,14 @@ def test_the_home_folder_and_urls_of_local_files_are_paths(monkeypatch, tmp_path
     assert options.output == "s3://bucket/e.png"
 
 
+@pytest.mark.parametrize("option", ["--set=iterations=5", "--output=run", "--data=photos", "--start=mobile"])
+def test_an_option_before_a_command_is_refused_and_not_forgotten(option, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", option, "teacher", "--config", "smoke/teacher"])
+    assert stopped.value.code == 2
+    assert f"{option.partition('=')[0]} stands before teacher; give it after that" in capsys.readouterr().err
+
+
 def test_what_cannot_be_parsed_does_not_steer_the_terminal(capsys):
     with pytest.raises(SystemExit):
         main(["upscale", "-i", "a.png", "-o", "b.png", "\x1b[2J"])

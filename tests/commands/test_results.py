@@ -81,10 +81,48 @@ def test_each_photo_of_a_folder_has_its_sheet(folder, capsys):
     assert [path.name for path in sheets] == ["a.png", "b.png"]
     assert sheets[0].read_bytes() == (folder / "one.png").read_bytes()
     images.write(folder / "lr/c.png", np.zeros((9, 12, 3), np.uint8))
-    for sheet, reason in (("lr", "is an input"), ("sr", "is the name of another result"), ("a.png", "need a local folder")):
+    reasons = {"lr": "taken for photos", "sr": "is the name of another result", "a.png": "need a local folder"}
+    for sheet, reason in reasons.items():
         capsys.readouterr()
         assert upscale(folder, "--comparison", f"{folder}/{sheet}", source="lr", output="sr") == 2
         assert reason in capsys.readouterr().err
+
+
+def test_a_sheet_replaces_no_picture_unless_asked(folder, capsys):
+    (folder / "others").mkdir()
+    images.write(folder / "others/a.png", np.zeros((30, 30, 3), np.uint8))
+    before = (folder / "others/a.png").read_bytes()
+    sheets = ("--comparison", f"{folder}/others")
+    assert upscale(folder, *sheets, source="lr", output="sr") == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("1 upscaled, 1 failed")
+    assert f"a.jpg: {folder}/others/a.png is there; give another folder for sheets, or --overwrite" in printed.err
+    assert (folder / "others/a.png").read_bytes() == before
+    assert upscale(folder, *sheets, "--overwrite", source="lr", output="sr") == 0
+    assert (folder / "others/a.png").read_bytes() != before
+
+
+@pytest.mark.parametrize("options", [("--overwrite",), ()])
+def test_photos_of_an_album_are_inputs(folder, capsys, options):
+    (folder / "lr/a.jpg").rename(folder / "lr/a.png")  # a name that results take
+    before = {path: path.read_bytes() for path in (folder / "lr").iterdir()}
+    album = ("--album", f"{folder}/lr")
+    sheet = ("--comparison", f"{folder}/lr/a.png")
+    (folder / "in").mkdir()
+    (folder / "lr.jpg").rename(folder / "in/a.jpg")
+    (folder / "jobs.csv").write_text(f"lr,references,output\n{folder}/in/a.jpg,,{folder}/lr/a.png\n")
+    for source, output, others, words in (
+        ("in/a.jpg", "lr/a.png", (), "is an input"),
+        ("in/a.jpg", "sr.png", sheet, "is an input"),
+        ("in", "lr", options, "results would be taken for photos of it"),
+        ("in", "sr", (*options, "--comparison", f"{folder}/lr"), "sheets would be taken for photos there"),
+        ("in", "sr", (*options, "--report", f"{folder}/lr/b.jpg"), "is an input"),
+    ):
+        assert upscale(folder, *album, *others, source=source, output=output) == 2
+        assert words in capsys.readouterr().err
+    assert main(["upscale", "--jobs", f"{folder}/jobs.csv", *album, *options]) == 2
+    assert "row 1: output" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (folder / "lr").iterdir()} == before
 
 
 def test_a_photo_takes_all_references_of_a_folder_unless_one_has_its_name(folder, monkeypatch):

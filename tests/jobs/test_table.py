@@ -5,8 +5,9 @@ import pytest
 
 from c2m_tf.cli import main
 from c2m_tf.jobs import table
-from c2m_tf.jobs.folders import Job
+from c2m_tf.jobs.folders import Job, find_jobs
 from c2m_tf.photos import images
+from c2m_tf.photos.paths import place
 
 CSV = "lr,references,output,note\na.png,r.png | s.png,out/a.png,x\nb.png,,out/b.jpg,\n"
 JOBS = [Job("a.png", ["r.png", "s.png"], "out/a.png"), Job("b.png", [], "out/b.jpg")]
@@ -85,6 +86,25 @@ def test_urls_of_one_file_elsewhere_are_known_too():
     with pytest.raises(ValueError, match="is an input"):
         table.check_jobs([Job("memory://in/a.png", [], "memory:///in/a.png")], "jobs.csv")
     table.check_jobs([Job("memory://in/a.png", [], "in/a.png")], "jobs.csv")
+
+
+def test_a_folder_named_as_the_home_folder_is_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", f"{tmp_path}/home")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~").mkdir()
+    images.write(tmp_path / "~/a.jpg", np.zeros((6, 8, 3), np.uint8))
+    found = find_jobs("./~", [], f"{tmp_path}/sr")
+    assert place(found.jobs[0].lr) == place(f"{tmp_path}/~/a.jpg")
+    with pytest.raises(ValueError, match="is an input"):
+        table.check_jobs([found.jobs[0]._replace(output=f"{tmp_path}/~/a.jpg")], "jobs.csv")
+
+
+def test_a_null_character_in_a_path_is_named(tmp_path, capsys):
+    for option in ("-i", "-o", "-r", "--comparison", "--model"):
+        given = {"-i": f"{tmp_path}/a.png", "-o": f"{tmp_path}/b.png", option: "file:///c%00d.png"}
+        images.write(tmp_path / "a.png", np.zeros((6, 8, 3), np.uint8))
+        assert main(["upscale", *(word for pair in given.items() for word in pair)]) == 2
+        assert "/c\\x00d.png" in capsys.readouterr().err
 
 
 def test_the_report_may_not_replace_the_table(tmp_path, capsys):

@@ -55,7 +55,6 @@ def test_a_model_is_trained_on_photos_and_judged_by_one_that_was_held_back(photo
         (["--data", "small"], "b.png has 80x90 pixels, at least 160x160 are needed"),
         (["--data", "photos", "--start", "lighter"], "unknown preset 'lighter'"),
         (["--data", "photos", "--set", "iteration=3"], "did you mean iterations?"),
-        (["--data", "photos", "plot", "runs"], "--data photos is for training without a stage or another command"),
     ],
 )
 def test_what_cannot_be_trained_on_is_one_line(photos, tmp_path, capsys, arguments, words):
