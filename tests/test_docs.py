@@ -1,9 +1,11 @@
 """What the pages name exists."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -12,6 +14,7 @@ NAMED = re.compile(r"\btests/[\w/]+\.py(?:::\w+)?")
 
 
 LONGEST = 120  # characters of a line of prose
+MOST_WORDS = 14000  # of README and docs
 
 
 def prose(page):
@@ -50,6 +53,21 @@ def test_what_a_page_links_to_is_there(page):
             assert not anchor or anchor in anchors(linked), target
 
 
+def test_the_pages_stay_short():
+    pages = [*ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    assert sum(len(page.read_text(encoding="utf-8").split()) for page in pages) <= MOST_WORDS
+
+
+def test_the_model_card_has_the_sizes_of_the_files():
+    card = (ROOT / "docs/model-card.md").read_text(encoding="utf-8")
+    for path in ROOT.glob("c2m_tf/weights/*.npz"):
+        (row,) = re.findall(rf"^\| `{path.stem}` \|(.*\bMB) \|$", card, re.MULTILINE)
+        with np.load(path) as arrays:
+            assert f"{sum(arrays[name].size for name in arrays.files):,}" in row
+        assert row.endswith(f"{path.stat().st_size / 1e6:.2g} MB")
+
+
+@functools.cache
 def functions(path):
     """Names of the test functions of a file."""
     return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
