@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"])
+EVERY_PAGE = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "LICENSE-WEIGHTS.md", *sorted(ROOT.glob("*_demo/README.md"))]
 NAMED = re.compile(r"\btests/[\w/]+\.py(?:::\w+)?")
 
 
@@ -28,7 +29,7 @@ def prose(page):
             yield line
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_line_of_prose_is_long(page):
     assert [line for line in prose(page) if len(line) > LONGEST and " " in line.strip()] == []
 
@@ -43,7 +44,7 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*_demo/README.md")], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_page_links_to_is_there(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if not re.match(r"https?://|api/", target):
