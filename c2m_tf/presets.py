@@ -168,7 +168,10 @@ def _checked(model, source, network):
         expected = {keras.saving.get_registered_name(network)}
     if not any(keras.saving.get_registered_name(kind) in expected for kind in type(model).__mro__):
         classes = " or ".join(sorted(name.partition(">")[2] for name in expected))
-        raise ValueError(f"{source} holds a {type(model).__name__} model; a {classes} model is expected")
+        fitting = ", ".join(name for name, preset in PRESETS.items() if preset.network in expected)
+        raise ValueError(
+            f"{source} holds a {type(model).__name__} model; a {classes} model is expected: {fitting}, or a .keras file of one"
+        )
     return model
 
 

@@ -31,6 +31,7 @@ from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.writing import write_single
 from c2m_tf.presets import load_model
 from c2m_tf.renamed import current_name
+from c2m_tf.startup import one_line
 from c2m_tf.weights.npz import read_npz
 
 from .phone_network import PhoneNetwork
@@ -159,8 +160,8 @@ def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
         for name, variable in _named_variables(network):
             value = arrays[name]
             variable.assign(value * (arrays[_limit_of(name, arrays)] / INT8_STEPS) if value.dtype == np.int8 else value)
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} holds no quantized network: {error}") from error
+    except Exception as error:  # a config of another network may raise anything
+        raise ValueError(f"{path} holds no quantized network: {one_line(error)}") from error
     return network
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 from contextlib import ExitStack
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from c2m_tf.commands import many_photos
@@ -116,8 +117,8 @@ def _run(options):
             images.check_output(path, [job.lr, *job.refs, *options.reference, *read])
             written.append(path)
     if options.evidence is not None:
-        check = images.check_writable if options.evidence.lower().endswith(".npz") else images.check_suffix
-        check(options.evidence)
+        if PurePath(options.evidence).suffix.lower() not in (".npz", *images.SUFFIXES):
+            raise ValueError(f"--evidence {options.evidence}: give .npz for arrays, or a picture ({' '.join(images.SUFFIXES)})")
         images.check_not_input(options.evidence, [job.lr, *job.refs, *options.reference, *read])
         images.check_writable(options.evidence)
         written.append(options.evidence)

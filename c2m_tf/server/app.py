@@ -188,8 +188,6 @@ def create_app(
         four times as large, or as one of `scale`, `size` (3840x, x2160 or 3840x2160) and `long_side` says; `region`
         (X,Y,WIDTH,HEIGHT in pixels of the photo) asks for a part of it, which costs less.
         """
-        if len((await request.form()).getlist("lr")) > 1:
-            raise HTTPException(422, "lr: several photos are given; send one, and its references as ref")
         ref = ref if strength > 0 else []
         try:
             upscaler.check_strength(strength)

@@ -18,11 +18,11 @@ logger = logging.getLogger("c2m_tf.server")
 
 
 class BoundedRoute(APIRoute):
-    """A route whose requests have a bounded form, of known fields.
+    """A route whose requests have a bounded form, of known fields, each given once, references aside.
 
     Raises:
-        HTTPException: 422 for a field or query parameter that nobody reads, 507 if the server's disk is full, 503 if it cannot
-            keep the form for another reason. Both are logged.
+        HTTPException: 422 for a field or query parameter that nobody reads, or a field given twice; 507 if the server's disk
+            is full, 503 if it cannot keep the form for another reason. Both are logged.
     """
 
     def get_route_handler(self) -> Callable[[fastapi.Request], Coroutine[Any, Any, Response]]:
@@ -47,11 +47,20 @@ class _BoundedRequest(fastapi.Request):
             if error.errno in _NO_ROOM:
                 raise HTTPException(507, "the server has no room for the upload; try again later") from error
             raise HTTPException(503, "the server cannot keep the upload; try again later") from error
-        for name in form:
-            if name not in FIELDS:
-                await form.close()
-                raise HTTPException(422, f"{name[:64]}: there is no such field; the fields are {_listed()}")
+        problem = next((problem for name in form if (problem := _problem(name, len(form.getlist(name))))), None)
+        if problem is not None:
+            await form.close()
+            raise HTTPException(422, problem)
         return form
+
+
+def _problem(name, count):
+    """What is wrong with a field that is given so often, if anything."""
+    if name not in FIELDS:
+        return f"{name[:64]}: there is no such field; the fields are {_listed()}"
+    if count > 1 and name == "lr":
+        return "lr: several photos are given; send one, and its references as ref"
+    return f"{name} is given {count} times; give it once" if count > 1 and name != "ref" else None
 
 
 def _listed():

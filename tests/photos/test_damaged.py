@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pytest
+from damaged_files import mutated
 from PIL import Image, ImageFile
 from skimage import data
 
@@ -55,28 +56,6 @@ def encoded(kind):
     file = io.BytesIO()
     photo.save(file, kind.split(",")[0], **options)
     return file.getvalue()
-
-
-def mutated(original, random):
-    """The bytes with a few random changes, deletions, insertions and fills."""
-    changed = bytearray(original)
-    for _ in range(random.randint(1, 6)):
-        # Every other change lies in the first 200 bytes, where headers are.
-        place = random.randint(len(changed) if random.randint(2) else min(len(changed), 200))
-        kind = random.randint(5)
-        if kind == 0:
-            changed[place] = random.randint(256)
-        elif kind == 1:
-            del changed[place : place + random.randint(1, 40)]
-        elif kind == 2:
-            changed[place:place] = changed[place : place + random.randint(1, 40)]
-        elif kind == 3:
-            changed[place : place + 4] = random.choice([b"\xff" * 4, b"\x00" * 4, b"\x7f\xff\xff\xff"])
-        else:
-            del changed[place:]
-        if len(changed) < 2:
-            break
-    return bytes(changed)
 
 
 def read_damaged_files(kind, number, seed):

@@ -146,6 +146,12 @@ def test_fields_that_nobody_reads_are_refused_by_name(client, name, as_file):
     assert answer.json()["detail"] == f"{name}: there is no such field; the fields are {FIELDS}"
 
 
+@pytest.mark.parametrize(("name", "value"), [("strength", "0.5"), ("scale", "2"), ("size", "30x"), ("region", "0,0,5,5")])
+def test_a_field_given_twice_is_refused(client, name, value):
+    answer = client.post("/v1/upscale", files=files(photos()[0]), data={name: [value, value]})
+    assert (answer.status_code, answer.json()["detail"]) == (422, f"{name} is given 2 times; give it once")
+
+
 def test_parameters_of_the_address_are_refused_by_name(client):
     answer = client.post("/v1/upscale?strength=0.5", files=files(*photos()))
     assert answer.status_code == 422
