@@ -18,10 +18,10 @@ from c2m_tf.startup import start_keras
 start_keras()
 
 from c2m_tf import Upscaler  # noqa: E402
+from c2m_tf.evaluation.evaluator import BICUBIC, SR, GroupResult, evaluate_model  # noqa: E402
 from c2m_tf.evaluation.groups import find_groups  # noqa: E402
-from c2m_tf.evaluation.protocols import Result, evaluate_group  # noqa: E402
 from c2m_tf.photos import images  # noqa: E402
-from c2m_tf.photos.sheets import Panel, crop_panels, sheet  # noqa: E402
+from c2m_tf.photos.drawing import Panel, crop_panels, sheet  # noqa: E402
 
 ENLARGEMENT = 2
 
@@ -53,21 +53,20 @@ def main() -> None:
     rows = []
     for crop in crops:
         group = with_reference[crop.group]
-        guided = evaluate_group(upscaler, group)
-        single = evaluate_group(upscaler, group._replace(references=[]))
+        guided, single = evaluate_model(upscaler, [group, group._replace(references=[])])
         rows.append(_row(crop, guided, single))
     images.write(options.output, sheet(rows, height=ENLARGEMENT * SIDE))
     print(f"wrote {options.output}")
 
 
-def _row(crop: Crop, guided: Result, single: Result) -> list[Panel]:
+def _row(crop: Crop, guided: GroupResult, single: GroupResult) -> list[Panel]:
     panels = [
-        Panel(f"bicubic, {guided.bicubic_figures['psnr_y']:.2f} dB", guided.bicubic),
-        Panel(f"without a reference, {single.figures['psnr_y']:.2f} dB", single.sr),
-        Panel(f"with the reference, {guided.figures['psnr_y']:.2f} dB", guided.sr),
-        Panel("true photo", guided.hr),
+        Panel(f"bicubic, {guided.figures[BICUBIC]['psnr_y']:.2f} dB", guided.pictures[BICUBIC]),
+        Panel(f"without a reference, {single.figures[SR]['psnr_y']:.2f} dB", single.pictures[SR]),
+        Panel(f"with the reference, {guided.figures[SR]['psnr_y']:.2f} dB", guided.pictures[SR]),
+        Panel("true photo", guided.case.hr),
     ]
-    return [*crop_panels(panels, (crop.top, crop.left, SIDE, SIDE)), Panel("the reference, whole", guided.reference)]
+    return [*crop_panels(panels, (crop.top, crop.left, SIDE, SIDE)), Panel("the reference, whole", guided.case.references[0])]
 
 
 def _options() -> argparse.Namespace:

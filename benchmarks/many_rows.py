@@ -16,7 +16,7 @@ import pyarrow
 
 from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.ray_engine import RayEngine, Work
-from c2m_tf.jobs.report import writing_report
+from c2m_tf.jobs.tables import writing_report
 from c2m_tf.jobs.work import MADE, Outcome
 
 

@@ -50,8 +50,8 @@ def upscaling_of(row: str, file: str | None) -> Callable[[], object]:
     name, dtype = row.rsplit(" ", 1)
     if name in PEERS:
         return peer(name, dtype, lr)
-    from c2m_tf.machine import DTYPES
     from c2m_tf.presets import load_model
+    from c2m_tf.startup import DTYPES
 
     preset, referenced = KERAS[name]
     model = load_model(preset, DTYPES[dtype])

@@ -15,7 +15,7 @@ from wrong_input import in_one_line
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.photos.quality import PhotoQuality, quality_of
-from c2m_tf.upscaling.choice import DEGRADED, MAX_AVERAGED, MAX_BLURRED, choose
+from c2m_tf.upscaling.opening import DEGRADED, MAX_AVERAGED, MAX_BLURRED, choose
 
 DEGRADATIONS = (
     *("bicubic", "area", "lanczos", "bilinear", "two-step", "blur", "phone", "messenger"),

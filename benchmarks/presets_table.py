@@ -40,12 +40,11 @@ def table(options: argparse.Namespace) -> list[str]:
     """The table's lines of Markdown."""
     from c2m_tf import Upscaler
     from c2m_tf.commands.evaluate import model_names
-    from c2m_tf.evaluation.evaluator import Evaluator
+    from c2m_tf.evaluation.evaluator import Evaluator, ModelSystem
     from c2m_tf.evaluation.groups import find_groups
-    from c2m_tf.evaluation.perceptual import load_measures
+    from c2m_tf.evaluation.metrics import load_measures
     from c2m_tf.evaluation.protocols import PROTOCOLS
     from c2m_tf.evaluation.reports import make_report
-    from c2m_tf.evaluation.systems import ModelSystem
     from c2m_tf.photos.degradations import degradation_named
     from c2m_tf.presets import PRESETS
 

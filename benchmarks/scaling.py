@@ -31,9 +31,9 @@ def photo(width: int, height: int) -> np.ndarray:
 def work(size: str, model: str, dtype: str) -> None:
     """Upscales a photo of that size and prints one JSON object."""
     from c2m_tf import Upscaler
-    from c2m_tf.machine import DTYPES
     from c2m_tf.photos import images
     from c2m_tf.presets import load_model
+    from c2m_tf.startup import DTYPES
     from c2m_tf.upscaling.opening import upscaler_of
 
     width, height = (int(side) for side in size.split("x"))

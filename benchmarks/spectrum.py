@@ -1,4 +1,4 @@
-"""Fits the weights of `c2m_tf.photos.spectrum` to LR photos of known degradations, and measures them on others.
+"""Fits the weights of `c2m_tf.photos.quality` to LR photos of known degradations, and measures them on others.
 
 python benchmarks/spectrum.py data/train_single data/train_single2      # HR photos
 
@@ -17,8 +17,7 @@ from wrong_input import in_one_line
 
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
-from c2m_tf.photos.quality import luma_of
-from c2m_tf.photos.spectrum import shape_of
+from c2m_tf.photos.quality import luma_of, shape_of
 
 SHARP = ("bicubic", "lanczos")
 SCORES = {"blurred": "blur", "averaged": "area"}

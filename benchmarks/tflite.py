@@ -42,11 +42,10 @@ def work(path: str, signature: str, threads: int) -> None:
 def quality(path: str, groups: list["Group"]) -> dict[str, float]:
     """Mean PSNR and SSIM on Y over groups of photos."""
     from c2m_tf import Upscaler
-    from c2m_tf.evaluation.protocols import evaluate_group
+    from c2m_tf.evaluation.evaluator import evaluate_model, mean_of
 
-    upscaler = Upscaler.from_preset(path)
-    figures = [evaluate_group(upscaler, group).figures for group in groups]
-    return {name: float(np.mean([row[name] for row in figures])) for name in ("psnr_y", "ssim_y")}
+    results = evaluate_model(Upscaler.from_preset(path), groups)
+    return {name: mean_of(results, name) for name in ("psnr_y", "ssim_y")}
 
 
 @in_one_line

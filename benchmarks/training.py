@@ -80,8 +80,8 @@ def matching_parts(stage: str, precision: str, data: object, rounds: int) -> dic
     """Seconds by part of a teacher or student step."""
     import tensorflow as tf
     from c2m_tf.training import losses
-    from c2m_tf.training.matching import Extractors, StudentTrainer, TeacherTrainer
     from c2m_tf.training.optimizers import GroupedAdam
+    from c2m_tf.training.trainers import Extractors, StudentTrainer, TeacherTrainer
 
     extractors = Extractors(precision)
     trainer = TeacherTrainer(extractors) if stage == "teacher" else StudentTrainer(extractors, Extractors(precision))
@@ -103,7 +103,7 @@ def matching_parts(stage: str, precision: str, data: object, rounds: int) -> dic
 def trunk_parts(precision: str, data: object, rounds: int) -> dict[str, float]:
     """Seconds of a step of the trunk that preset light has of its own."""
     from c2m_tf.training.optimizers import GroupedAdam
-    from c2m_tf.training.trunk import TrunkTrainer
+    from c2m_tf.training.trainers import TrunkTrainer
 
     from c2m_tf import C2Matching
 
@@ -124,7 +124,7 @@ def restoration_parts(stage: str, precision: str, data: object, rounds: int) -> 
     import tensorflow as tf
     from c2m_tf.training.adversarial import AdversarialTrainer
     from c2m_tf.training.optimizers import GroupedAdam
-    from c2m_tf.training.restoration import RestorationTrainer
+    from c2m_tf.training.trainers import RestorationTrainer
 
     from c2m_tf import C2Matching
     from c2m_tf.network.aggregation import DynamicAggregation

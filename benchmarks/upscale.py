@@ -33,7 +33,7 @@ MEMORY_SIZES = (((41, 62), (166, 250)), ((83, 125), (332, 500)), ((83, 125), (66
 
 def photos(lr_size: tuple[int, int], ref_size: tuple[int, int]) -> dict[str, np.ndarray]:
     """LR photo, its upsampling and a reference of these sizes, float32 [H,W,3]."""
-    from c2m_tf.evaluation.sample import other_view
+    from c2m_tf.evaluation.demo import other_view
     from c2m_tf.photos import images
 
     photo = skimage.data.coffee()
@@ -50,7 +50,7 @@ def golden_model(variant: str, dtype: str, residual_offsets: bool) -> object:
 
     if residual_offsets:
         return build(variant, dtype)
-    from c2m_tf.training.growth import without_residual_offsets
+    from c2m_tf.training.starts import without_residual_offsets
 
     return without_residual_offsets(build(variant, dtype))
 

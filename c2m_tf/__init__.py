@@ -10,7 +10,6 @@ import lazy_loader
 
 from c2m_tf.custom_objects import register_once_keras_is_imported
 from c2m_tf.startup import import_keras
-from c2m_tf.version import __version__
 
 if TYPE_CHECKING:
     from c2m_tf.network.mobile import Mobile
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from c2m_tf.photos.image import Image
     from c2m_tf.upscaling.album import Album
     from c2m_tf.upscaling.upscaler import Upscaler, UpscaleResult
+
+__version__ = "0.1.0"  # read by the build, which imports nothing
 
 # Loaded on first use, so that reading photos or `c2m-tf --help` need not wait for Keras and its backend; known to `dir` before.
 _load, __dir__, _ = lazy_loader.attach(

@@ -7,10 +7,9 @@ interrupted; 128 + n stopped by signal n. Every error is one line on standard er
 
 import sys
 
-from c2m_tf.commands import demo, doctor, evaluate, export, import_weights, push, sample, serve, train, upscale
-from c2m_tf.commands.parser import Parser
-from c2m_tf.commands.running import run
-from c2m_tf.version import __version__
+from c2m_tf import __version__
+from c2m_tf.commands import demo, evaluate, export, serve, train, upscale
+from c2m_tf.commands.running import Parser, run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,14 +17,17 @@ def main(arguments: list[str] | None = None) -> int:
     return run(_parser(), arguments)
 
 
-def _parser():
+def _parser() -> Parser:
     parser = Parser(
         prog="c2m-tf", description="4x super-resolution of a photo with the help of a reference photo of the same scene."
     )
     parser.add_argument("--version", action="version", version=f"c2m-tf {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (upscale, evaluate, demo, sample, serve, import_weights, train, export, push, doctor):
-        command.add(commands)
+    for add in (
+        *(upscale.add, evaluate.add, demo.add, demo.add_sample, serve.add, export.add_import),
+        *(train.add, export.add, export.add_push, demo.add_doctor),
+    ):
+        add(commands)
     return parser
 
 

@@ -17,7 +17,7 @@ MODULES = {
     "c2m_tf>BilinearUpsample": "c2m_tf.network.upsampling",
     "c2m_tf>C2Matching": "c2m_tf.network.model",
     "c2m_tf>DynamicAggregation": "c2m_tf.network.aggregation",
-    "c2m_tf>FlowWarping": "c2m_tf.network.warping",
+    "c2m_tf>FlowWarping": "c2m_tf.network.aggregation",
     "c2m_tf>ImageNetNormalization": "c2m_tf.network.features",
     "c2m_tf>LargestAround": "c2m_tf.network.single_image",
     "c2m_tf>Mobile": "c2m_tf.network.mobile",
@@ -35,7 +35,7 @@ MODULES = {
     "c2m_tf.export>PhoneAggregation": "c2m_tf.export.phone_aggregation",
     "c2m_tf.export>PhoneNetwork": "c2m_tf.export.phone_network",
     "c2m_tf.export>QuantizedConv2D": "c2m_tf.export.fake_quantization",
-    "c2m_tf.training>Extractors": "c2m_tf.training.matching",
+    "c2m_tf.training>Extractors": "c2m_tf.training.trainers",
     "c2m_tf.training>GroupedAdam": "c2m_tf.training.optimizers",
     "c2m_tf.training>Schedule": "c2m_tf.training.optimizers",
 }

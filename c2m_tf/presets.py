@@ -13,11 +13,11 @@ kind of network joins with two things:
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from c2m_tf.renamed import current_name
 from c2m_tf.startup import first_line
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ HANDLE = "hf://"
 
 _FOLDER = Path(__file__).parent / "weights"
 _LIGHT = {"medium_blocks": 8, "large_blocks": 4, "levels": ("relu2_1", "relu1_1"), "residual_offsets": False}
+
+_NEW_NAMES = {"light-integer": "light"}  # presets
 
 
 class Preset(NamedTuple):
@@ -159,7 +161,7 @@ def save_preset(model: "keras.Model", path: str | os.PathLike) -> None:
     write_single(path, lambda file: np.savez_compressed(file, **arrays))
 
 
-def _checked(model, source, network):
+def _checked(model: "keras.Model", source: str, network: type | None) -> "keras.Model":
     """The model; raises ValueError if it is of another kind."""
     import keras
 
@@ -180,3 +182,20 @@ def _named_variables(model: "keras.Model") -> Iterator[tuple[str, Any]]:
         for variable in part.variables:
             *_, layer, kind = variable.path.split("/")
             yield f"{name}/{layer}/{kind}", variable
+
+
+class RenamedWarning(FutureWarning):
+    """A name of an earlier version was used."""
+
+
+def current_name(name: str) -> str:
+    """The name of today for a model's name of any version; warns (`RenamedWarning`) if it is another one."""
+    if name not in _NEW_NAMES:
+        return name
+    warn_renamed(name, _NEW_NAMES[name])
+    return _NEW_NAMES[name]
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warns that what was called `old` is called `new`."""
+    warnings.warn(f"{old} is now called {new}; the old name goes in the next version", RenamedWarning, stacklevel=3)

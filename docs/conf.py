@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 project = "c2m-tf"
 author = copyright = "c2m-tf contributors"  # noqa: A001
-version = release = re.search(r'__version__ = "(.+)"', (ROOT / "c2m_tf/version.py").read_text())[1]
+version = release = re.search(r'__version__ = "(.+)"', (ROOT / "c2m_tf/__init__.py").read_text())[1]
 
 extensions = ["autoapi.extension", "myst_parser", "sphinx.ext.napoleon"]
 exclude_patterns = ["requirements.txt"]

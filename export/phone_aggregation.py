@@ -20,12 +20,12 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from c2m_tf.network import PATCH
 from c2m_tf.network.aggregation import DEFORMABLE_GROUPS, LEAKY_SLOPE, DynamicAggregation
 from c2m_tf.network.deform_conv import TAPS
-from c2m_tf.network.grid import PATCH
 
 from .fake_quantization import ActivationRange, QuantizedConv2D, rounded_kernel
-from .order import after
+from .phone_matching import after
 
 ROWS_IN_STRIP = 16
 _POINTS = DEFORMABLE_GROUPS * TAPS

@@ -18,14 +18,31 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from c2m_tf.network.grid import PATCH
+from c2m_tf.network import PATCH
 from c2m_tf.network.matching import unit
 
-from .order import after
+_BELOW = 1000.0  # bound of the magnitude of `previous` and of the values
 
 BLOCK_BYTES = 8 * 2**20  # of one block's correlations; about three times as many are in memory at once
 _INVALID = -100.0  # a correlation with a cell that must not be matched; others lie within [-1, 1]
 _BORDER = PATCH - 1
+
+
+def after(values: Any, previous: Any | None) -> Any:
+    """The unchanged values, available only once `previous` is computed.
+
+    Args:
+        values: float tensor with values of at least -1000, or int32 tensor with values of at least 0.
+        previous: float tensor, finite, whose first value is read; None for no dependency.
+
+    Returns:
+        `values`, computed as their maximum with a number below all of them that is derived from `previous`.
+    """
+    if previous is None:
+        return values
+    # One element in a tensor of one axis: GPUs take no tensors without axes.
+    low = tf.clip_by_value(tf.reshape(previous, (-1,))[:1], -_BELOW, _BELOW) - 2 * _BELOW
+    return tf.maximum(values, tf.cast(low, values.dtype))
 
 
 class Block(NamedTuple):

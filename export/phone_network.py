@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from c2m_tf.network.aggregation import DynamicAggregation
-from c2m_tf.network.cloning import clone_model
+from c2m_tf.network.base import clone_model
 from c2m_tf.network.features import ImageNetNormalization
 from c2m_tf.network.matching import flow_from_matches
 from c2m_tf.network.model import C2Matching, around_pixels
@@ -15,9 +15,8 @@ from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample
 
 from .fake_quantization import ActivationRange, QuantizedConv2D, kernel_limit
-from .order import after
 from .phone_aggregation import PhoneAggregation
-from .phone_matching import match, match_coarsely
+from .phone_matching import after, match, match_coarsely
 
 _PIXELS = (0.0, 1.0)
 

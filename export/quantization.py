@@ -19,20 +19,18 @@ import keras
 import numpy as np
 from c2m_tf.training import sources
 from c2m_tf.training.datasets import ReferencePairs
-from c2m_tf.training.fitting import fit_run
+from c2m_tf.training.fitting import Parts, fit_run
 from c2m_tf.training.optimizers import GroupedAdam, Schedule
-from c2m_tf.training.parts import Parts
-from c2m_tf.training.restoration import RestorationTrainer
 from c2m_tf.training.runs import Run
+from c2m_tf.training.trainers import RestorationTrainer
 from rich.console import Console
 from rich.progress import track
 
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.writing import write_single
-from c2m_tf.presets import load_model
-from c2m_tf.renamed import current_name
+from c2m_tf.presets import current_name, load_model
+from c2m_tf.weights import read_npz
 from c2m_tf.startup import one_line
-from c2m_tf.weights.npz import read_npz
 
 from .phone_network import PhoneNetwork
 

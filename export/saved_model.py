@@ -13,6 +13,7 @@ graph (`warm_up`).
 import os
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from c2m_tf.network.model import C2Matching
@@ -22,10 +23,21 @@ from c2m_tf.startup import one_line
 from c2m_tf.upscaling.plans import MIN_LR_SIDE, MIN_REF_SIDE
 from c2m_tf.upscaling.saved_model_upscaler import is_version
 
-from . import photos, warm_up
+from . import photos
 
 MAX_LR_PIXELS = 256 * 256
 MAX_REF_PIXELS = 1024 * 1024
+
+FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+
+_LR_SIDE, _REF_SIDE = 16, 48  # pixels
+
+# Field numbers.
+_PREDICT_LOG = 6  # of PredictionLog
+_REQUEST = 1  # of PredictLog
+_MODEL_SPEC, _INPUTS = 1, 2  # of PredictRequest
+_NAME, _SIGNATURE_NAME = 1, 3  # of ModelSpec
+_KEY, _VALUE = 1, 2  # of an entry of a map
 
 
 def export_saved_model(
@@ -56,7 +68,7 @@ def export_saved_model(
         # All versions stand for one name, so that the next export finds what killed ones left.
         with temporary_folder(folder / "version") as temporary:
             tf.saved_model.save(module, str(temporary / "model"), signatures=signatures)
-            warm_up.write_requests(temporary / "model")
+            write_requests(temporary / "model")
             (temporary / "model").rename(target)
     except (OSError, tf.errors.OpError) as error:
         raise ImageError(f"cannot write {target}: {one_line(getattr(error, 'message', error))}") from error
@@ -113,3 +125,47 @@ class _Module(tf.Module):
 
     def _sr(self, **photos_of):
         return tf.clip_by_value(self._model(photos_of), 0.0, 1.0)
+
+
+def write_requests(folder: Path) -> None:
+    """Writes a request for each signature that takes encoded photos into the folder of a SavedModel's version."""
+    lr, ref = (_png(side) for side in (_LR_SIDE, _REF_SIDE))
+    requests = {"serving_default": {"lr_image": lr, "ref_image": ref}, "serving_alone": {"lr_image": lr}}
+    path = folder / FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests.items():
+            writer.write(prediction_log(signature, inputs))
+
+
+def prediction_log(signature: str, inputs: dict[str, bytes]) -> bytes:
+    """A serialized PredictionLog.
+
+    Args:
+        signature: name of the signature.
+        inputs: value of each string scalar.
+    """
+    spec = _field(_NAME, b"c2m") + _field(_SIGNATURE_NAME, signature.encode())
+    request = _field(_MODEL_SPEC, spec)
+    for name, value in inputs.items():
+        tensor = tf.make_tensor_proto(value).SerializeToString()
+        request += _field(_INPUTS, _field(_KEY, name.encode()) + _field(_VALUE, tensor))
+    return _field(_PREDICT_LOG, _field(_REQUEST, request))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of a protocol buffer whose content has a length: tag, length, content."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+def _png(side: int) -> bytes:
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    return tf.io.encode_png(np.broadcast_to(ramp[:, None, None], (side, side, 3))).numpy()

@@ -6,7 +6,7 @@
 
 All float32 in [0, 1]. `locate` takes small versions of the two photos, downsampled by one factor and padded to these sizes,
 and gives the cell of 4x4 reference pixels that shows the 3x3 neighbourhood of each LR pixel; `upscale` takes tiles and windows,
-which `c2m_tf.upscaling.windows` chooses from those matches; `upscale_alone` needs no reference. Bicubic upsampling, matching
+which `c2m_tf.upscaling.tiles` chooses from those matches; `upscale_alone` needs no reference. Bicubic upsampling, matching
 and sampling are inside the graph. Sizes are fixed, because the converter cannot lower matching for unknown ones. A .json
 file beside it describes the model for an app.
 """
@@ -24,8 +24,8 @@ from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.images import SCALE
 from c2m_tf.photos.writing import write_single
 
+from . import LR_THUMB, PHONE_TILE, PHONE_WINDOW, REF_THUMB, check_arguments
 from .phone_network import PhoneNetwork
-from .phone_sizes import LR_THUMB, PHONE_TILE, PHONE_WINDOW, REF_THUMB, check_arguments
 
 
 def export_tflite(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from c2m_tf.photos.resampling import as_uint8, upsample
+from c2m_tf.photos.pixels import as_uint8, upsample
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import Matches, TiledUpscaler
 

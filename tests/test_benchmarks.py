@@ -48,18 +48,6 @@ def test_all_parts_of_an_upscaling_are_timed(monkeypatch, row):
     assert all(seconds > 0 for seconds in served[0].values())
 
 
-def test_a_grid_is_seen_at_its_period(rng):
-    from grid import line_at, power_of
-
-    photo = rng.normal(0, 10, (400, 500))
-    assert all(abs(line_at(power_of(photo), period)) < 1 for period in (2, 4))
-    columns = np.arange(500)
-    for period, other in ((2, 4), (4, 2)):
-        power = power_of(photo + 10 * np.cos(2 * np.pi * columns / period))
-        assert line_at(power, period) > 3
-        assert abs(line_at(power, other)) < 1
-
-
 def test_published_formulation_of_matching_finds_the_same(monkeypatch, rng):
     import matching
 
@@ -109,9 +97,7 @@ def test_the_fit_of_spectra_finds_the_direction_that_tells_two_kinds(rng):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("degraded_photos", "--pairs", "{missing}"),
         ("front_page", "--pairs", "{missing}", "-o", "{folder}/out.jpg"),
-        ("grid", "--pairs", "{missing}"),
         ("photo_quality", "{missing}"),
         ("presets_table", "--pairs", "{missing}"),
         ("spectrum", "{missing}"),

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
-from c2m_tf.training.matching import Extractors
+from c2m_tf.training.trainers import Extractors
 from tiny_models import tiny_model
 
 import c2m_tf

@@ -11,7 +11,7 @@ import pytest
 from c2m_tf.training.config import ConfigError, read_config
 from damaged_files import check_damaged
 
-from c2m_tf.jobs.table import read_table
+from c2m_tf.jobs.tables import read_table
 
 FILES = 150
 LONG_RUN = int(os.environ.get("FUZZED_FILES", "20000"))

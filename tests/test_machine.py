@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from c2m_tf.commands.doctor import findings
-from c2m_tf.machine import fastest_dtype, processor_features, processor_name, usable_cores, usable_memory
+from c2m_tf.commands.demo import findings
+from c2m_tf.startup import fastest_dtype, processor_features, processor_name, usable_cores, usable_memory
 from c2m_tf.upscaling.plans import default_max_memory
 
 UNLIMITED_V1 = str(2**63 - 4096)

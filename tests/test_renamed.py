@@ -10,7 +10,7 @@ from training_runs import SMOKE
 from c2m_tf import C2Matching, Upscaler
 from c2m_tf.cli import main
 from c2m_tf.photos import images
-from c2m_tf.renamed import RenamedWarning
+from c2m_tf.presets import RenamedWarning
 
 SAID = "light-integer is now called light"
 

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import h5py
 
+from c2m_tf.cli import main
+
 SMOKE = Path(__file__).parents[1] / "training/recipes/smoke"
+
+
+def training(arguments):
+    """Runs c2m-tf train; returns the exit code."""
+    return main(["train", *arguments])
 
 
 def command(stage, root, output, *settings):

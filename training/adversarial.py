@@ -11,9 +11,10 @@ import keras
 import tensorflow as tf
 
 from c2m_tf.network.model import C2Matching
+from c2m_tf.network.tensors import Tensor
 
 from . import losses
-from .restoration import RestorationTrainer
+from .trainers import RestorationTrainer
 
 
 class AdversarialTrainer(RestorationTrainer):
@@ -21,7 +22,7 @@ class AdversarialTrainer(RestorationTrainer):
 
     Args:
         network: C2Matching.
-        critic: model of `c2m_tf.network.discriminator`.
+        critic: model of `c2m_tf.network.features`.
         perceptual: model of `c2m_tf.network.features.perceptual_stem`, with weights.
         pixel_weight, perceptual_weight, adversarial_weight: of the three losses; by default the published ones.
         grid_weight: of `losses.grid_loss`; by default 0, as published.
@@ -94,7 +95,7 @@ class AdversarialTrainer(RestorationTrainer):
                 metric.update_state(loss)
         return self.get_metrics_result()
 
-    def _train_critic(self, hr, sr):
+    def _train_critic(self, hr: Tensor, sr: Tensor) -> dict[str, Tensor]:
         alpha = keras.random.uniform((tf.shape(hr)[0], 1, 1, 1), seed=self.random)
         between = alpha * hr + (1.0 - alpha) * sr
         with tf.GradientTape() as tape:

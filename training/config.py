@@ -6,16 +6,15 @@ Unknown keys and values of the wrong type are errors that name the key and the c
 import dataclasses
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from c2m_tf.photos.paths import local_path
-from c2m_tf.presets import check_model
-from c2m_tf.renamed import current_name, warn_renamed
+from c2m_tf.photos.files import local_path
+from c2m_tf.presets import check_model, current_name, warn_renamed
 from c2m_tf.startup import one_line
 
 from .config_keys import STAGES
@@ -152,7 +151,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _with_paths(values):
+def _with_paths(values: Any) -> Any:
     """The values with ~ and URLs of local files as paths."""
     if isinstance(values, dict):
         return {key: _with_paths(value) for key, value in values.items()}
@@ -161,7 +160,7 @@ def _with_paths(values):
     return local_path(values) if isinstance(values, str) else values
 
 
-def _apply(values, setting):
+def _apply(values: dict[str, Any], setting: str) -> None:
     keys, equals, text = setting.partition("=")
     if not equals or not keys:
         raise ConfigError(f"--set {setting}: expected is key=value, e.g. optimizer.learning_rate=1e-4")
@@ -179,7 +178,7 @@ def _apply(values, setting):
     place[last] = value
 
 
-def _step(place, key, setting):
+def _step(place: Any, key: str, setting: str) -> Any:
     if isinstance(place, dict):
         if place.get(key) is None:
             place[key] = {}
@@ -191,7 +190,7 @@ def _step(place, key, setting):
     return place
 
 
-def _fault(cls, fault):
+def _fault(cls, fault: Mapping[str, Any]) -> str:
     location = [part for part in fault["loc"] if isinstance(part, int) or not part.startswith("function-")]
     key = ".".join(str(part) for part in location)
     if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -206,7 +205,7 @@ def _fault(cls, fault):
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {fault['input']!r}"
 
 
-def _keys(cls, prefix=""):
+def _keys(cls, prefix: str = "") -> list[str]:
     """Dotted names of all keys of a config class, sections included."""
     keys = []
     for field in dataclasses.fields(cls):
@@ -216,7 +215,7 @@ def _keys(cls, prefix=""):
     return keys
 
 
-def _sections(kind):
+def _sections(kind: Any) -> list[Any]:
     """Config classes that stand in a type, however deep."""
     if dataclasses.is_dataclass(kind):
         return [kind]

@@ -164,7 +164,7 @@ class TrunkConfig(_RunConfig):
     """Trunk: the network without a reference.
 
     `start` is a preset or .keras file, whose matching and reference encoder are kept; `trunk` gives it the weights of an .npz
-    file of `c2m-tf train trunk-weights`. `variant` and `residual_offsets` are as of restoration. With `own_trunk` the model
+    file of `research/trunk_weights.py`. `variant` and `residual_offsets` are as of restoration. With `own_trunk` the model
     gets a trunk of its own, if it has none, and that alone is trained; `trunk` is then a file of `c2m-tf train
     own-trunk-weights`.
     """

@@ -19,12 +19,10 @@ import keras
 import numpy as np
 
 from c2m_tf.photos import images
-from c2m_tf.photos.random_degradations import draw_reference_degradation
+from c2m_tf.photos.degradations import draw_reference_degradation
 
-from .degraded import degraded_patch
-from .homography import LR_CENTRES, PHOTO_SIDE, draw_homography, warp
+from .augmentation import LR_CENTRES, PHOTO_SIDE, Turn, degraded_patch, draw_homography, warp
 from .patches import PhotoPatches, teacher_share
-from .turn import Turn
 
 # Ranges of recolouring, on values in [0, 1]: exponent, per-channel gain and per-channel offset.
 _GAMMA, _GAIN, _SHIFT = 0.25, 0.15, 0.05
@@ -94,21 +92,21 @@ class _Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return self.iterations - self.first_iteration
 
-    def _samples(self, index):
+    def _samples(self, index: int) -> list[dict[str, np.ndarray]]:
         iteration = self.first_iteration + index
         seeds = [np.random.SeedSequence([self.seed, iteration, position]) for position in self.positions]
         return [self._sample(np.random.RandomState(np.random.MT19937(seed))) for seed in seeds]
 
-    def _draw_source(self, random):
+    def _draw_source(self, random: np.random.RandomState) -> Any:
         return self.sources[int(np.searchsorted(self.shares, random.random_sample(), side="right"))]
 
-    def _lr(self, photo, origin, side, random):
+    def _lr(self, photo: np.ndarray, origin: tuple[int, int], side: int, random: np.random.RandomState) -> np.ndarray:
         """The LR photo of a window, degraded or not."""
         degraded = degraded_patch(photo, origin, side, random, self.degraded)
         y, x = origin
         return images.downsample(photo[y : y + side, x : x + side]) if degraded is None else degraded
 
-    def _changed(self, reference, random):
+    def _changed(self, reference: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         """A reference in other light, or degraded otherwise."""
         if random.random_sample() < self.recolour:
             reference = _recolour(reference, random)
@@ -127,7 +125,7 @@ class HomographyPairs(_Batches):
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
         return (_stack(self._samples(index)),)
 
-    def _sample(self, random):
+    def _sample(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         photo, (y, x) = self._draw_source(random).window(random)
         turn = Turn(random)
         # The window's surroundings are flipped with it, because the warp needs them.
@@ -142,7 +140,7 @@ class HomographyPairs(_Batches):
             "hr": images.as_float(window),
             "upsampled": images.as_float(upsampled),
             "ref": images.as_float(reference),
-            "homography": np.float32(homography),
+            "homography": homography.astype(np.float32),
         }
 
 
@@ -173,7 +171,7 @@ class CorrespondencePairs(_Batches):
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
         return (_stack(self._samples(index)),)
 
-    def _sample(self, random):
+    def _sample(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         photo, reference, positions = self._draw_source(random).correspondence(random)
         turn = Turn(random)
         return {
@@ -216,7 +214,7 @@ class ReferencePairs(_Batches):
         batch = _stack(self._samples(index))
         return {"lr": batch["lr"], "ref": batch["ref"]}, batch["hr"]
 
-    def _sample(self, random):
+    def _sample(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         hr, reference = self._draw_source(random).pair(random)
         if random.random_sample() < self.unrelated:
             _, reference = self._draw_source(random).pair(random)
@@ -301,20 +299,20 @@ class JointBatches(keras.utils.PyDataset):
         return inputs | {"alone": alone["lr"]}, {"sr": hr, "alone": target}
 
 
-def _cells(positions):
+def _cells(positions: np.ndarray) -> np.ndarray:
     """Numbers of the cells whose centres are nearest to positions [h,w,2], -1 for NaN."""
     first, side = LR_CENTRES[0], LR_CENTRES.size
     cells = np.rint((np.nan_to_num(positions) - first) / images.SCALE).clip(0, side - 1)
     return np.where(np.isnan(positions[..., 0]), -1, side * cells[..., 1] + cells[..., 0]).astype(np.int32)
 
 
-def _origin(shape, size, random, central):
+def _origin(shape: Sequence[int], size: int, random: np.random.RandomState, central: bool) -> list[int]:
     """Of a square crop, drawn at random."""
     margins = [(side - size) // 4 if central else 0 for side in shape[:2]]
     return [random.randint(margin, side - size - margin + 1) for side, margin in zip(shape, margins, strict=False)]
 
 
-def _recolour(photo, random):
+def _recolour(photo: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """Other light: a power of the values, then per-channel gain and offset."""
     values = photo.astype(np.float32) / np.float32(255.0)
     values = values ** np.float32(np.exp(random.uniform(-_GAMMA, _GAMMA)))
@@ -322,5 +320,5 @@ def _recolour(photo, random):
     return images.as_uint8(values)
 
 
-def _stack(samples):
+def _stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

@@ -9,7 +9,10 @@ that): thousands of exchanges, which every process would have to make at the sam
 """
 
 import hashlib
+import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,16 +22,16 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import yaml
 
-from c2m_tf.startup import first_line, one_line
+from c2m_tf.startup import first_line, one_line, warn
 
 from .config import ConfigError, as_yaml, without_distribution
-from .meeting import meet
+from .config_keys import AdversarialConfig, DistributedConfig
 from .runs import RunFailedError
 
 AUTO = "auto"
 _VERSIONS = ("c2m-tf", "keras", "jax")
+_GRACE_OF_JAX = 60  # seconds that JAX waits longer for the processes than this program does
 _GRACE = 3.0  # seconds that process 0 outlives a failure: without it JAX ends the others before they can say theirs
 
 
@@ -74,11 +77,15 @@ class Group(NamedTuple):
 
     def largest(self, value: int) -> int:
         """The largest of the values that the processes give; each has to call this at the same iteration."""
+        return int(self.gathered(np.array(value, np.int32)).max())
+
+    def gathered(self, values: np.ndarray) -> np.ndarray:
+        """The values that the processes give, [processes, ...]; each has to call this at the same iteration."""
         if self.processes == 1:
-            return value
+            return values[None]
         from jax.experimental import multihost_utils
 
-        return int(multihost_utils.process_allgather(np.int32(value)).max())
+        return multihost_utils.process_allgather(values)
 
 
 ALONE = Group()
@@ -96,12 +103,12 @@ class ProcessFailedError(Exception):
         self.code = code
 
 
-def check(stage: str, config: Any) -> None:
+def check(config: Any) -> None:
     """Raises ConfigError if the settings of a distributed run cannot be, known without any other process."""
     options = config.distributed
     if options is None:
         return
-    if stage == "adversarial":
+    if isinstance(config, AdversarialConfig):
         raise ConfigError("adversarial training runs in one process, on TensorFlow; leave distributed out")
     if config.mirrored:
         raise ConfigError("mirrored and distributed are both given; mirrored is for TensorFlow, leave it out")
@@ -133,7 +140,9 @@ def join(config: Any, state: Path) -> Group:
         state: what the run will resume from; there may be no such file.
 
     Raises:
-        ConfigError: the others do not come, or are about to run something else.
+        ConfigError: the others are about to run something else.
+
+    If the others do not come, the process ends here, with a line on standard error and exit code 2: JAX would abort it.
     """
     options = config.distributed
     if options is None:
@@ -142,13 +151,11 @@ def join(config: Any, state: Path) -> Group:
 
     coordinator, processes, rank, devices = _place(options)
     _check_divisible(config, processes, "processes")
-    if processes > 1:
-        facts = {
-            "version": {name: metadata.version(name) for name in _VERSIONS},
-            "config": yaml.safe_load(as_yaml(without_distribution(config))),
-            f"{state.name} to resume from": _fingerprint(state),
-        }
-        meet(_address(coordinator), rank, processes, facts, options.wait)
+    if processes > 1 and rank == 0:
+        _check_free(_address(coordinator)[1])
+    overdue = threading.Timer(options.wait, _give_up, (coordinator, processes, options.wait))
+    overdue.daemon = True
+    overdue.start()
     try:
         jax.distributed.initialize(
             coordinator,
@@ -156,13 +163,16 @@ def join(config: Any, state: Path) -> Group:
             rank,
             devices,
             cluster_detection_method="deactivate",  # else Slurm would leave one device to each process
-            initialization_timeout=options.wait,
+            initialization_timeout=options.wait + _GRACE_OF_JAX,
         )
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # JAX has put its own handler there
         group = Group(rank, processes, keras.distribution.DataParallel(auto_shard_dataset=False))
-        group.largest(0)  # JAX waits half a minute for a first exchange; networks may take longer to build on one machine
+        # Also for JAX, which waits half a minute for a first exchange; networks may take longer to build on one machine.
+        _check_same(group, config, state)
     except RuntimeError as error:
         raise ConfigError(f"distributed: JAX cannot connect the processes: {first_line(error)}") from error
+    finally:
+        overdue.cancel()
     _check_divisible(config, jax.device_count(), "devices of all processes")
     return group
 
@@ -210,7 +220,7 @@ def losing_others(group: Group) -> Iterator[None]:
 
 
 @contextmanager
-def _under(distribution):
+def _under(distribution: keras.distribution.DataParallel | None) -> Iterator[None]:
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(distribution)
     try:
@@ -219,14 +229,14 @@ def _under(distribution):
         keras.distribution.set_distribution(before)
 
 
-def _address(coordinator):
+def _address(coordinator: str) -> tuple[str, int]:
     host, colon, port = coordinator.rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ConfigError(f"distributed.coordinator: expected is host:port of process 0 or auto, got {coordinator!r}")
     return host.strip("[]"), int(port)
 
 
-def _place(options):
+def _place(options: DistributedConfig) -> tuple[Any, ...]:
     """Coordinator, number of processes, rank, and this process's devices (None for all of the machine)."""
     if options.coordinator != AUTO:
         return options.coordinator, options.processes, options.rank, None
@@ -245,7 +255,39 @@ def _place(options):
     return found
 
 
-def _check_divisible(config, number, what):
+def _check_free(port: int) -> None:
+    """Raises ConfigError if process 0 cannot listen there; JAX would abort."""
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise ConfigError(f"distributed.coordinator: port {port} cannot be opened: {error.strerror}; give another") from error
+
+
+def _give_up(coordinator: str, processes: int, wait: float) -> None:
+    """Ends the process before JAX does, which leaves a stack trace; there is no way back out of its call."""
+    warn(
+        f"distributed: the {processes} processes did not all come to {coordinator} within {wait:g} seconds; see what others "
+        f"say, whether each has its own rank, and whether the port is open"
+    )
+    os._exit(2)
+
+
+def _check_same(group: Group, config: Any, state: Path) -> None:
+    """Raises ConfigError in every process if one is about to run something else."""
+    facts = {
+        "version": {name: metadata.version(name) for name in _VERSIONS},
+        "config": as_yaml(without_distribution(config)),
+        f"{state.name} to resume from": _fingerprint(state),
+    }
+    digests = [np.frombuffer(hashlib.sha256(str(fact).encode()).digest(), np.uint8) for fact in facts.values()]
+    gathered = group.gathered(np.stack(digests))
+    for rank, theirs in enumerate(gathered):
+        for name, first, other in zip(facts, gathered[0], theirs, strict=True):
+            if (first != other).any():
+                raise ConfigError(f"distributed: process {rank} has another {name} than process 0; start all of them alike")
+
+
+def _check_divisible(config: Any, number: int, what: str) -> None:
     alone = getattr(config, "alone", None)
     sizes = {"batch_size": config.batch_size} | ({} if alone is None else {"alone.batch_size": alone.batch_size})
     for key, size in sizes.items():
@@ -253,7 +295,7 @@ def _check_divisible(config, number, what):
             raise ConfigError(f"{key} is {size}, but it is divided among all {what}: give a multiple of {number}")
 
 
-def _fingerprint(path):
+def _fingerprint(path: Path) -> str | None:
     if not path.exists():
         return None
     digest = hashlib.sha256()

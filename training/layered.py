@@ -1,19 +1,21 @@
 """Pairs made from single photos: layers cut out of photos, at several depths, seen by two cameras.
 
 The photo shows each layer as it is in its own photo, cut straight out and so as sharp; its reference shows the same layers
+from collections.abc import Sequence
 from another place, so that they shift against each other, hide each other, turn and change size. Some layers are moved between
 both, or in one of them alone. Every pixel's true correspondence is known. This is to homographies what FlyingChairs
 (Dosovitskiy et al., ICCV 2015) was to optical flow.
 """
 
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from .homography import LR_CENTRES, PHOTO_SIDE
+from .augmentation import LR_CENTRES, PHOTO_SIDE
 from .sources import Photos, photos_without
 from .views import CELL, NODES, Views, interpolated
 
@@ -110,7 +112,7 @@ class LayeredPairs:
         photo = self.photos[random.randint(len(self.photos))]
         return photo, (random.randint(photo.shape[0] - PHOTO_SIDE + 1), random.randint(photo.shape[1] - PHOTO_SIDE + 1))
 
-    def _draw(self, random):
+    def _draw(self, random: np.random.RandomState) -> Scene:
         count = 1 + random.binomial(LAYERS - 1, _LAYERS_BEFORE)
         views = Views(random, count)
         textures = [self._texture(random, views.scale) for _ in range(count)]
@@ -126,7 +128,7 @@ class LayeredPairs:
         reference, reference_labels = _reference(textures, shapes, in_reference, views)
         return Scene(photo, reference, views, labels, reference_labels, in_photo & in_reference)
 
-    def _texture(self, random, scale):
+    def _texture(self, random: np.random.RandomState, scale: float) -> Texture:
         photo = self.photos[random.randint(len(self.photos))]
         height, width = photo.shape[:2]
         largest = min(height, width) / PHOTO_SIDE
@@ -142,14 +144,14 @@ class LayeredPairs:
         return Texture(photo, corner, step)
 
 
-def _detail(photo, corner, side):
+def _detail(photo: np.ndarray, corner: np.ndarray, side: float) -> float:
     """Mean difference between neighbouring pixels of a window, of every fourth row."""
     x, y = corner.astype(int)
     rows = photo[y : y + int(side) : 4, x : x + int(side), 1].astype(np.int16)
     return np.abs(np.diff(rows, axis=1)).mean()
 
 
-def _shape(random, texture):
+def _shape(random: np.random.RandomState, texture: Texture) -> Any:
     """A function on the coarse grid, float32 [61,61]: positive on the layer, negative around it."""
     nodes = random.randint(_NOISE_NODES[0], _NOISE_NODES[1] + 1)
     noise = random.standard_normal((nodes, nodes)).astype(np.float32)
@@ -164,7 +166,7 @@ def _shape(random, texture):
     return np.float32(values - np.quantile(values[_IN_WINDOW, _IN_WINDOW], 1.0 - area))
 
 
-def _colours(texture):
+def _colours(texture: Texture) -> np.ndarray:
     """Of the photo around the window on the coarse grid, float32 [61,61,3]."""
     positions = np.arange(2 * _SHAPE_NODES) * (_SHAPE_CELL / 2) - _SHAPE_MARGIN - _SHAPE_CELL / 4
     columns, rows = (
@@ -174,7 +176,7 @@ def _colours(texture):
     return samples.reshape(_SHAPE_NODES, 2, _SHAPE_NODES, 2, 3).mean(axis=(1, 3))
 
 
-def _photo(textures, shapes, shown):
+def _photo(textures: Sequence[Texture], shapes: Sequence[np.ndarray], shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The photo and its labels: windows as they are, the nearest on top."""
     photo = _window(textures[0])
     labels = np.zeros((PHOTO_SIDE, PHOTO_SIDE), int)
@@ -186,7 +188,9 @@ def _photo(textures, shapes, shown):
     return photo, labels
 
 
-def _reference(textures, shapes, shown, views):
+def _reference(
+    textures: Sequence[Texture], shapes: Sequence[np.ndarray], shown: np.ndarray, views: Views
+) -> tuple[np.ndarray, np.ndarray]:
     """The reference and its labels."""
     opacities = {}
     labels = np.zeros((PHOTO_SIDE, PHOTO_SIDE), int)
@@ -206,11 +210,11 @@ def _reference(textures, shapes, shown, views):
     return reference, labels
 
 
-def _window(texture):
+def _window(texture: Texture) -> np.ndarray:
     return _cut(texture.photo, texture.corner, PHOTO_SIDE * texture.step, PHOTO_SIDE)
 
 
-def _warped(texture, mesh, wanted):
+def _warped(texture: Texture, mesh: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """A layer as view 2 shows it, in the cells of the mesh with wanted pixels, uint8 [160,160,3]; black in others."""
     cells = np.argwhere(wanted.reshape(NODES - 1, CELL, NODES - 1, CELL).any(axis=(1, 3)))
     if len(cells) == 0:
@@ -235,7 +239,7 @@ def _warped(texture, mesh, wanted):
     return np.asarray(image.transform(size_2, Image.Transform.MESH, mesh_of_pillow, Image.Resampling.BICUBIC))
 
 
-def _cut(photo, corner, side, size):
+def _cut(photo: np.ndarray, corner: np.ndarray, side: float, size: int) -> np.ndarray:
     """A square of a photo, resized to size x size pixels; mirrored beyond the photo's borders."""
     low = np.floor(corner).astype(int)
     high = np.ceil(corner + side - 1e-6).astype(int)
@@ -253,19 +257,19 @@ def _cut(photo, corner, side, size):
     return np.asarray(Image.fromarray(part).resize((size, size), Image.Resampling.BICUBIC, box))
 
 
-def _mirrored(positions, end):
+def _mirrored(positions: Any, end: int) -> Any:
     """Pixels along an axis of `end` pixels, those beyond its ends mirrored."""
     positions = positions % (2 * end)
     return np.minimum(positions, 2 * end - 1 - positions)
 
 
-def _opacity(shape):
+def _opacity(shape: np.ndarray) -> np.ndarray:
     """Of each pixel, float32 [160,160] in [0, 1]: edges are one pixel wide in either view."""
     down, right = np.gradient(shape)
     return np.clip(0.5 + shape / (np.hypot(down, right) + 1e-6), 0.0, 1.0)
 
 
-def _over(upper, lower, opacity):
+def _over(upper: np.ndarray, lower: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     """A layer over what is behind it."""
     rows, columns = (np.flatnonzero(opacity.any(axis=axis)) for axis in (1, 0))
     if len(rows) == 0:
@@ -277,14 +281,14 @@ def _over(upper, lower, opacity):
     return result
 
 
-def _true_positions(scene):
+def _true_positions(scene: Scene) -> Any:
     """Of LR pixels in the reference, float32 [40,40,2], NaN where they are not seen."""
     points = np.stack(np.meshgrid(LR_CENTRES, LR_CENTRES), axis=-1).reshape(-1, 2)
     x, y = points.astype(int).T
     layers = scene.labels[y, x]
     positions = scene.views.in_view_2(points + 0.5, layers) - 0.5
-    pixels = np.rint(np.nan_to_num(positions, nan=-1.0)).astype(int)
-    inside = ((pixels >= 0) & (pixels < PHOTO_SIDE)).all(axis=-1)
+    pixels: np.ndarray = np.rint(np.nan_to_num(positions, nan=-1.0)).astype(int)
+    inside = np.asarray(((pixels >= 0) & (pixels < PHOTO_SIDE)).all(axis=-1))
     x, y = np.where(inside[:, None], pixels, 0).T
     seen = inside & scene.related[layers] & (scene.reference_labels[y, x] == layers)
     positions[~seen] = np.nan

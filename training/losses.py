@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network import FEATURE_STRIDE
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import SCALE
 
@@ -239,7 +239,7 @@ def adversarial_loss(fake: Tensor) -> Tensor:
     return -ADVERSARIAL_WEIGHT * ops.mean(fake)
 
 
-def _similarity(features1, features2, truth):
+def _similarity(features1: Tensor, features2: Tensor, truth: Correspondence) -> Tensor:
     """Cosine of each cell of image 1 with each cell's true match in image 2: float32 [B,N,N]."""
     cells = features1.shape[1] * features1.shape[2]
     first = _unit(ops.reshape(features1, (-1, cells, features1.shape[-1])))
@@ -248,18 +248,18 @@ def _similarity(features1, features2, truth):
     return ops.matmul(first, ops.transpose(matched, (0, 2, 1)))
 
 
-def _unit(features):
+def _unit(features: Tensor) -> Tensor:
     features = ops.cast(features, "float32")
     return features * ops.rsqrt(ops.maximum(ops.sum(ops.square(features), axis=-1, keepdims=True), 1e-24))
 
 
-def _within_safe_radius(cells):
+def _within_safe_radius(cells: Tensor) -> Tensor:
     """1 where two of the cells [B,N,2] are at most `SAFE_RADIUS` apart along both axes: float32 [B,N,N]."""
     apart = ops.max(ops.abs(cells[:, :, None] - cells[:, None, :]), axis=-1)
     return ops.cast(apart <= SAFE_RADIUS, "float32")
 
 
-def _mean_over_pairs(values, usable):
+def _mean_over_pairs(values: Tensor, usable: Tensor) -> Tensor:
     """Mean over usable cells, then over the pairs that have enough of them."""
     count = ops.sum(usable, axis=1)
     of_pair = ops.sum(values * usable, axis=1) / ops.maximum(count, 1.0)

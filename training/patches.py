@@ -16,11 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from c2m_tf.photos import images
-from c2m_tf.photos.folders import pairing_name
+from c2m_tf.photos.files import pairing_name
 
-from .degraded import degraded_patch
+from .augmentation import Turn, degraded_patch
 from .sources import Photos, SourceError, photos_by_name, photos_in
-from .turn import Turn
 
 
 class Patch(NamedTuple):
@@ -95,7 +94,7 @@ class PhotoPatches:
         y, x = (random.randint(side - self.lr_size + 1) for side in lr.shape[:2])
         turn = Turn(random)
 
-        def cut(photo, scale):
+        def cut(photo: np.ndarray, scale: int) -> np.ndarray:
             size = scale * self.lr_size
             return images.as_float(turn(photo[scale * y : scale * y + size, scale * x : scale * x + size]))
 
@@ -125,7 +124,7 @@ def teacher_share(progress: float, share: float, until: float) -> float:
     return share * (1.0 - progress) / (1.0 - until)
 
 
-def _pictures(folder, paths):
+def _pictures(folder: Path, paths: Sequence[Path]) -> list[Path]:
     """The teacher's picture of each photo."""
     found = photos_by_name(folder)
     known: dict[str, Path] = {}

@@ -16,17 +16,19 @@ import io
 import json
 import os
 import platform
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import yaml
 
-from c2m_tf.machine import processor_features, processor_name, usable_cores
 from c2m_tf.photos import images
 from c2m_tf.photos.files import remove_left_over, replacing
-from c2m_tf.startup import first_line, one_line
+from c2m_tf.photos.images import check_writable, write_atomically
+from c2m_tf.startup import first_line, one_line, processor_features, processor_name, usable_cores
 
 from .config import as_yaml, parsed_yaml, without_distribution
 
@@ -37,6 +39,8 @@ _BEFORE_TRAINING = (_CONFIG, "versions.json", "log.csv", "validation")
 _PRODUCTS = tuple(f"{name}{suffix}" for name in ("best", "last") for suffix in (".weights.h5", ".keras"))
 # They change where photos lie, how often is written and how many threads read, and nothing of what is trained.
 _FREE_KEYS = (("root",), ("log_every",), ("save_every",), ("data", "workers"))
+
+_NOT_CURVES = ("iteration", "seconds_per_iteration")
 
 
 class RunError(ValueError):
@@ -117,7 +121,7 @@ class Run:
         """Writes a model to a file of that name, in the same manner."""
         self._replace(name, model.save)
 
-    def _replace(self, name, save):
+    def _replace(self, name: str, save: Callable[[Path], None]) -> None:
         if not self.writes:
             return
         target = self.folder / name
@@ -128,7 +132,7 @@ class Run:
             left = f"; the one written before is intact: {target}" if target.exists() else ""
             raise RunFailedError(f"cannot write {target}: {' '.join(str(error).split())}{left}") from error
 
-    def _write_text(self, name, text):
+    def _write_text(self, name: str, text: str) -> None:
         images.write_atomically(self.folder / name, lambda file: file.write(text.encode()))
 
 
@@ -174,7 +178,7 @@ def read_log(folder: str | os.PathLike) -> list[dict[str, str]]:
     return rows
 
 
-def _check_same(described, stage, config):
+def _check_same(described: Path, stage: str, config: Any) -> None:
     try:
         old = parsed_yaml(described.read_bytes())
     except (OSError, ValueError) as error:
@@ -192,22 +196,22 @@ def _check_same(described, stage, config):
         )
 
 
-def _has_begun(folder):
+def _has_begun(folder: Path) -> bool:
     """Whether a run folder holds more than what is written before training, events of its log aside."""
     return any(path.name not in _BEFORE_TRAINING and not path.name.startswith((".", "events.")) for path in folder.iterdir())
 
 
-def _without_free_keys(values):
+def _without_free_keys(values: dict[str, Any]) -> dict[str, Any]:
     values = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
     for *sections, last in _FREE_KEYS:
-        section = values
+        section: Any = values
         for name in sections:
             section = section.get(name) if isinstance(section.get(name), dict) else {}
         section.pop(last, None)
     return values
 
 
-def _versions():
+def _versions() -> dict[str, Any]:
     versions = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
     versions |= {"processor": processor_name(), "features": list(processor_features()), "cores": usable_cores()}
     for package in _PACKAGES:
@@ -216,3 +220,52 @@ def _versions():
         except metadata.PackageNotFoundError:
             versions[package] = None
     return versions
+
+
+def plot(folder: str | os.PathLike, output: str | os.PathLike | None = None) -> Path:
+    """Draws every column of log.csv against the iteration.
+
+    Args:
+        folder: run folder.
+        output: .png to write; by default curves.png in the run folder.
+
+    Returns:
+        Path written.
+
+    Raises:
+        RunError: no log in the folder, nothing in it yet, or a damaged one.
+        ImageError: the output cannot be written.
+    """
+    log = Path(folder) / "log.csv"
+    if not log.is_file():
+        raise RunError(f"{folder} holds no log.csv; give the folder of a run")
+    rows = read_log(folder)
+    if not rows:
+        raise RunError(f"{log} has no lines yet; wait for the first log_every iterations")
+    names = [name for name in rows[0] if name not in _NOT_CURVES]
+    if not names:
+        raise RunError(f"{log} has no column to draw; restore it")
+    output = Path(output) if output is not None else Path(folder) / "curves.png"
+    if output.suffix.lower() != ".png":
+        raise RunError(f"{output}: curves are drawn as PNG; name it so")
+    check_writable(output)
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    figure, axes = pyplot.subplots(lines, columns, figsize=(4.5 * columns, 3 * lines), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    for name, axis in zip(names, axes.flat, strict=False):
+        points = [(int(row["iteration"]), float(row[name])) for row in rows if row[name] != ""]
+        axis.plot(*np.reshape(points, (-1, 2)).T, marker="." if len(points) < 50 else "", linewidth=1)
+        axis.set_title(name.replace("_", " "))
+        axis.set_xlabel("iteration")
+        axis.grid(alpha=0.3)
+    write_atomically(output, lambda file: figure.savefig(file, format="png", dpi=100))
+    pyplot.close(figure)
+    return output

@@ -10,15 +10,15 @@ Every photo is read once when a source is made, so that damaged photos are repor
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from c2m_tf.photos import images
-from c2m_tf.weights.npz import read_npz
+from c2m_tf.weights import read_npz
 
-from .homography import LR_CENTRES, PHOTO_SIDE, draw_homography, draw_stronger_homography, warp
+from .augmentation import LR_CENTRES, PHOTO_SIDE, draw_homography, draw_stronger_homography, warp
 
 CACHE_BYTES = 2 * 2**30  # decoded photos that a source keeps; what exceeds it is decoded anew each time
 _FAULTS_NAMED = 5
@@ -228,11 +228,11 @@ def photos_by_name(folder: Path) -> dict[str, Path]:
         raise SourceError(str(error)) from error
 
 
-def _window(photos, random):
+def _window(photos: Photos, random: np.random.RandomState) -> tuple[np.ndarray, tuple[int, int]]:
     photo = photos[random.randint(len(photos))]
     return photo, (random.randint(photo.shape[0] - PHOTO_SIDE + 1), random.randint(photo.shape[1] - PHOTO_SIDE + 1))
 
 
-def _cut(photo, origin):
+def _cut(photo: np.ndarray, origin: Sequence[int]) -> np.ndarray:
     y, x = origin
     return photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]

@@ -1,31 +1,39 @@
-"""From a config to a finished run: builds photos, networks, trainer and optimizer, and calls `fit`."""
+"""From a config to a finished run: one class for each stage builds photos, networks, trainer and optimizer.
+
+What batches are drawn from, what judges a run, and what it makes is all that differs between stages.
+"""
 
 import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 import keras
 
 from c2m_tf.network.features import perceptual_stem
-from c2m_tf.network.mobile import Mobile
-from c2m_tf.network.model import C2Matching
 from c2m_tf.weights import checkpoints
-from c2m_tf.weights.vgg import read_vgg
+from c2m_tf.weights.arrays import read_vgg
 
 from . import datasets, distribution, sources
 from .config import ConfigError, rooted
-from .fitting import fit_run
+from .config_keys import PatchesConfig, SourceConfig
+from .distribution import Group
+from .fitting import Parts, fit_run
 from .layered import LayeredPairs
-from .matching import Extractors, StudentTrainer, TeacherTrainer
-from .mobile import DescriptorTrainer, MobileTrainer
 from .optimizers import GroupedAdam, Schedule
-from .parts import Parts
 from .patches import PhotoPatches
-from .restoration import RestorationTrainer
 from .runs import Run, check_run, state_of
 from .starts import load_weights, mobile_of, network_of, student_extractors, vgg_extractors, vgg_of
-from .trunk import TrunkTrainer
-from .validation import HeldBackPairs, MatchingValidation, PairsValidation
+from .trainers import (
+    DescriptorTrainer,
+    Extractors,
+    MobileTrainer,
+    RestorationTrainer,
+    StudentTrainer,
+    TeacherTrainer,
+    TrunkTrainer,
+)
+from .validation import HeldBackPairs, MatchingValidation, PairsValidation, Validation
 
 
 def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
@@ -45,37 +53,38 @@ def run_stage(stage: str, config: Any, folder: str | os.PathLike) -> str:
         RunStoppedError: a signal stopped the run after its state was saved.
         ProcessFailedError: this process of several has failed while others may wait for it.
     """
-    distribution.check(stage, config)
+    builder = _STAGES[stage](config)
+    distribution.check(config)
     check_run(folder, stage, config)
     keras.utils.set_random_seed(config.seed)
-    photos = _photos(stage, config)
-    validation = _validation(stage, config, photos)
+    photos = builder.photos()
+    validation = builder.validation(photos)
     group = distribution.join(config, state_of(folder))
     with distribution.preparing(group):
         with _devices(config):
-            parts = _BUILDERS[stage](config)
+            parts = builder.parts()
         run = Run(folder, stage, config, group.leads)
         if isinstance(validation, HeldBackPairs) and group.leads:
             validation.write(run.folder / "validation")
-    save, suffix = (
-        (run.save_model, ".keras") if isinstance(parts.product, C2Matching | Mobile) else (run.save_weights, ".weights.h5")
-    )
+    save = run.save_model if builder.suffix == ".keras" else run.save_weights
     with distribution.failing_alone(group):
         done = fit_run(
             run,
             config,
             parts,
-            lambda first_iteration: _batches(stage, config, photos, first_iteration, group),
-            lambda name: save(parts.product, name + suffix),
+            lambda first_iteration: builder.batches(photos, first_iteration, group),
+            lambda name: save(parts.product, name + builder.suffix),
             validation,
             group,
         )
     return f"{run.folder} is finished: {done} iterations{_judged(run, config, validation)}"
 
 
-def _judged(run, config, validation):
+def _judged(run: Run, config: Any, validation: Validation | None) -> str:
     """What the best network was judged to be, and the start if that was judged too."""
-    best = None if validation is None else run.best(validation.judged_by)
+    if validation is None:
+        return ""
+    best = run.best(validation.judged_by)
     if best is None:
         return ""
     words = f"; {validation.judged_by} {best:.4g} at its best"
@@ -84,87 +93,7 @@ def _judged(run, config, validation):
     return words
 
 
-def _photos(stage, config):
-    """What batches are drawn from: PhotoPatches for the trunk, else sources."""
-    return _patches(config, config.data) if stage == "trunk" else [_source(config, source) for source in config.data.sources]
-
-
-def _patches(config, options):
-    teacher = None if options.teacher is None else rooted(config, options.teacher)
-    return PhotoPatches([rooted(config, folder) for folder in options.photos], options.lr_size, teacher, options.degraded)
-
-
-def _source(config, source):
-    folder = rooted(config, source.folder)
-    if source.kind in ("single", "layered"):
-        return {"single": sources.SinglePhotos, "layered": LayeredPairs}[source.kind](folder, source.held_back)
-    if source.held_back:
-        raise ConfigError(f"data.sources: held_back is for photos of kind single and layered, not {source.kind}")
-    return {"cufed": sources.CufedPairs, "multiview": sources.MultiviewPairs}[source.kind](folder)
-
-
-def _validation(stage, config, photos):
-    if getattr(config, "validation", None) is None:
-        return None
-    options = config.validation
-    by_pairs = stage in ("trunk", "restoration", "adversarial", "mobile")
-    if by_pairs and options.pairs is not None:
-        return PairsValidation(rooted(config, options.pairs), "none" if stage == "trunk" else "1", options.degradations)
-    held_back = [] if stage == "trunk" else [path for source in photos for path in getattr(source, "held_back", [])]
-    if not held_back:
-        what = "without pairs" if by_pairs else "of matching"
-        raise ConfigError(f"validation {what} needs photos: give a source of kind single some held_back ones")
-    if by_pairs:
-        return HeldBackPairs(held_back, options.degradations)
-    return MatchingValidation(held_back, options.photos, "bicubic" if stage == "student" else None, options.degradations)
-
-
-def _batches(stage, config, photos, first_iteration, group):
-    data = config.data
-    part = group.part(config.batch_size)
-    if stage == "trunk":
-        return _patch_batches(config, data, photos, part, first_iteration)
-    first_position, size = part
-    common = {
-        "weights": [source.weight for source in data.sources],
-        "batch_size": size,
-        "first_position": first_position,
-        "iterations": config.iterations,
-        "first_iteration": first_iteration,
-        "seed": config.seed,
-        "recolour": data.recolour,
-        "degraded": data.degraded,
-        "workers": data.workers,
-    }
-    if stage in ("teacher", "student"):
-        return datasets.HomographyPairs(photos, **common)
-    if stage == "descriptors":
-        return datasets.CorrespondencePairs(photos, **common)
-    sizes = {"lr_size": data.lr_size, "ref_size": data.ref_size, "central": data.central}
-    pairs = datasets.ReferencePairs(photos, unrelated=data.unrelated, **sizes, **common)
-    alone = getattr(config, "alone", None)
-    if alone is None:
-        return pairs
-    patches = _patches(config, alone)
-    return datasets.JointBatches(pairs, _patch_batches(config, alone, patches, group.part(alone.batch_size), first_iteration))
-
-
-def _patch_batches(config, options, patches, part, first_iteration):
-    first_position, size = part
-    return datasets.PatchBatches(
-        patches,
-        size,
-        config.iterations,
-        first_iteration,
-        config.seed,
-        options.teacher_share,
-        options.teacher_until,
-        options.workers,
-        first_position,
-    )
-
-
-def _devices(config):
+def _devices(config: Any) -> contextlib.AbstractContextManager:
     """Where variables are created: on all devices if the config says so, else where Keras puts them."""
     if not config.mirrored:
         return contextlib.nullcontext()
@@ -175,99 +104,262 @@ def _devices(config):
     return tf.distribute.MirroredStrategy().scope()
 
 
-def _optimizer(config):
-    options = config.optimizer
-    schedule = Schedule(options.learning_rate, config.iterations, options.warmup, options.cosine_from, options.milestones)
-    average = {"use_ema": True, "ema_momentum": options.average} if options.average else {}
-    return GroupedAdam(schedule, factors=options.factors, **average)
+class Stage:
+    """A stage of training; what subclasses do not say otherwise holds for stages that train on sources of photos.
+
+    Args:
+        config: of the stage's class (`config_keys.STAGES`).
+    """
+
+    suffix = ".keras"  # of the files with what the stage makes
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    def photos(self) -> Any:
+        """What batches are drawn from; every photo is read once.
+
+        Raises:
+            ValueError: photos that cannot be used.
+        """
+        return [_source(self.config, source) for source in self.config.data.sources]
+
+    def validation(self, photos: Any) -> Validation | None:
+        """What judges the run, None for nothing; raises ValueError if there are no photos for it."""
+        return None
+
+    def batches(self, photos: Any, first_iteration: int, group: Group) -> keras.utils.PyDataset:
+        """This process's part of every batch from an iteration on."""
+        raise NotImplementedError
+
+    def parts(self) -> Parts:
+        """The models of the run; raises ValueError if weights cannot be used."""
+        raise NotImplementedError
+
+    def _held_back(self, photos: Any, what: str) -> list[Path]:
+        held_back = [path for source in photos for path in getattr(source, "held_back", [])]
+        if not held_back:
+            raise _no_photos(what)
+        return held_back
+
+    def _of_sources(self, first_iteration: int, group: Group) -> dict[str, Any]:
+        """Arguments of all batches that are drawn from sources."""
+        data, (first_position, size) = self.config.data, group.part(self.config.batch_size)
+        return {
+            "weights": [source.weight for source in data.sources],
+            "batch_size": size,
+            "first_position": first_position,
+            "iterations": self.config.iterations,
+            "first_iteration": first_iteration,
+            "seed": self.config.seed,
+            "recolour": data.recolour,
+            "degraded": data.degraded,
+            "workers": data.workers,
+        }
+
+    def _patches(self, options: PatchesConfig) -> PhotoPatches:
+        teacher = None if options.teacher is None else rooted(self.config, options.teacher)
+        folders = [rooted(self.config, folder) for folder in options.photos]
+        return PhotoPatches(folders, options.lr_size, teacher, options.degraded)
+
+    def _patch_batches(
+        self, options: PatchesConfig, patches: PhotoPatches, part: tuple[int, int], first_iteration: int
+    ) -> datasets.PatchBatches:
+        first_position, size = part
+        return datasets.PatchBatches(
+            patches,
+            size,
+            self.config.iterations,
+            first_iteration,
+            self.config.seed,
+            options.teacher_share,
+            options.teacher_until,
+            options.workers,
+            first_position,
+        )
+
+    def _optimizer(self) -> GroupedAdam:
+        options = self.config.optimizer
+        schedule = Schedule(
+            options.learning_rate, self.config.iterations, options.warmup, options.cosine_from, options.milestones
+        )
+        average = {"use_ema": True, "ema_momentum": options.average} if options.average else {}
+        return GroupedAdam(schedule, factors=options.factors, **average)
+
+    def _compiled(self, trainer: keras.Model) -> keras.Model:
+        optimizer = self._optimizer()
+        trainer.compile(optimizer=optimizer, jit_compile=True if self.config.xla else "auto")
+        optimizer.build(trainer.trainable_variables)  # a resumed run fills its slots before the first step
+        return trainer
 
 
-def _compiled(trainer, config):
-    optimizer = _optimizer(config)
-    trainer.compile(optimizer=optimizer, jit_compile=True if config.xla else "auto")
-    optimizer.build(trainer.trainable_variables)  # a resumed run fills its slots before the first step
-    return trainer
+class TeacherStage(Stage):
+    """Extractors on sharp photos."""
+
+    suffix = ".weights.h5"
+    judged_on: str | None = None  # how the photos are degraded that judge matching
+
+    def validation(self, photos: Any) -> Validation | None:
+        options = self.config.validation
+        if options is None:
+            return None
+        held_back = self._held_back(photos, "of matching")
+        return MatchingValidation(held_back, options.photos, self.judged_on, options.degradations)
+
+    def batches(self, photos: Any, first_iteration: int, group: Group) -> keras.utils.PyDataset:
+        return datasets.HomographyPairs(photos, **self._of_sources(first_iteration, group))
+
+    def parts(self) -> Parts:
+        extractors = vgg_extractors(self.config)
+        return Parts(self._compiled(TeacherTrainer(extractors)), extractors, Extractors())
 
 
-def _teacher(config):
-    extractors = vgg_extractors(config)
-    trainer = TeacherTrainer(extractors)
-    return Parts(_compiled(trainer, config), extractors, Extractors())
+class StudentStage(TeacherStage):
+    """Extractors on blurred photos, distilled from the teacher if there is one."""
+
+    judged_on = "bicubic"
+
+    def parts(self) -> Parts:
+        extractors, teacher = student_extractors(self.config), None
+        channels = extractors.stem_channels
+        if self.config.teacher is not None:
+            teacher = Extractors(self.config.dtype_policy, channels)
+            load_weights(teacher, self.config.teacher, "teacher")
+        return Parts(self._compiled(StudentTrainer(extractors, teacher)), extractors, Extractors(stem_channels=channels))
 
 
-def _student(config):
-    extractors, teacher = student_extractors(config), None
-    channels = extractors.stem_channels
-    if config.teacher is not None:
-        teacher = Extractors(config.dtype_policy, channels)
-        load_weights(teacher, config.teacher, "teacher")
-    trainer = StudentTrainer(extractors, teacher)
-    return Parts(_compiled(trainer, config), extractors, Extractors(stem_channels=channels))
+class TrunkStage(Stage):
+    """The network without a reference."""
+
+    def photos(self) -> PhotoPatches:
+        return self._patches(self.config.data)
+
+    def validation(self, photos: Any) -> Validation | None:
+        options = self.config.validation
+        if options is None:
+            return None
+        if options.pairs is None:
+            raise _no_photos("without pairs")
+        return PairsValidation(rooted(self.config, options.pairs), "none", options.degradations)
+
+    def batches(self, photos: PhotoPatches, first_iteration: int, group: Group) -> keras.utils.PyDataset:
+        return self._patch_batches(self.config.data, photos, group.part(self.config.batch_size), first_iteration)
+
+    def parts(self) -> Parts:
+        network = network_of(self.config)
+        return Parts(self._compiled(TrunkTrainer(network, self.config.pixel_loss)), network, network.like())
 
 
-def _trunk(config):
-    network = network_of(config)
-    return Parts(_compiled(TrunkTrainer(network, config.pixel_loss), config), network, network.like())
+class RestorationStage(Stage):
+    """The network with references, by a pixel loss."""
+
+    def validation(self, photos: Any) -> Validation | None:
+        options = self.config.validation
+        if options is None:
+            return None
+        if options.pairs is not None:
+            return PairsValidation(rooted(self.config, options.pairs), "1", options.degradations)
+        return HeldBackPairs(self._held_back(photos, "without pairs"), options.degradations)
+
+    def batches(self, photos: Any, first_iteration: int, group: Group) -> keras.utils.PyDataset:
+        data, alone = self.config.data, getattr(self.config, "alone", None)
+        pairs = datasets.ReferencePairs(
+            photos,
+            unrelated=data.unrelated,
+            lr_size=data.lr_size,
+            ref_size=data.ref_size,
+            central=data.central,
+            **self._of_sources(first_iteration, group),
+        )
+        if alone is None:
+            return pairs
+        part = group.part(alone.batch_size)
+        return datasets.JointBatches(pairs, self._patch_batches(alone, self._patches(alone), part, first_iteration))
+
+    def parts(self) -> Parts:
+        config, network = self.config, network_of(self.config)
+        weight = self._alone_weight()
+        trainer = RestorationTrainer(network, config.learns_offsets, config.learns_encoder, weight, config.pixel_loss)
+        return Parts(self._compiled(trainer), network, network.like())
+
+    def _alone_weight(self) -> float:
+        return 0.0 if self.config.alone is None else self.config.alone.weight
 
 
-def _restoration(config):
-    network = network_of(config)
-    alone_weight = 0.0 if config.alone is None else config.alone.weight
-    trainer = RestorationTrainer(network, config.learns_offsets, config.learns_encoder, alone_weight, config.pixel_loss)
-    return Parts(_compiled(trainer, config), network, network.like())
+class AdversarialStage(RestorationStage):
+    """The network with references, against a critic."""
+
+    def parts(self) -> Parts:
+        if keras.backend.backend() != "tensorflow":
+            raise ConfigError("adversarial training runs on TensorFlow; set KERAS_BACKEND=tensorflow")
+        from c2m_tf.network.discriminator import discriminator
+
+        from .adversarial import AdversarialTrainer, PixelOnlyStart
+
+        config = self.config
+        perceptual = perceptual_stem(config.perceptual_layer)
+        checkpoints.load_vgg_stem(perceptual, read_vgg(vgg_of(config)))
+        network = network_of(config)
+        trainer = AdversarialTrainer(
+            network,
+            discriminator(config.published_critic),
+            perceptual,
+            config.pixel_weight,
+            config.perceptual_weight,
+            config.adversarial_weight,
+            config.grid_weight,
+            config.seed,
+            learns_offsets=config.learns_offsets,
+            learns_encoder=config.learns_encoder,
+        )
+        optimizer = self._optimizer()
+        rate = Schedule(config.critic_learning_rate, config.iterations, milestones=config.critic_milestones)
+        trainer.compile(optimizer, keras.optimizers.Adam(rate))
+        optimizer.build(trainer.network_variables)
+        return Parts(trainer, network, network.like(), lambda first: [PixelOnlyStart(config.pixel_only, first)])
 
 
-def _adversarial(config):
-    if keras.backend.backend() != "tensorflow":
-        raise ConfigError("adversarial training runs on TensorFlow; set KERAS_BACKEND=tensorflow")
-    from c2m_tf.network.discriminator import discriminator
+class DescriptorsStage(Stage):
+    """Descriptors of the mobile network."""
 
-    from .adversarial import AdversarialTrainer, PixelOnlyStart
+    def batches(self, photos: Any, first_iteration: int, group: Group) -> keras.utils.PyDataset:
+        return datasets.CorrespondencePairs(photos, **self._of_sources(first_iteration, group))
 
-    perceptual = perceptual_stem(config.perceptual_layer)
-    checkpoints.load_vgg_stem(perceptual, read_vgg(vgg_of(config)))
-    network = network_of(config)
-    trainer = AdversarialTrainer(
-        network,
-        discriminator(config.published_critic),
-        perceptual,
-        config.pixel_weight,
-        config.perceptual_weight,
-        config.adversarial_weight,
-        config.grid_weight,
-        config.seed,
-        learns_offsets=config.learns_offsets,
-        learns_encoder=config.learns_encoder,
-    )
-    optimizer = _optimizer(config)
-    rate = Schedule(config.critic_learning_rate, config.iterations, milestones=config.critic_milestones)
-    trainer.compile(optimizer, keras.optimizers.Adam(rate))
-    optimizer.build(trainer.network_variables)
-
-    def callbacks(first_iteration):
-        return [PixelOnlyStart(config.pixel_only, first_iteration)]
-
-    return Parts(trainer, network, network.like(), callbacks)
+    def parts(self) -> Parts:
+        network = mobile_of(self.config)
+        return Parts(self._compiled(DescriptorTrainer(network, self.config.temperature)), network, network.like())
 
 
-def _descriptors(config):
-    network = mobile_of(config)
-    return Parts(_compiled(DescriptorTrainer(network, config.temperature), config), network, network.like())
+class MobileStage(RestorationStage):
+    """The mobile network, by a pixel loss."""
+
+    def parts(self) -> Parts:
+        network = mobile_of(self.config)
+        trainer = MobileTrainer(network, self.config.learns_branch, self._alone_weight(), self.config.pixel_loss)
+        return Parts(self._compiled(trainer), network, network.like())
 
 
-def _mobile(config):
-    network = mobile_of(config)
-    alone_weight = 0.0 if config.alone is None else config.alone.weight
-    trainer = MobileTrainer(network, config.learns_branch, alone_weight, config.pixel_loss)
-    return Parts(_compiled(trainer, config), network, network.like())
-
-
-_BUILDERS = {
-    "teacher": _teacher,
-    "student": _student,
-    "trunk": _trunk,
-    "restoration": _restoration,
-    "adversarial": _adversarial,
-    "descriptors": _descriptors,
-    "mobile": _mobile,
+_STAGES: dict[str, type[Stage]] = {
+    "teacher": TeacherStage,
+    "student": StudentStage,
+    "trunk": TrunkStage,
+    "restoration": RestorationStage,
+    "adversarial": AdversarialStage,
+    "descriptors": DescriptorsStage,
+    "mobile": MobileStage,
 }
+
+
+def _no_photos(what: str) -> ConfigError:
+    return ConfigError(f"validation {what} needs photos: give a source of kind single some held_back ones")
+
+
+def _source(config: Any, source: SourceConfig) -> datasets.Source:
+    folder = rooted(config, source.folder)
+    if source.kind == "single":
+        return sources.SinglePhotos(folder, source.held_back)
+    if source.kind == "layered":
+        return LayeredPairs(folder, source.held_back)
+    if source.held_back:
+        raise ConfigError(f"data.sources: held_back is for photos of kind single and layered, not {source.kind}")
+    return sources.CufedPairs(folder) if source.kind == "cufed" else sources.MultiviewPairs(folder)

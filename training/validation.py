@@ -2,26 +2,35 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from keras import ops
 
-from c2m_tf.evaluation import protocols
+from c2m_tf.evaluation.evaluator import BICUBIC, SR, GroupResult, evaluate_model, mean_of
 from c2m_tf.evaluation.groups import find_groups
-from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network import FEATURE_STRIDE
 from c2m_tf.network.matching import match
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
-from c2m_tf.photos.match_map import match_map
-from c2m_tf.photos.sheets import Panel, sheet
+from c2m_tf.photos.drawing import Panel, match_map, sheet
 from c2m_tf.upscaling.upscaler import Upscaler
 
-from .homography import PHOTO_SIDE, draw_homography, warp
+from .augmentation import PHOTO_SIDE, draw_homography, warp
 from .losses import IMAGE_BORDER
-from .matching import Extractors
+from .trainers import Extractors
 
 _SEED = 0
+
+
+class Validation(Protocol):
+    """What judges a run."""
+
+    judged_by: str  # the figure that the best network has the highest of
+
+    def measure(self, product: Any) -> tuple[dict[str, float], np.ndarray | None]:
+        """Figures of what the run makes, and a picture uint8 [H,W,3] or None."""
 
 
 class PairsValidation:
@@ -52,18 +61,18 @@ class PairsValidation:
         """
         upscaler = Upscaler(network)
         results = {
-            name: [protocols.evaluate_group(upscaler, group, degradation=degradation) for group in self.groups]
+            name: evaluate_model(upscaler, self.groups, degradation=degradation)
             for name, degradation in self.degradations.items()
         }
         every = [result for of_one in results.values() for result in of_one]
         figures = {
-            "psnr_y": float(np.mean([result.figures["psnr_y"] for result in every])),
-            "ssim_y": float(np.mean([result.figures["ssim_y"] for result in every])),
-            "gain": float(np.mean([result.figures["psnr_y"] - result.bicubic_figures["psnr_y"] for result in every])),
+            "psnr_y": mean_of(every, "psnr_y"),
+            "ssim_y": mean_of(every, "ssim_y"),
+            "gain": mean_of(every, "psnr_y") - mean_of(every, "psnr_y", BICUBIC),
         }
         if len(results) > 1:
             for name, of_one in results.items():
-                figures[f"psnr_y_{name}"] = float(np.mean([result.figures["psnr_y"] for result in of_one]))
+                figures[f"psnr_y_{name}"] = mean_of(of_one, "psnr_y")
         return figures, _sheet(upscaler, every[0])
 
 
@@ -120,7 +129,7 @@ class MatchingValidation:
         """The share over all pairs, in [0, 1], as "matched", and of further degradations as "matched_NAME"; no sheet."""
         return {f"matched{name}": self._share(extractors, windows) for name, windows in self._windows.items()}, None
 
-    def _share(self, extractors, windows):
+    def _share(self, extractors: Extractors, windows: np.ndarray) -> float:
         right = total = 0
         for window, reference, homography in zip(windows, self._references, self._homographies, strict=True):
             first, second = extractors(window[None], reference[None])
@@ -131,7 +140,7 @@ class MatchingValidation:
         return right / total
 
 
-def _warped(path, random):
+def _warped(path: Path, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The middle 160x160 of a photo, the same warped by a homography, uint8 both, and the homography."""
     photo = images.as_uint8(images.read(path).visible())
     y, x = ((side - PHOTO_SIDE) // 2 for side in photo.shape[:2])
@@ -139,7 +148,7 @@ def _warped(path, random):
     return photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE], warp(photo, homography, (y, x), PHOTO_SIDE), homography
 
 
-def _degraded(windows, name):
+def _degraded(windows: Sequence[np.ndarray], name: str | None) -> np.ndarray:
     """float32 [N,H,W,3]: the windows as LR photos of that degradation, upsampled again; as they are if the name is None."""
     if name is None:
         return images.as_float(np.stack(windows))
@@ -147,7 +156,7 @@ def _degraded(windows, name):
     return images.as_float(np.stack([images.upsample(degradation(window, random)) for window in windows]))
 
 
-def _within_one_cell(found, homography):
+def _within_one_cell(found: np.ndarray, homography: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which matches [h,w,2] (y, x) lie within a cell of the truth, and which have one well inside the warp."""
     height, width = found.shape[:2]
     y, x = np.mgrid[:height, :width] * FEATURE_STRIDE
@@ -158,13 +167,16 @@ def _within_one_cell(found, homography):
     return within, usable
 
 
-def _sheet(upscaler, result):
+def _sheet(upscaler: Upscaler, result: GroupResult) -> np.ndarray:
+    case = result.case
+    assert case is not None  # kept until `without_photos`
+    reference = case.references[0] if case.references else case.lr
     panels = [
-        Panel("LR", result.lr),
-        Panel("bicubic", result.bicubic),
-        Panel("SR", result.sr),
-        Panel("HR", result.hr),
-        Panel("Ref", result.reference),
-        Panel("matches", match_map(*upscaler.find_matches(result.lr, result.reference))),
+        Panel("LR", case.lr),
+        Panel("bicubic", result.pictures[BICUBIC]),
+        Panel("SR", result.pictures[SR]),
+        Panel("HR", case.hr),
+        Panel("Ref", reference),
+        Panel("matches", match_map(*upscaler.find_matches(case.lr, reference))),
     ]
     return sheet([panels[:3], panels[3:]], height=300)

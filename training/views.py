@@ -3,10 +3,12 @@
 Positions (x, y) are in pixels and count from pixel corners here: the first pixel's centre is (0.5, 0.5).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
-from .homography import PHOTO_SIDE
+from .augmentation import PHOTO_SIDE
 
 CELL = 20  # side in pixels of the meshes' cells
 NODES = PHOTO_SIDE // CELL + 1  # of a mesh along an axis
@@ -99,7 +101,7 @@ class Views:
         found[wrong] = np.nan
         return found
 
-    def _interpolated(self, positions, layers):
+    def _interpolated(self, positions: np.ndarray, layers: np.ndarray) -> np.ndarray:
         """The meshes at positions of view 2."""
         scaled = positions / CELL
         x, y = np.minimum(scaled.astype(int), NODES - 2).T
@@ -110,7 +112,7 @@ class Views:
         return (1 - down) * upper + down * lower
 
 
-def _smooth_functions():
+def _smooth_functions() -> np.ndarray:
     """Weights [NODES,_BEND_NODES] of cubic interpolation, for bends."""
     position = np.linspace(0, _BEND_NODES - 1, NODES)[:, None] - np.arange(_BEND_NODES)
     distance = np.minimum(np.abs(position), 1.0)
@@ -121,7 +123,7 @@ def _smooth_functions():
 _SMOOTH = _smooth_functions()
 
 
-def _homographies(random, layers, scale):
+def _homographies(random: np.random.RandomState, layers: int, scale: float) -> np.ndarray:
     """Of each layer, from view 1 to view 2, float64 [layers,3,3]."""
     focal = random.uniform(*_FOCAL_LENGTHS)
     camera_1, camera_2 = _camera(focal), _camera(focal * scale)
@@ -145,7 +147,7 @@ def _homographies(random, layers, scale):
     return centred / centred[:, 2:, 2:]
 
 
-def _movement(random):
+def _movement(random: np.random.RandomState) -> np.ndarray:
     """A similarity of view 1 about its centre."""
     turn = np.radians(_normal(random, _TURN))
     linear = _rotation(0, 1, turn) * 2.0 ** _normal(random, _GROWTH)
@@ -154,11 +156,11 @@ def _movement(random):
     return _translation(away + _CENTRE) @ linear @ _translation([-_CENTRE, -_CENTRE])
 
 
-def _camera(focal):
+def _camera(focal: float) -> np.ndarray:
     return np.array([[focal, 0.0, _CENTRE], [0.0, focal, _CENTRE], [0.0, 0.0, 1.0]])
 
 
-def _rotation(first, second, angle):
+def _rotation(first: int, second: int, angle: float) -> np.ndarray:
     """In the plane of two axes."""
     matrix = np.eye(3)
     matrix[[first, second], [first, second]] = np.cos(angle)
@@ -166,17 +168,17 @@ def _rotation(first, second, angle):
     return matrix
 
 
-def _translation(offset):
+def _translation(offset: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.array([[1.0, 0.0, offset[0]], [0.0, 1.0, offset[1]], [0.0, 0.0, 1.0]])
 
 
-def _project(homography, positions):
+def _project(homography: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Positions [...,2] mapped by one homography [3,3], or by one for each [P,3,3]."""
     mapped = (homography[..., :2] @ positions[..., None])[..., 0] + homography[..., 2]
     return mapped[..., :2] / mapped[..., 2:]
 
 
-def _normal(random, limits):
+def _normal(random: np.random.RandomState, limits: tuple[float, float]) -> float:
     """A normal number, clipped."""
     deviation, largest = limits
     return float(np.clip(deviation * random.standard_normal(), -largest, largest))

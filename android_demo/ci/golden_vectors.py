@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
+from c2m_tf.network import FEATURE_STRIDE, PATCH
 from c2m_tf.photos import images
 from c2m_tf.upscaling.tflite_upscaler import mirrored
-from c2m_tf.upscaling.tiles import Canvas, Tile
-from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
+from c2m_tf.upscaling.tiles import Canvas, CoarseMatches, CoarseReferences, Tile, shrinking
 
 FOLDER = Path(__file__).parents[1] / "core/src/test/resources/golden"
 

@@ -19,7 +19,7 @@ from layout_html import Html
 from PIL import Image
 
 from c2m_tf import Upscaler
-from c2m_tf.evaluation.sample import other_view
+from c2m_tf.evaluation.demo import other_view
 from c2m_tf.photos import images
 
 MODEL = "c2m_light_int8.tflite"

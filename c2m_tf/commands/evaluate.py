@@ -5,10 +5,15 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from c2m_tf.commands.model_options import add_model_options, open_upscaler
-from c2m_tf.commands.progress import track
+from c2m_tf.commands.options import add_model_options, open_upscaler
+from c2m_tf.commands.running import track
 from c2m_tf.startup import one_line, say, start_keras, warn
+
+if TYPE_CHECKING:
+    from c2m_tf.evaluation.evaluator import ModelSystem, ResultsSystem
+    from c2m_tf.evaluation.groups import Group
 
 # Names of c2m_tf.evaluation, which is not imported before the command runs; a test compares them.
 PROTOCOLS = ("plain", "paper", "ttsr", "mmagic-rgb")
@@ -65,11 +70,11 @@ def add(commands: "argparse._SubParsersAction") -> None:
     add_model_options(command, several=True)
 
 
-def _run(options):
+def _run(options: argparse.Namespace) -> int:
     from c2m_tf.evaluation.groups import find_groups
     from c2m_tf.photos.degradations import degradation_named
     from c2m_tf.presets import check_model
-    from c2m_tf.upscaling.choice import AUTO
+    from c2m_tf.upscaling.opening import AUTO
 
     # What needs no network comes before Keras, whose import takes seconds.
     degradation = degradation_named(options.degradation)
@@ -80,11 +85,10 @@ def _run(options):
         if model != AUTO:
             check_model(model)
     start_keras()
-    from c2m_tf.evaluation import comparison, reports
-    from c2m_tf.evaluation.evaluator import Evaluator
-    from c2m_tf.evaluation.perceptual import load_measures
+    from c2m_tf.evaluation import reports
+    from c2m_tf.evaluation.evaluator import Evaluator, ModelSystem, find_results
+    from c2m_tf.evaluation.metrics import load_measures
     from c2m_tf.evaluation.protocols import protocol_named
-    from c2m_tf.evaluation.systems import ModelSystem, find_results
     from c2m_tf.photos import images
 
     found = find_results(options.results, groups)
@@ -95,7 +99,7 @@ def _run(options):
     warnings = [*found.missing, *found.superfluous, *_left_out(options)]
     groups = found.groups
     if shuffled:
-        groups, suspected = _lent(groups, opened)
+        groups, suspected = _shuffled(groups, opened)
         warnings += suspected
     for warning in warnings:
         warn(warning)
@@ -125,7 +129,7 @@ def _run(options):
             text = json.dumps(reports.as_json(report), indent=2, allow_nan=False).encode()
             images.write_atomically(options.json, lambda file: file.write(text))
         if options.sheet is not None:
-            images.write(options.sheet, comparison.comparison_sheet(results, evaluator.protocol.judged_by))
+            images.write(options.sheet, reports.comparison_sheet(results, evaluator.protocol.judged_by))
     finally:  # nor here
         say("\n".join(reports.table(report)))
     return 1 if problems or found.missing else 0
@@ -152,7 +156,7 @@ def model_names(models: Sequence[str]) -> list[str]:
     return names
 
 
-def _left_out(options):
+def _left_out(options: argparse.Namespace) -> list[str]:
     """A sentence on photos that are not evaluated, if there are any."""
     from c2m_tf.evaluation.groups import left_out
 
@@ -164,40 +168,42 @@ def _left_out(options):
     return [f"{options.pairs}: {len(names)} {'photo is' if len(names) == 1 else 'photos are'} left out, {why} ({shown})"]
 
 
-def _outputs(options, groups, systems, models):
+def _outputs(
+    options: argparse.Namespace, groups: "Sequence[Group]", systems: "Sequence[ResultsSystem]", models: Sequence[str]
+) -> dict[str, Path]:
     """Checks every file that will be written; gives {model: folder of its pictures}."""
     from c2m_tf.evaluation.groups import photos_of
-    from c2m_tf.photos import outputs
+    from c2m_tf.photos import writing
 
     files = [path for system in systems for path in system.files.values()]
-    inputs = outputs.Inputs([*photos_of(options.pairs), *files, *models])
+    inputs = writing.Inputs([*photos_of(options.pairs), *files, *models])
     written = []
     if options.json is not None:
-        outputs.check_not_input(options.json, inputs)
-        outputs.check_writable(options.json)
+        writing.check_not_input(options.json, inputs)
+        writing.check_writable(options.json)
         written.append(options.json)
     if options.sheet is not None:
-        outputs.check_output(options.sheet, inputs)
+        writing.check_output(options.sheet, inputs)
         written.append(options.sheet)
     if options.save_images is None:
-        outputs.check_distinct(written)
+        writing.check_distinct(written)
         return {}
-    outputs.check_distinct([*written, options.save_images])
-    folder, names = outputs.make_folder(options.save_images), model_names(models)
+    writing.check_distinct([*written, options.save_images])
+    folder, names = writing.make_folder(options.save_images), model_names(models)
     folders = {name: folder / name.replace("/", "-") if len(names) > 1 else folder for name in names}
     for model_folder in folders.values():
         for group in groups:
-            path = outputs.make_folder(model_folder) / f"{group.name}.png"
-            outputs.check_output(path, inputs)
+            path = writing.make_folder(model_folder) / f"{group.name}.png"
+            writing.check_output(path, inputs)
             _check_own(path, group)
             written.append(path)
-    outputs.check_distinct(written)
+    writing.check_distinct(written)
     return folders
 
 
-def _check_own(path, group):
+def _check_own(path: Path, group: "Group") -> None:
     """Raises ImageError if something is there that is no picture of the group; a damaged HR photo is reported later."""
-    from c2m_tf.jobs.results import is_begun
+    from c2m_tf.jobs.folders import is_begun
     from c2m_tf.photos.headers import read_header
     from c2m_tf.photos.images import SCALE, ImageError
 
@@ -208,15 +214,15 @@ def _check_own(path, group):
     is_begun(str(path), (height - height % SCALE, width - width % SCALE), group.hr.name, "give another folder")
 
 
-def _lent(groups, opened):
+def _shuffled(groups: "list[Group]", opened: "Sequence[ModelSystem]") -> "tuple[list[Group], list[str]]":
     """Groups with other groups' references, and sentences about those that may show the same scene."""
-    from c2m_tf.evaluation import unrelated
+    from c2m_tf.evaluation.groups import CANDIDATES, match_score, shuffle
 
     matcher = next((system.upscaler for system in opened if system.upscaler.reports_matches), None)
     if matcher is None:
         raise ValueError("--references shuffled needs a model that reports its matches: a preset, a .keras or a .tflite file")
-    lent = unrelated.lend(groups, unrelated.match_score(matcher))
-    return lent.groups, [
-        f"group {name}: the reference with the lowest match of {unrelated.CANDIDATES} groups may still show the same scene"
-        for name in lent.suspect
+    found = shuffle(groups, match_score(matcher))
+    return found.groups, [
+        f"group {name}: the reference with the lowest match of {CANDIDATES} groups may still show the same scene"
+        for name in found.suspect
     ]

@@ -1,20 +1,21 @@
-"""c2m-tf export: SavedModel, TFLite, quantization-aware training."""
+"""c2m-tf export: SavedModel, TFLite, quantization; import-weights: published PyTorch checkpoints; push: to the Hub."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from c2m_tf.commands.model_options import model_name
-from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.presets import check_model
+from c2m_tf.commands.options import model_name
+from c2m_tf.commands.train import run_errors
+from c2m_tf.photos.files import check_exists
+from c2m_tf.presets import HANDLE, check_model
 from c2m_tf.startup import say, start_keras
+
+if TYPE_CHECKING:
+    from c2m_tf.evaluation.groups import Group
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
-    add_commands(commands.add_parser("export", help="write a SavedModel or a TFLite file, quantize"))
-
-
-def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Adds saved-model, tflite and quantize."""
+    parser = commands.add_parser("export", help="write a SavedModel or a TFLite file, quantize")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     saved = commands.add_parser("saved-model", help="for TensorFlow Serving and tf.saved_model.load")
     saved.set_defaults(run=_saved_model)
@@ -64,7 +65,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_phone_arguments(quantize)
 
 
-def _add_phone_arguments(command):
+def _add_phone_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tile", type=int, default=64, metavar="PIXELS", help="side of the LR tiles (default: 64)")
     command.add_argument(
         "--window", type=int, default=384, metavar="PIXELS", help="side of the windows of the reference (default: 384)"
@@ -73,7 +74,7 @@ def _add_phone_arguments(command):
     command.add_argument("-o", "--output", required=True, metavar="FILE.tflite", help="a .json is written beside it")
 
 
-def _tflite(options):
+def _tflite(options: argparse.Namespace) -> int:
     groups = _checked_phone_arguments(options, options.precision)
     if options.precision != "int8":
         check_model(options.model)
@@ -89,7 +90,7 @@ def _tflite(options):
     return _write_tflite(options, network, options.precision, groups)
 
 
-def _quantize(options):
+def _quantize(options: argparse.Namespace) -> int:
     groups = _checked_phone_arguments(options, "int8")
     if options.iterations <= 0:
         raise ValueError(f"--iterations {options.iterations} is not a positive number; for no training give --post-training")
@@ -99,48 +100,40 @@ def _quantize(options):
             raise ValueError(f"{folder} is not a folder; expected is a folder of photos")
     start_keras()
     from c2m_tf.export.quantization import QuantizationConfig, quantize
-    from c2m_tf.training.fitting import RunStoppedError
-    from c2m_tf.training.runs import RunFailedError
 
     iterations = 0 if options.post_training else options.iterations
     config = QuantizationConfig(options.model, tuple(options.data), iterations)
-    try:
+    with run_errors():
         network = quantize(config, options.run_folder or Path(options.output).with_suffix(""))
-    except RunStoppedError as stopped:
-        raise CommandFailedError(str(stopped), 128 + stopped.number) from stopped
-    except RunFailedError as error:
-        raise CommandFailedError(str(error), 1) from error
     return _write_tflite(options, network, "int8", groups)
 
 
-def _checked_phone_arguments(options, precision):
+def _checked_phone_arguments(options: argparse.Namespace, precision: str) -> "list[Group] | None":
     """Checks what can be checked before anything long starts; the groups to measure on, or None."""
     from c2m_tf.evaluation.groups import find_groups
-    from c2m_tf.export.phone_sizes import check_arguments
+    from c2m_tf.export import check_arguments
 
     check_arguments(options.output, precision, options.tile, options.window)
     return find_groups(options.pairs) if options.pairs else None
 
 
-def _write_tflite(options, network, precision, groups):
+def _write_tflite(options: argparse.Namespace, network: Any, precision: str, groups: "list[Group] | None") -> int:
     from c2m_tf.export.tflite import export_tflite, write_description
 
     described = export_tflite(network, options.output, precision, options.tile, options.window)
     summary = f"wrote {options.output}: {described['precision']}, tiles of {options.tile}, windows of {options.window}"
     if groups:
-        from c2m_tf.evaluation.protocols import evaluate_group
+        from c2m_tf.evaluation.evaluator import evaluate_model, mean_of
         from c2m_tf.upscaling.upscaler import Upscaler
 
-        upscaler = Upscaler.from_preset(options.output)
-        figures = [evaluate_group(upscaler, group).figures["psnr_y"] for group in groups]
-        described["psnr_y"] = sum(figures) / len(figures)
+        described["psnr_y"] = mean_of(evaluate_model(Upscaler.from_preset(options.output), groups), "psnr_y")
         write_description(options.output, described)
         summary += f", {described['psnr_y']:.3f} dB"
     say(summary)
     return 0
 
 
-def _saved_model(options):
+def _saved_model(options: argparse.Namespace) -> int:
     from c2m_tf.photos.images import MAX_PIXELS
 
     for name in ("max_lr_pixels", "max_ref_pixels"):
@@ -157,4 +150,64 @@ def _saved_model(options):
         C2Matching.from_preset(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels
     )
     say(f"wrote {path}")
+    return 0
+
+
+def add_import(commands: "argparse._SubParsersAction") -> None:
+    command = commands.add_parser("import-weights", help="make a .keras file of published PyTorch checkpoints")
+    command.set_defaults(run=_import)
+    command.add_argument("--extractor", required=True, metavar="PTH", help="feature_extraction.pth")
+    command.add_argument("--restoration", required=True, metavar="PTH", help="c2_matching_restoration[_mse].pth, or light")
+    command.add_argument(
+        "--vgg",
+        required=True,
+        metavar="VGG",
+        help='vgg19-dcbb9e9d.pth (what the published weights were trained with), an .npz of Keras arrays, or "keras"',
+    )
+    command.add_argument(
+        "--discriminator", metavar="PTH", help="critic; written beside OUT as OUT's name + .discriminator.keras"
+    )
+    command.add_argument("-o", "--output", required=True, metavar="OUT.keras", help="file to write")
+
+
+def _import(options: argparse.Namespace) -> int:
+    for path in (options.extractor, options.restoration, options.vgg, options.discriminator):
+        if path not in (None, "keras"):
+            check_exists(path)
+    start_keras()
+    from c2m_tf.weights.checkpoints import import_weights
+
+    for path, variant in import_weights(
+        options.extractor, options.restoration, options.vgg, options.output, options.discriminator
+    ):
+        say(f"wrote {path} ({variant})")
+    return 0
+
+
+def add_push(commands: "argparse._SubParsersAction") -> None:
+    command = commands.add_parser("push", help="publish a model on the Hugging Face Hub, with a model card")
+    command.set_defaults(run=_push)
+    command.add_argument(
+        "--model", type=model_name, default="light", metavar="PRESET|FILE", help="preset or .keras file (default: light)"
+    )
+    command.add_argument("--card", metavar="FILE.md", help="model card to write along (default: one is made from a template)")
+    command.add_argument("target", metavar="TARGET", help="hf://USER/NAME; or a new folder, for what would be pushed")
+
+
+def _push(options: argparse.Namespace) -> int:
+    from c2m_tf.weights.publishing import check_target, model_card, push, write_folder
+
+    check_target(options.target)
+    check_model(options.model)
+    start_keras()
+    from c2m_tf.network.model import C2Matching
+
+    card = None if options.card is None else Path(options.card).read_text(encoding="utf-8")
+    model = C2Matching.from_preset(options.model)
+    card = card or model_card(model, options.model, options.target)
+    if options.target.startswith(HANDLE):
+        say(f"pushed to {push(model, options.target, card)}")
+    else:
+        write_folder(model, options.target, card)
+        say(f"wrote {options.target}; with huggingface_hub, hf upload USER/NAME {options.target} pushes it")
     return 0

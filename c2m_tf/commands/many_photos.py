@@ -4,19 +4,19 @@ import argparse
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from c2m_tf.commands.model_options import worker_settings
-from c2m_tf.commands.progress import track
-from c2m_tf.commands.result_options import encoding_of, size_of
-from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.photos.paths import is_url, place
+from c2m_tf.commands.options import encoding_of, size_of, worker_settings
+from c2m_tf.commands.running import CommandFailedError, track
+from c2m_tf.photos.files import is_url, place
 from c2m_tf.startup import say, warn
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.folders import Job
+    from c2m_tf.jobs.work import Outcome, WorkerSettings
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def check_single(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> int:
     """Checks everything that can be known before, then does all jobs; returns the exit code."""
     from c2m_tf.jobs import storage
-    from c2m_tf.jobs.report import check_report, writing_report
+    from c2m_tf.jobs.tables import check_report, writing_report
     from c2m_tf.jobs.work import FAILED, KEPT, MADE, Outcome
     from c2m_tf.photos import images
 
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     chosen: Counter[str] = Counter()
     with _started(options, settings, work.jobs) as outcomes, writing_report(options.report) as report:
 
-        def note(job: "Job", outcome: Outcome) -> None:
+        def note(job: "Job", outcome: "Outcome") -> None:
             report.add(job, outcome)
             counts[outcome.status] += 1
             explained.add(outcome.explained)
@@ -125,13 +125,13 @@ class _Work(NamedTuple):
     passed_over: str
 
 
-def _work(options):
-    from c2m_tf.jobs import storage, table
+def _work(options: argparse.Namespace) -> _Work:
+    from c2m_tf.jobs import storage, tables
     from c2m_tf.jobs.folders import Job, find_jobs
 
     shard = _Shard(options.shard)
     if options.jobs is not None:
-        jobs = table.read_table(options.jobs, _read_besides(options), encoding_of(options))
+        jobs = tables.read_table(options.jobs, _read_besides(options), encoding_of(options))
         return _Work([job for job in jobs if shard.has(job.output)], [], "")
     if options.overwrite and place(options.input) == place(options.output) and storage.is_folder(options.input):
         raise ValueError("--overwrite could replace photos where results lie among them; give another folder as -o")
@@ -153,7 +153,7 @@ def _work(options):
     )
 
 
-def _sheets(options, jobs):
+def _sheets(options: argparse.Namespace, jobs: "Sequence[Job]") -> list[str]:
     """Where comparison sheets will lie; raises ImageError if they cannot."""
     from c2m_tf.jobs.work import sheet_path
     from c2m_tf.photos import images
@@ -172,13 +172,15 @@ def _sheets(options, jobs):
     return sheets
 
 
-def _read_besides(options):
+def _read_besides(options: argparse.Namespace) -> list[str]:
     """What is read besides photos and their references; a preset's name is passed over, because no such file is there."""
     return [path for path in (options.jobs, options.model, options.album) if path]
 
 
 @contextmanager
-def _started(options, settings, jobs):
+def _started(
+    options: argparse.Namespace, settings: "WorkerSettings", jobs: "Sequence[Job]"
+) -> "Iterator[Iterable[tuple[int, Outcome]]]":
     """(index, Outcome) of all jobs as they end. What does them has been started, with its model, before the first is drawn."""
     if not jobs:
         yield iter(())
@@ -194,7 +196,7 @@ def _started(options, settings, jobs):
         yield enumerate(map(settings.open_worker(), jobs))
 
 
-def _absolute(job):
+def _absolute(job: "Job") -> "Job":
     """The job as workers in other folders find it."""
     from c2m_tf.jobs.storage import absolute
 
@@ -239,7 +241,7 @@ class _Explained:
         return f"; references explain {self._lowest:.0%} to {self._highest:.0%} of the photos, {mean:.0%} in the mean"
 
 
-def _skipped_in_words(names):
+def _skipped_in_words(names: Sequence[str]) -> str:
     """Which files were no photos by their names, for the summary; nothing if there were none."""
     if not names:
         return ""
@@ -247,15 +249,15 @@ def _skipped_in_words(names):
     return f"; {len(names)} skipped, not photos by their names ({', '.join(suffixes)})"
 
 
-def _folders_in_words(names):
+def _folders_in_words(names: Sequence[str]) -> str:
     """Which folders were not entered, for the summary; nothing if there were none."""
     return f"; {len(names)} {'folder' if len(names) == 1 else 'folders'} not entered ({_some(names)})" if names else ""
 
 
-def _alone_in_words(names):
+def _alone_in_words(names: Sequence[str]) -> str:
     """Which photos have no reference of their name, for the summary; nothing if all have."""
     return f"; {len(names)} without a reference of that name ({_some(names)})" if names else ""
 
 
-def _some(names):
+def _some(names: Sequence[str]) -> str:
     return ", ".join([*names[:3], *(["..."] if names[3:] else [])])

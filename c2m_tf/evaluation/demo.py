@@ -1,22 +1,24 @@
-"""A demonstration on a photo that ships with scikit-image.
-
-`sample` has the photo and its reference.
-"""
+"""The demo, and a photo and a reference to try things with, from a photo that ships with scikit-image."""
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import skimage
+from skimage.transform import warp
 
 from c2m_tf.evaluation.protocols import PROTOCOLS
-from c2m_tf.evaluation.sample import sample_photos
 from c2m_tf.photos import images
-from c2m_tf.photos.sheets import comparison_sheet
+from c2m_tf.photos.drawing import comparison_sheet
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.upscaler import Upscaler
 
 _NAMES = ("lr.png", "ref.png", "bicubic.png", "sr.png", "comparison.png")
+
+# Homography from the reference to the photo, both as shares of width and height: turned, tilted and a little nearer.
+_VIEW = np.array([[0.92, 0.03, 0.05], [-0.02, 0.90, 0.07], [0.02, -0.03, 1.0]])
 
 
 def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, float]]:
@@ -45,7 +47,7 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
     return {name: PROTOCOLS["plain"].figures(hr, photos[name]) for name in ("bicubic", "sr")}
 
 
-def _check_folder(folder, lr, reference):
+def _check_folder(folder: Path, lr: Any, reference: Any) -> None:
     """Raises ImageError unless the demo can write its files there without overwriting any that are not its own."""
     held = {name for name in _NAMES if (folder / name).exists()}
     own = {name for name, photo in (("lr.png", lr), ("ref.png", reference)) if name in held and _shows(folder / name, photo)}
@@ -57,8 +59,46 @@ def _check_folder(folder, lr, reference):
         images.check_writable(folder / name)
 
 
-def _shows(path, photo):
+def _shows(path: Path, photo: np.ndarray) -> bool:
     try:
         return np.array_equal(images.as_uint8(images.read(path).rgb), photo)
     except images.ImageError:
         return False
+
+
+def sample_photos() -> tuple[np.ndarray, np.ndarray]:
+    """The HR photo and the reference, uint8 [H,W,3] of one size, multiples of 4."""
+    hr = images.crop_to_multiple(skimage.data.coffee())
+    return hr, other_view(hr)
+
+
+def write_sample(folder: str | os.PathLike) -> list[Path]:
+    """Writes lr.png and reference.jpg; what is there stays.
+
+    Args:
+        folder: made if missing.
+
+    Returns:
+        Paths of both.
+
+    Raises:
+        images.ImageError: the folder cannot be made or written, or holds a file of these names.
+    """
+    folder = images.make_folder(folder)
+    paths = [folder / "lr.png", folder / "reference.jpg"]
+    for path in paths:
+        if path.exists():
+            raise images.ImageError(f"{path} is there already; give another folder")
+        images.check_writable(path)
+    hr, reference = sample_photos()
+    for path, pixels in zip(paths, (images.downsample(hr), reference), strict=True):
+        images.write(path, pixels)
+    return paths
+
+
+def other_view(photo: np.ndarray) -> np.ndarray:
+    """The photo from another side and in warmer, darker colours: uint8 [H,W,3] of the same size."""
+    height, width = photo.shape[:2]
+    to_pixels = np.diag([width, height, 1.0])
+    turned = warp(photo, to_pixels @ _VIEW @ np.linalg.inv(to_pixels), order=3, mode="reflect")
+    return images.as_uint8(turned**1.15 * np.array([1.0, 0.95, 0.88]))

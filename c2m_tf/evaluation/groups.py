@@ -1,20 +1,43 @@
-"""Folders of HR photos and their references, as the field's test sets lay them out.
+"""Folders of HR photos and their references, as the field's test sets lay them out; and references shuffled between them.
 
 CUFED5       NNN_0.png is the HR photo of group NNN; NNN_1.png, NNN_2.png, ... are its references, best first
 WR-SR        input/NAME.png is the HR photo, ref/NAME.png or ref/NAME_ref.png its reference
 Sun80        input/NAME.png is the HR photo, the photos in ref/NAME/ are its references, in order of their names
 Urban100     NAME.png are HR photos without references
+
+Shuffled references tell how a method handles a reference that does not help: each group gets the first reference of another
+group. The next group's would not do: folders are often sorted by place, so it may show the same building, and one group's
+reference can be another's photo. So among the next few groups the reference with the lowest mean match score (of small
+versions) is chosen, never one of the group's own pictures. A group for which even that one matches about as well as its own
+reference is reported.
 """
 
+import hashlib
 import os
 import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from c2m_tf.photos.folders import by_stem, list_photos, pairing_name
+import numpy as np
+
+from c2m_tf.photos import images
+from c2m_tf.photos.files import by_stem, list_photos, pairing_name
 
 REFERENCES = ("1", "all", "none")
+
+if TYPE_CHECKING:
+    from c2m_tf.upscaling.upscaler import Upscaler
+
+CANDIDATES = 8  # groups, the next ones in order of their names
+# Share of the own reference's match score from which another group's reference is suspected to show the same scene. Measured
+# with `light` on eight groups of photos: the lowest of other places 0.41 to 0.71, another photo of the same church 0.83 to
+# 0.98, the same picture 1.66.
+SUSPECT = 0.8
+_SIDE = 256  # pixels, of the small versions; all have one shape, so that the model is compiled once
+
+MatchScore = Callable[[Path, Path], float]
 
 
 class Group(NamedTuple):
@@ -31,7 +54,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
     Args:
         folder: laid out in one of the ways above.
         references: one of `REFERENCES`: "1" for the first, "all" for all, "none" for no reference (the only choice for
-            photos without references). For references of other groups see `unrelated.lend`.
+            photos without references). For references of other groups see `shuffled.shuffle`.
 
     Raises:
         ValueError: no folder, no group in it, two photos of one name, groups without an HR photo or without a reference (all
@@ -86,11 +109,11 @@ def left_out(folder: str | os.PathLike, references: str = "1") -> list[str]:
     return [path.name for path in (photos_of(folder) if two else list_photos(folder)) if path not in used]
 
 
-def _has_two_folders(folder):
+def _has_two_folders(folder: Path) -> bool:
     return (folder / "input").is_dir() and (folder / "ref").is_dir()
 
 
-def _all_groups(folder, alone):
+def _all_groups(folder: Path, alone: bool) -> list[Group]:
     """Groups with all their references; `alone` takes photos without references where there are no groups."""
     if _has_two_folders(folder):
         return _two_folders(folder / "input", folder / "ref")
@@ -102,7 +125,7 @@ def _all_groups(folder, alone):
     return groups
 
 
-def _numbered(folder):
+def _numbered(folder: Path) -> tuple[list[Group], list[str]]:
     """Groups of photos named NNN_0, NNN_1, ..., and the names of those that lack their HR photo or a reference."""
     members: dict[str, dict[int, Path]] = {}
     for path in list_photos(folder):
@@ -121,7 +144,7 @@ def _numbered(folder):
     return groups, lacking
 
 
-def _two_folders(inputs, references):
+def _two_folders(inputs: Path, references: Path) -> list[Group]:
     """Groups of folders input and ref."""
     groups = []
     named = by_stem(list_photos(references))
@@ -136,3 +159,54 @@ def _two_folders(inputs, references):
             f"{references}: no reference for {', '.join(lacking)}; expected is NAME.png, NAME_ref.png or folder NAME"
         )
     return groups
+
+
+class Shuffled(NamedTuple):
+    """Groups with other groups' references, and the names of those whose reference may still show the same scene."""
+
+    groups: list[Group]
+    suspect: list[str]
+
+
+def match_score(upscaler: "Upscaler") -> MatchScore:
+    """A function of two files, HR photo and reference, that gives the mean match score of their small versions, in [-1, 1]."""
+
+    def score(hr: Path, reference: Path) -> float:
+        photo = images.read(hr)
+        colours = (photo.visible(), images.read(reference).in_colours_of(photo))
+        small, other = (images.bicubic(images.as_uint8(rgb), (_SIDE, _SIDE)) for rgb in colours)
+        return float(np.mean(upscaler.find_matches(images.downsample(small), other).score))
+
+    return score
+
+
+def shuffle(groups: list[Group], score: MatchScore) -> Shuffled:
+    """Gives each group the reference of another.
+
+    Args:
+        groups: at least two, each with at least one reference.
+        score: see `match_score`.
+
+    Raises:
+        ValueError: a single group; or no other group has a reference that is not one of the group's own pictures.
+    """
+    if len(groups) < 2:
+        raise ValueError("references can be shuffled between two groups or more; this folder has one")
+    contents = {path: _digest(path) for group in groups for path in (group.hr, *group.references)}
+    changed, suspect = [], []
+    for position, group in enumerate(groups):
+        own = {contents[path] for path in (group.hr, *group.references)}
+        others = [groups[(position + step) % len(groups)] for step in range(1, len(groups))]
+        candidates = [other.references[0] for other in others if contents[other.references[0]] not in own][:CANDIDATES]
+        if not candidates:
+            raise ValueError(f"group {group.name}: the references of all other groups are its own pictures; add other photos")
+        scores = [score(group.hr, candidate) for candidate in candidates]
+        lowest = int(np.argmin(scores))
+        if scores[lowest] >= SUSPECT * score(group.hr, group.references[0]):
+            suspect.append(group.name)
+        changed.append(group._replace(references=[candidates[lowest]]))
+    return Shuffled(changed, suspect)
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

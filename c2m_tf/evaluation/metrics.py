@@ -1,4 +1,6 @@
-"""PSNR and SSIM as super-resolution papers count them: functions on 8-bit photos, and keras.metrics for training.
+"""Figures that compare a result with its HR photo: PSNR and SSIM as the field counts them, and perceptual measures.
+
+PSNR and SSIM are functions on 8-bit photos, and keras.metrics for training:
 
     Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255   for R, G, B in 0..255; not rounded
     PSNR = 10 log10(255^2 / mean squared difference)
@@ -6,8 +8,18 @@
 
 Papers first crop a border of 4 px (the scale). Sources: the released evaluation code of C2-Matching; for SSIM Wang et al.
 (2004).
+
+PSNR rewards blur, so there are perceptual measures; lower is better for all of them:
+
+    flip   mean of FLIP (Andersson et al., 2020): the difference seen when the two photos are flipped on a screen at 67 pixels
+           per degree of view; package flip-evaluator, extra `flip`, nothing is downloaded
+    lpips  LPIPS (Zhang et al., CVPR 2018) on VGG-16, package piq, extra `perceptual`
+    dists  DISTS (Ding et al., 2020), package piq, extra `perceptual`
+
+piq downloads VGG-16 (528 MB) and the weights of both measures on first use. All are computed within the protocol's border.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -16,10 +28,16 @@ from keras import ops
 from skimage.metrics import structural_similarity
 
 from c2m_tf.network.tensors import Tensor
+from c2m_tf.photos.images import as_float
 
 BORDER = 4
 _LUMA = (65.481, 128.553, 24.966)
 _WINDOW, _SIGMA = 11, 1.5
+
+MEASURES = ("flip", "lpips", "dists")
+
+# uint8 HR and SR [H,W,3] -> figure
+Measure = Callable[[np.ndarray, np.ndarray], float]
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:
@@ -53,7 +71,7 @@ def ssim(first: np.ndarray, second: np.ndarray, border: int = BORDER) -> float:
     )
 
 
-def _inside(first, second, border, minimum):
+def _inside(first: np.ndarray, second: np.ndarray, border: int, minimum: int) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape:
         raise ValueError(f"photos to compare have shapes {first.shape} and {second.shape}; they must be equal")
@@ -66,7 +84,7 @@ def _inside(first, second, border, minimum):
 class _MeanOverPhotos(keras.metrics.Metric):
     """Mean of a figure that `_of_photos(hr_luma, sr_luma)` gives for each photo."""
 
-    def __init__(self, name, border=BORDER, **kwargs):
+    def __init__(self, name: str, border: int = BORDER, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.border = border
         self.total = self.add_weight(name="total", initializer="zeros")
@@ -84,7 +102,7 @@ class _MeanOverPhotos(keras.metrics.Metric):
         """Mean over all photos so far; 0 before the first."""
         return ops.divide_no_nan(self.total, self.count)
 
-    def _luma(self, rgb):
+    def _luma(self, rgb: Tensor) -> Tensor:
         eight_bits = ops.round(ops.clip(ops.cast(rgb, "float32"), 0.0, 1.0) * 255.0)
         eight_bits = eight_bits[:, self.border : -self.border or None, self.border : -self.border or None]
         return ops.sum(eight_bits * (np.array(_LUMA, np.float32) / np.float32(255.0)), axis=-1) + 16.0
@@ -97,10 +115,10 @@ class _MeanOverPhotos(keras.metrics.Metric):
 class PSNR(_MeanOverPhotos):
     """Mean PSNR on Y in dB; a perfect photo counts as 100 dB."""
 
-    def __init__(self, name="psnr_y", **kwargs):
+    def __init__(self, name: str = "psnr_y", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def _of_photos(self, hr, sr):
+    def _of_photos(self, hr: Tensor, sr: Tensor) -> Tensor:
         error = ops.mean(ops.square(hr - sr), axis=(1, 2))
         return 10.0 * ops.log10(255.0**2 / ops.maximum(error, 255.0**2 * 1e-10))
 
@@ -109,10 +127,10 @@ class PSNR(_MeanOverPhotos):
 class SSIM(_MeanOverPhotos):
     """Mean SSIM on Y."""
 
-    def __init__(self, name="ssim_y", **kwargs):
+    def __init__(self, name: str = "ssim_y", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def _of_photos(self, hr, sr):
+    def _of_photos(self, hr: Tensor, sr: Tensor) -> Tensor:
         # Moments about 128 keep the squares small, which float32 needs; SSIM's covariances do not depend on the shift.
         hr, sr = hr[..., None] - 128.0, sr[..., None] - 128.0
         mean_hr, mean_sr = _blur(hr), _blur(sr)
@@ -126,7 +144,7 @@ class SSIM(_MeanOverPhotos):
         return ops.mean(luminance * structure, axis=(1, 2, 3))
 
 
-def _blur(values):
+def _blur(values: Tensor) -> Tensor:
     """Gaussian window over the valid area of [B,H,W,1]."""
     distance = np.arange(_WINDOW) - _WINDOW // 2
     weights = np.exp(-(distance**2) / (2 * _SIGMA**2))
@@ -134,3 +152,56 @@ def _blur(values):
     for shape in ((_WINDOW, 1, 1, 1), (1, _WINDOW, 1, 1)):
         values = ops.conv(values, ops.convert_to_tensor(weights.reshape(shape)), padding="valid", data_format="channels_last")
     return values
+
+
+def load_measures(names: Sequence[str]) -> dict[str, Measure]:
+    """The measures of those names, ready for use.
+
+    Args:
+        names: of MEASURES.
+
+    Returns:
+        {name: measure}; a measure takes uint8 photos [H,W,3], HR and SR, and gives a float.
+
+    Raises:
+        ValueError: unknown name, or weights that cannot be downloaded.
+        ImportError: the package is not installed; the message says how to install it.
+    """
+    for name in names:
+        if name not in MEASURES:
+            raise ValueError(f"unknown measure {name!r}; choose from {', '.join(MEASURES)}")
+    return {name: _flip() if name == "flip" else _of_piq(name) for name in names}
+
+
+def _flip() -> Measure:
+    try:
+        from flip_evaluator import evaluate
+    except ImportError as error:
+        raise ImportError(f"measure flip needs: pip install 'c2m-tf[flip]' ({error})") from error
+
+    def measure(hr: np.ndarray, sr: np.ndarray) -> float:
+        return float(evaluate(as_float(hr), as_float(sr), "LDR", inputsRGB=True, applyMagma=False)[1])
+
+    return measure
+
+
+def _of_piq(name: str) -> Measure:
+    try:
+        import piq
+        import torch
+    except ImportError as error:
+        raise ImportError(f"measure {name} needs: pip install 'c2m-tf[perceptual]' ({error}); flip needs no torch") from error
+    try:
+        compare = {"lpips": piq.LPIPS, "dists": piq.DISTS}[name]()
+    except OSError as error:  # urllib's errors are
+        raise ValueError(
+            f"measure {name} needs weights that piq downloads on first use, and that failed: {error}; go online once, or take "
+            f"flip, which needs none"
+        ) from error
+
+    def measure(hr: np.ndarray, sr: np.ndarray) -> float:
+        with torch.inference_mode():
+            tensors = (torch.from_numpy(as_float(photo)).permute(2, 0, 1)[None] for photo in (sr, hr))
+            return float(compare(*tensors))
+
+    return measure

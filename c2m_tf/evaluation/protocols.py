@@ -17,17 +17,14 @@ where the window fits (see `metrics`).
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from c2m_tf.evaluation import metrics
 from c2m_tf.evaluation.groups import Group
 from c2m_tf.photos import images
-from c2m_tf.photos.degradations import DEGRADATIONS, Degradation
-
-if TYPE_CHECKING:
-    from c2m_tf.upscaling.upscaler import Upscaler
+from c2m_tf.photos.degradations import Degradation
 
 FIGURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 
@@ -50,19 +47,6 @@ class Case(NamedTuple):
     references: list[np.ndarray]
     bicubic: np.ndarray
     icc_profile: bytes | None = None
-
-
-class Result(NamedTuple):
-    """One evaluated group: figures (see FIGURES) of the SR photo and of bicubic, and the photos, uint8."""
-
-    name: str
-    figures: dict[str, float]
-    bicubic_figures: dict[str, float]
-    lr: np.ndarray
-    hr: np.ndarray
-    sr: np.ndarray
-    bicubic: np.ndarray
-    reference: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -181,34 +165,7 @@ def degrading(degradation: Degradation, group: Group) -> Callable[[np.ndarray], 
     return lambda hr: degradation(hr, random)
 
 
-def evaluate_group(
-    upscaler: "Upscaler", group: Group, protocol: str = "plain", degradation: Degradation = DEGRADATIONS["bicubic"]
-) -> Result:
-    """Degrades a group's HR photo, upscales it again with the group's references and compares.
-
-    Args:
-        upscaler: Upscaler.
-        group: Group; with no references, none is used.
-        protocol: a name of PROTOCOLS.
-        degradation: how the LR photo is made.
-
-    Returns:
-        Result.
-
-    Raises:
-        ValueError: photos that cannot be read or used (`images.ImageError` is one), unknown protocol.
-    """
-    chosen = protocol_named(protocol)
-    case = chosen.case(group, degrading(degradation, group))
-    height, width = case.hr.shape[:2]
-    sr = upscaler(case.lr, case.references or None).image.rgb[:height, :width]
-    # Shown beside the result in pictures.
-    shown = case.references[0] if case.references else case.lr
-    figures, bicubic_figures = chosen.figures(case.hr, sr), chosen.figures(case.hr, case.bicubic)
-    return Result(group.name, figures, bicubic_figures, case.lr, case.hr, images.as_uint8(sr), case.bicubic, shown)
-
-
-def _fitted(photo, height, width):
+def _fitted(photo: np.ndarray, height: int, width: int) -> np.ndarray:
     """The photo cropped, or padded with black, at the bottom and right."""
     photo = photo[:height, :width]
     return np.pad(photo, ((0, height - photo.shape[0]), (0, width - photo.shape[1]), (0, 0)))

@@ -1,4 +1,4 @@
-"""Reports of evaluations: as JSON and as a table.
+"""Reports of evaluations: as JSON, as a table, and as a sheet of pictures.
 
 The report is a dict; figures that are not finite (PSNR of equal photos) become null in JSON:
 
@@ -6,6 +6,14 @@ The report is a dict; figures that are not finite (PSNR of equal photos) become 
     systems       {system: {"mean": {figure: mean over groups}, "interval": {figure: [low, high] or null}}}, "gain" being the
                   judging figure's difference to bicubic
     groups        [{"name", "fit", "references", "figures": {system: {figure: value}}}]
+
+An interval holds the middle 95 % of the means when groups are resampled with replacement many times: how much the choice of
+photos matters, not the variation between training runs. Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993),
+percentile intervals.
+
+The sheet has a column for each group of largest, middle and smallest gain of the first system over bicubic, and a row for each
+system, cropped to where the systems differ most. The first row shows the HR photo with the cut marked, the last one the first
+reference.
 """
 
 import math
@@ -14,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from c2m_tf.evaluation.evaluator import Evaluator, GroupResult
-from c2m_tf.evaluation.intervals import bootstrap_interval
-from c2m_tf.evaluation.systems import BICUBIC
+from c2m_tf.evaluation.evaluator import BICUBIC, Evaluator, GroupResult
+from c2m_tf.photos.drawing import Panel, crop_panels, most_changed_box, sheet
 
 _HEADINGS = {"psnr_y": "PSNR-Y", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB", "ssim_rgb": "SSIM-RGB"}
 _REFERENCES = {
@@ -25,6 +32,13 @@ _REFERENCES = {
     "none": "no reference",
     "shuffled": "reference of another group, the one of the next eight that matches least",
 }
+
+LEVEL = 0.95
+RESAMPLES = 10_000
+
+_SIDE = 96  # pixels of the cut
+_MARK = (255, 40, 40)
+_SHEET_HEIGHT = 260
 
 
 def gain(figures: dict[str, dict[str, float]], system: str, judged_by: str) -> float:
@@ -107,7 +121,7 @@ def table(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _system_lines(report):
+def _system_lines(report: dict[str, Any]) -> list[str]:
     judged_by = report["protocol"]["judged_by"]
     channel = judged_by.removeprefix("psnr_")
     systems = report["systems"]
@@ -125,3 +139,89 @@ def _system_lines(report):
         spread = "" if interval is None or name == BICUBIC else f"  [{interval[0]:+.2f}, {interval[1]:+.2f}]"
         lines.append(f"{name:<{width}}{values}{system['mean']['gain']:>+8.2f}{spread}")
     return lines
+
+
+def bootstrap_interval(values: Sequence[float], level: float = LEVEL, seed: int = 0) -> tuple[float, float] | None:
+    """Percentile interval of the mean.
+
+    Args:
+        values: one figure per group; may be infinite.
+        level: share of the means inside the interval.
+        seed: of the draws; the same values and seed give the same interval.
+
+    Returns:
+        (low, high), or None for fewer than two values or values that are not numbers.
+    """
+    given = np.asarray(values, np.float64)
+    if given.size < 2 or np.isnan(given).any():
+        return None
+    chosen = np.random.default_rng(seed).integers(0, given.size, (RESAMPLES, given.size))
+    # A value of the sample itself, so that infinite means need no interpolation.
+    low, high = np.percentile(given[chosen].mean(axis=1), [50 * (1 - level), 50 * (1 + level)], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def comparison_sheet(results: Sequence[GroupResult], judged_by: str) -> np.ndarray:
+    """Draws the sheet.
+
+    Args:
+        results: at least one.
+        judged_by: figure that gains are counted in.
+
+    Returns:
+        uint8 picture.
+    """
+    columns = [_column(rank, result, judged_by) for rank, result in _chosen(results, judged_by).items()]
+    return sheet([list(row) for row in zip(*columns, strict=True)], height=_SHEET_HEIGHT)
+
+
+def _chosen(results: Sequence[GroupResult], judged_by: str) -> dict[str, GroupResult]:
+    """{rank: result}: one to three of the results, none twice; a single one has no rank."""
+    first = list(results[0].figures)[:2][-1]  # bicubic, if it is alone
+    ordered = sorted(results, key=lambda result: -gain(result.figures, first, judged_by))
+    if len(results) == 1:
+        return {"": results[0]}
+    ranks = {"largest gain": ordered[0], "median": ordered[len(ordered) // 2], "smallest gain": ordered[-1]}
+    chosen: dict[str, GroupResult] = {}
+    for rank, result in ranks.items():
+        if all(result is not other for other in chosen.values()):
+            chosen[rank] = result
+    return chosen
+
+
+def _column(rank: str, result: GroupResult, judged_by: str) -> list[Panel]:
+    case = result.case
+    assert case is not None  # kept until `without_photos`
+    hr = case.hr
+    pictures = np.stack([picture.astype(np.float32) for picture in result.pictures.values()])
+    box = _in_shape_of(hr, most_changed_box(pictures.max(axis=0), pictures.min(axis=0), _SIDE))
+    cuts = [
+        Panel(f"{name} {result.figures[name][judged_by]:.2f} dB{_sign(result, name, judged_by)}", picture)
+        for name, picture in result.pictures.items()
+    ]
+    whole = Panel(f"{result.name}: {rank}" if rank else result.name, _marked(hr, box))
+    last = [Panel("reference", case.references[0])] if case.references else [Panel("LR", case.lr)]
+    return [whole, *crop_panels([*cuts, Panel("HR", hr)], box), *last]
+
+
+def _in_shape_of(photo: np.ndarray, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """The box widened to the photo's aspect ratio, so that the sheet's columns are even."""
+    top, left, height, width = box
+    rows, columns = photo.shape[:2]
+    wide = min(columns, max(1, round(height * columns / rows)))
+    return top, min(max(0, left - (wide - width) // 2), columns - wide), height, wide
+
+
+def _sign(result: GroupResult, name: str, judged_by: str) -> str:
+    difference = gain(result.figures, name, judged_by)
+    return f" ({difference:+.2f})" if difference else ""
+
+
+def _marked(photo: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    top, left, height, width = box
+    marked = photo.copy()
+    for thickness in range(2):
+        bottom, right = top + height - 1 - thickness, left + width - 1 - thickness
+        marked[top + thickness, left : left + width] = marked[bottom, left : left + width] = _MARK
+        marked[top : top + height, left + thickness] = marked[top : top + height, right] = _MARK
+    return marked

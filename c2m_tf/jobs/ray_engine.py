@@ -96,7 +96,7 @@ class RayEngine:
         for index in sorted(left):
             yield index, Outcome(FAILED, error=f"its worker died {_DEATHS + 1} times; it may have run out of memory")
 
-    def _outcomes(self, jobs, indices, rows):
+    def _outcomes(self, jobs: Sequence[Job], indices: Sequence[int], rows: int) -> Iterator[tuple[int, Outcome]]:
         """(index, Outcome) of the jobs of those indices, without those of blocks that were given up."""
         blocks = _blocks(jobs, indices, rows)
         data = self._ray.data
@@ -122,7 +122,7 @@ class RayEngine:
             last = str(error).strip().splitlines()[-1]
             raise EngineStoppedError(f"Ray broke off ({last}); run the command again, what is made is kept") from error
 
-    def _check_worker(self):
+    def _check_worker(self) -> None:
         """Opens a worker on the cluster once; raises ValueError in its words if that fails."""
         arguments = self._arguments
 
@@ -156,7 +156,7 @@ class _Actor:
         return {"index": row["index"], **outcome._replace(explained=explained)._asdict()}
 
 
-def _blocks(jobs, indices, rows):
+def _blocks(jobs: Sequence[Job], indices: Sequence[int], rows: int) -> list[Any]:
     """Tables of so many jobs each."""
     import pyarrow
 
@@ -169,15 +169,15 @@ def _blocks(jobs, indices, rows):
     return [pyarrow.Table.from_pylist(table[start : start + rows], schema) for start in range(0, len(table), rows)]
 
 
-def _bytes(path):
+def _bytes(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-def _text(path):
+def _text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
-def _import_ray():
+def _import_ray() -> Any:
     try:
         import ray
         import ray.data
@@ -187,7 +187,7 @@ def _import_ray():
     return ray
 
 
-def _connect(ray, address):
+def _connect(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = address or os.environ.get("RAY_ADDRESS") or "local"
@@ -201,7 +201,7 @@ def _connect(ray, address):
         raise ValueError(f"no Ray cluster can be reached at {address}: {one_line(error)}") from error
 
 
-def _knock(address):
+def _knock(address: str) -> None:
     """Raises OSError or ValueError if nothing listens at HOST:PORT; Ray itself would try for minutes."""
     if address not in ("local", "auto"):
         host, _, port = address.removeprefix("ray://").rpartition(":")

@@ -12,9 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 from c2m_tf.photos import images
-from c2m_tf.photos.files import remove_left_over, replacing
+from c2m_tf.photos.files import is_url, remove_left_over, replacing
 from c2m_tf.photos.formats import PHOTO_SUFFIXES
-from c2m_tf.photos.paths import is_url
 from c2m_tf.startup import one_line
 
 
@@ -148,17 +147,17 @@ def check_writable(paths: Iterable[str]) -> None:
             images.check_writable(path)
 
 
-def _names(paths):
+def _names(paths: Iterable[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
-def _beside(name):
+def _beside(name: str) -> str:
     """A new name in the folder of `name`, of the same suffix, hidden."""
     path = PurePosixPath(name)
     return str(path.with_name(f".c2m-tf.{secrets.token_hex(8)}{path.suffix}"))
 
 
-def _file_system(url) -> tuple[Any, str]:
+def _file_system(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the file's name there; raises ImageError if there is no such file system."""
     try:
         import fsspec
@@ -171,7 +170,7 @@ def _file_system(url) -> tuple[Any, str]:
 
 
 @contextmanager
-def _reported(path, verb):
+def _reported(path: str, verb: str) -> Iterator[None]:
     try:
         yield
     except (images.ImageError, ImportError):

@@ -10,11 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from c2m_tf.jobs import storage
-from c2m_tf.jobs.folders import Job, find_jobs
-from c2m_tf.jobs.results import is_complete
-from c2m_tf.photos.errors import ImageError
-from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding
-from c2m_tf.photos.paths import is_url
+from c2m_tf.jobs.folders import Job, find_jobs, is_complete
+from c2m_tf.photos.files import is_url
+from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding, ImageError
 from c2m_tf.photos.result_size import FULL_SIZE, ResultSize
 from c2m_tf.startup import one_line
 from c2m_tf.upscaling.album import Album
@@ -148,7 +146,7 @@ class Worker:
         model = f"{result.preset}: {result.reason}" if result.reason else ""
         return Outcome(MADE, time.perf_counter() - start, result.tiles, result.coverage, model=model, album=result.album)
 
-    def _make(self, job) -> UpscaleResult:
+    def _make(self, job: Job) -> UpscaleResult:
         self._copies.keep(job.refs)
         lr, refs = self._copies.local(job.lr), [self._copies.local(path) for path in job.refs]
         with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
@@ -169,7 +167,7 @@ class Worker:
                 storage.store(Path(output), job.output)
         return result
 
-    def _opened(self, paths, given):
+    def _opened(self, paths: list[str], given: Sequence[str]) -> References | None:
         """The references at these paths; those of the job before, if they are the same."""
         if not paths or self._strength == 0:
             return None

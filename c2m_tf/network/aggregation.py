@@ -20,6 +20,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from c2m_tf.network import PATCH
 from c2m_tf.network.deform_conv import TAPS, ModulatedDeformConv2D
 from c2m_tf.network.matching import pre_offsets
 from c2m_tf.network.tensors import Tensor
@@ -94,7 +95,14 @@ class DynamicAggregation(layers.Layer):
         for layer in self.offset_layers:
             layer.trainable = value
 
-    def build(self, x_shape, reference_shape=None, flow_shape=None, context_shape=None, strength_shape=None) -> None:
+    def build(
+        self,
+        x_shape: tuple,
+        reference_shape: tuple | None = None,
+        flow_shape: tuple | None = None,
+        context_shape: tuple | None = None,
+        strength_shape: tuple | None = None,
+    ) -> None:
         reference_shape = (*x_shape[:3], self.channels)
         points = DEFORMABLE_GROUPS * TAPS
         self.offset_conv1.build((*x_shape[:3], x_shape[-1] + self.channels))
@@ -120,11 +128,11 @@ class DynamicAggregation(layers.Layer):
             output = bias + ops.cast(ops.reshape(strength, (-1, 1, 1, 1)), output.dtype) * (output - bias)
         return ops.leaky_relu(output, LEAKY_SLOPE)
 
-    def _without_reference(self, x):
+    def _without_reference(self, x: Tensor) -> Tensor:
         constant = ops.leaky_relu(ops.cast(self.deform_conv.bias, self.compute_dtype), LEAKY_SLOPE)
         return ops.broadcast_to(constant, (*ops.shape(x)[:3], self.channels))
 
-    def _aggregated(self, x, reference, flow, context, training):
+    def _aggregated(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool) -> Tensor:
         """The deformable convolution of the reference, bias included, before its LeakyReLU."""
         flow = pre_offsets(flow, self.scale)
         if not self.learns_offsets:
@@ -140,7 +148,12 @@ class DynamicAggregation(layers.Layer):
         return self.deform_conv(reference, offsets, mask, flow, training=training)
 
     def compute_output_shape(
-        self, x_shape, reference_shape=None, flow_shape=None, context_shape=None, strength_shape=None
+        self,
+        x_shape: tuple,
+        reference_shape: tuple | None = None,
+        flow_shape: tuple | None = None,
+        context_shape: tuple | None = None,
+        strength_shape: tuple | None = None,
     ) -> tuple:
         return (*x_shape[:3], self.channels)
 
@@ -151,3 +164,48 @@ class DynamicAggregation(layers.Layer):
             "scale": self.scale,
             "residual_offsets": self.residual_offsets,
         }
+
+
+@keras.saving.register_keras_serializable("c2m_tf")
+class FlowWarping(DynamicAggregation):
+    """One level of warping; arguments and call arguments are those of `DynamicAggregation`, `context` is not looked at."""
+
+    offset_layers = ()
+
+    def _make_offset_layers(self) -> None:
+        """None: nothing is learnt of where to look."""
+
+    def build(
+        self,
+        x_shape: tuple,
+        reference_shape: tuple | None = None,
+        flow_shape: tuple | None = None,
+        context_shape: tuple | None = None,
+        strength_shape: tuple | None = None,
+    ) -> None:
+        self.deform_conv.build((*x_shape[:3], self.channels))
+
+    def _aggregated(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool) -> Tensor:
+        return self.deform_conv.call_at_pixels(reference, warp_offsets(flow, self.scale), training=training)
+
+
+def warp_offsets(flow: Tensor, scale: int) -> Tensor:
+    """The nine displacements by which the taps of a 3x3 convolution sample a warped map.
+
+    Args:
+        flow: float32 [B,h+2,w+2,2] in cells, (dy, dx), with a border as of `matching.bordered`.
+        scale: pixels of the level in a cell: 1, 2 or 4.
+
+    Returns:
+        float32 [B, scale*h, scale*w, 9, 2], (dy, dx) in pixels of that level: tap (i, j) at (Y, X) has the flow of pixel
+        (Y + i - 1, X + j - 1), the nearest one inside the photo.
+    """
+    height, width = (size - (PATCH - 1) for size in ops.shape(flow)[1:3])
+    # Flow belongs to a patch's top-left cell; that of the patch around a cell lies one cell up and left.
+    middle = flow[:, 1 : height + 1, 1 : width + 1] * float(scale)
+    middle = ops.repeat(ops.repeat(middle, scale, axis=1), scale, axis=2)
+    for axis in (1, 2):
+        size = ops.shape(middle)[axis]
+        middle = ops.take(middle, ops.clip(ops.arange(-1, size + 1), 0, size - 1), axis=axis)
+    rows, columns = scale * height, scale * width
+    return ops.stack([middle[:, i : i + rows, j : j + columns] for i in range(PATCH) for j in range(PATCH)], axis=3)

@@ -1,6 +1,7 @@
 """`ReferenceModel`: what the networks that upscale with references share as Keras models."""
 
 import os
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import keras
@@ -80,7 +81,7 @@ class ReferenceModel(keras.Model):
             input_signature = [{name: keras.InputSpec("float32", shape, name=name) for name, shape in shapes.items()}]
         super().export(filepath, format, verbose, input_signature, **kwargs)
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: dict[str, tuple]) -> tuple:
         batch, height, width, channels = input_shape["lr"]
         return (batch, height and 4 * height, width and 4 * width, channels)
 
@@ -90,3 +91,23 @@ class ReferenceModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.arguments}
+
+
+def clone_model(model: keras.Model, clone_function: Callable, call_function: Callable) -> keras.Model:
+    """As `keras.models.clone_model`, but the new calls need not use every input.
+
+    Keras 3.12 refuses inputs that no layer takes, so each is also given to a layer whose result nobody needs.
+
+    Args:
+        model: functional model.
+        clone_function: from a layer to the layer that takes its place.
+        call_function: called as `call_function(new_layer, *inputs, **options)`; returns the outputs.
+
+    Returns:
+        keras.Model with the same inputs.
+    """
+    inputs = keras.tree.map_structure(
+        lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name), model.input
+    )
+    keras.tree.map_structure(keras.layers.Identity(), inputs)
+    return keras.models.clone_model(model, input_tensors=inputs, clone_function=clone_function, call_function=call_function)

@@ -19,10 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 from keras import ops
 
-from c2m_tf.network.chunks import in_chunks
-from c2m_tf.network.grid import FEATURE_STRIDE
-from c2m_tf.network.padding import edge_padded
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network import FEATURE_STRIDE
+from c2m_tf.network.tensors import Tensor, edge_padded, in_chunks
 from c2m_tf.network.upsampling import BICUBIC_WEIGHTS
 
 TAPS = 9

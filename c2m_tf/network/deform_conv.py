@@ -12,14 +12,14 @@ Offsets come as blocks [dy | dx], each group-major (channel g * 9 + k, tap k = 3
 Source: Zhu et al., Deformable ConvNets v2 (CVPR 2019), eq. 1; the arithmetic is that of the published CUDA kernel.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from c2m_tf.network.sizes import larger, smaller
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.tensors import Tensor, larger, smaller
 
 TAPS = 9
 
@@ -59,7 +59,13 @@ class ModulatedDeformConv2D(layers.Layer):
         self.filters = filters
         self.groups = groups
 
-    def build(self, features_shape, offsets_shape=None, mask_shape=None, pre_offset_shape=None) -> None:
+    def build(
+        self,
+        features_shape: tuple,
+        offsets_shape: tuple | None = None,
+        mask_shape: tuple | None = None,
+        pre_offset_shape: tuple | None = None,
+    ) -> None:
         channels = features_shape[-1]
         if channels % self.groups:
             raise ValueError(f"{channels} channels cannot be split into {self.groups} deformable groups")
@@ -134,26 +140,28 @@ class ModulatedDeformConv2D(layers.Layer):
 
         return _by_strips(strip, [pre_offset] if mask is None else [pre_offset, mask], training)
 
-    def _row_table(self, features):
+    def _row_table(self, features: Tensor) -> Tensor:
         """Features with a border of one zero pixel, as a table [B*(H+2)*(W+2)*groups, C/groups] to gather rows from."""
         padded = ops.pad(ops.cast(features, "float32"), [[0, 0], [1, 1], [1, 1], [0, 0]])
         return ops.reshape(padded, (-1, features.shape[-1] // self.groups))
 
-    def _grouped_kernel(self):
+    def _grouped_kernel(self) -> Tensor:
         """[groups*9*C/groups, filters], rows in the order of the sampled columns."""
         channels = self.kernel.shape[2]
         kernel = ops.reshape(self.kernel, (TAPS, self.groups, channels // self.groups, self.filters))
         kernel = ops.reshape(ops.transpose(kernel, (1, 0, 2, 3)), (TAPS * channels, self.filters))
         return ops.cast(kernel, self.compute_dtype)
 
-    def _product(self, columns, kernel, shape):
+    def _product(self, columns: Tensor, kernel: Tensor, shape: Sequence[Any]) -> Tensor:
         """Sampled columns times the kernel, plus bias: [*shape, filters]."""
         batch, rows, width = shape
         columns = ops.reshape(columns, (batch * rows * width, kernel.shape[0]))
         outputs = ops.matmul(ops.cast(columns, self.compute_dtype), kernel) + ops.cast(self.bias, self.compute_dtype)
         return ops.reshape(outputs, (batch, rows, width, self.filters))
 
-    def _positions(self, start, rows, width, offsets, pre_offset=None):
+    def _positions(
+        self, start: Any, rows: Any, width: Any, offsets: Tensor, pre_offset: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Sampling positions (y, x), each float32 [B,rows,w,groups*9], in pixels of the features."""
         points = self.groups * TAPS
         tap = np.arange(points) % TAPS
@@ -166,7 +174,7 @@ class ModulatedDeformConv2D(layers.Layer):
             x = x + ops.tile(pre_offset[..., 1], (1, 1, 1, self.groups))
         return y, x
 
-    def _sample(self, table, size, batch, y, x, mask):
+    def _sample(self, table: Tensor, size: Any, batch: Any, y: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         """mask * bilinear value at (y, x): [B,rows,w,groups*9,C/groups]."""
         height, width = size
         last_y, last_x = ops.cast(height, "float32"), ops.cast(width, "float32")
@@ -191,14 +199,20 @@ class ModulatedDeformConv2D(layers.Layer):
         )
         return sum(ops.take(table, row, axis=0) * weight[..., None] for row, weight in corners)
 
-    def compute_output_shape(self, features_shape, offsets_shape, mask_shape=None, pre_offset_shape=None) -> tuple:
+    def compute_output_shape(
+        self,
+        features_shape: tuple,
+        offsets_shape: tuple,
+        mask_shape: tuple | None = None,
+        pre_offset_shape: tuple | None = None,
+    ) -> tuple:
         return (*offsets_shape[:3], self.filters)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
 
 
-def _by_strips(strip, inputs, whole):
+def _by_strips(strip: Callable[..., Tensor], inputs: Sequence[Tensor], whole: bool) -> Tensor:
     """strip(first row, rows, *those rows of the inputs) -> [B,rows,w,filters], over all rows of the inputs [B,h,w,...]."""
     batch, height, width = ops.shape(inputs[0])[:3]
     if whole:
@@ -213,7 +227,7 @@ def _by_strips(strip, inputs, whole):
     return ops.concatenate([together, outputs[-1][:, rows - fresh :]], axis=1)
 
 
-def _rows(x, start, rows):
+def _rows(x: Tensor, start: Any, rows: Any) -> Tensor:
     shape = list(ops.shape(x))
     shape[1] = rows
     return ops.slice(x, (0, start, *[0] * (len(shape) - 2)), shape)

@@ -38,7 +38,7 @@ def discriminator(published: bool = False, name: str = "discriminator", dtype: A
     normal = keras.initializers.RandomNormal(stddev=0.02) if published else keras.initializers.HeNormal()
     photo = keras.Input((None, None, 3), name="photo")
 
-    def convolution(features, filters, kernel, stride, layer_name):
+    def convolution(features: Tensor, filters: int, kernel: int, stride: int, layer_name: str) -> Tensor:
         # Padding is explicit because "same" pads stride-2 convolutions of even sizes on one side only.
         if kernel == 3:
             features = layers.ZeroPadding2D(1, data_format="channels_last", name=f"{layer_name}_pad", dtype=dtype)(features)
@@ -84,7 +84,7 @@ class TwiceDifferentiableBatchNormalization(layers.Layer):
     MOMENTUM = 0.9
     EPSILON = 1e-5
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: tuple) -> None:
         shape = (input_shape[-1],)
         around_one = keras.initializers.RandomNormal(1.0, 0.02)
         self.gamma = self.add_weight(shape=shape, initializer=around_one, name="gamma")
@@ -102,5 +102,5 @@ class TwiceDifferentiableBatchNormalization(layers.Layer):
             moving.assign(moving * self.MOMENTUM + ops.stop_gradient(batch) * (1.0 - self.MOMENTUM))
         return self._normalized(centred, variance)
 
-    def _normalized(self, centred, variance):
+    def _normalized(self, centred: Tensor, variance: Tensor) -> Tensor:
         return centred * (self.gamma * ops.rsqrt(variance + self.EPSILON)) + self.beta

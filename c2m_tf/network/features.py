@@ -78,7 +78,7 @@ def check_stem_channels(channels: Sequence[int]) -> None:
         raise ValueError(f"stem_channels are {list(channels)}, expected are three multiples of 8, such as 64, 128, 256")
 
 
-def _stem(dtype, stem_channels):
+def _stem(dtype: Any, stem_channels: Sequence[int]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """Input, {relu name: activation} and conv3_1 before its ReLU."""
     check_stem_channels(stem_channels)
     image = keras.Input((None, None, 3), name="image")
@@ -100,7 +100,7 @@ def _stem(dtype, stem_channels):
 class ImageNetNormalization(layers.Layer):
     """(image - mean) / std per RGB channel, for images in [0, 1]; computed in float32, then cast."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
 
     def call(self, image: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class ImageNetNormalization(layers.Layer):
         normalized = (image - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
         return keras.ops.cast(normalized, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

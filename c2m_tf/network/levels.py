@@ -13,13 +13,13 @@ Level by level, blocks of 8x8 cells of the LR photo look only around displacemen
 Restored photos are as good as with exact search: what is given up in score, neighbours that agree make up for.
 """
 
+from typing import Any
+
 from keras import ops
 
-from c2m_tf.network.chunks import in_chunks
-from c2m_tf.network.grid import PATCH
+from c2m_tf.network import PATCH
 from c2m_tf.network.matching import match, unit
-from c2m_tf.network.sizes import smaller
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.tensors import Tensor, in_chunks, smaller
 
 EXACT_PAIRS = 2**23  # pairs of cells up to which a level is searched exactly
 LEVELS = 3  # at most, above the photo's cells: blocks of 2x2, 4x4 and 8x8
@@ -55,7 +55,7 @@ def match_by_levels(lr_features: Tensor, ref_features: Tensor, candidates: Tenso
     return _match(lr_features, ref_features, candidates, LEVELS)
 
 
-def _match(lr, ref, candidates, levels):
+def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     """`match_by_levels` of unit vectors, with so many levels at most."""
     (height, width), (ref_height, ref_width) = ops.shape(lr)[1:3], ops.shape(ref)[1:3]
     least = smaller(smaller(height, width), smaller(ref_height, ref_width))
@@ -69,10 +69,10 @@ def _match(lr, ref, candidates, levels):
         padded = ops.pad(small_candidates, [[2, 2], [2, 2]])[None, :, :, None]
         by_levels = by_levels & (ops.max(_lowest(padded, PATCH, 1)) > 0.0)
 
-    def exactly():
+    def exactly() -> tuple[Tensor, Tensor]:
         return match(lr, ref, candidates)
 
-    def around_coarse():
+    def around_coarse() -> tuple[Tensor, Tensor]:
         coarse, score = _match(unit(_halved(lr)), unit(_halved(ref)), small_candidates, levels - 1)
         return _refined(lr, ref, candidates, coarse, score)
 
@@ -83,11 +83,11 @@ def _match(lr, ref, candidates, levels):
     return ops.cond(by_levels, around_coarse, exactly)
 
 
-def _float(size):
+def _float(size: Any) -> Any:
     return float(size) if isinstance(size, int) else ops.cast(size, "float32")
 
 
-def _even(values):
+def _even(values: Tensor) -> Tensor:
     """[B,h,w,C] with the last row and column repeated where h and w are odd."""
     for axis in (1, 2):
         size = ops.shape(values)[axis]
@@ -95,15 +95,15 @@ def _even(values):
     return values
 
 
-def _halved(features):
+def _halved(features: Tensor) -> Tensor:
     return ops.average_pool(_even(features), 2, 2, padding="valid", data_format="channels_last")
 
 
-def _lowest(values, size, strides):
+def _lowest(values: Tensor, size: int, strides: int) -> Tensor:
     return -ops.max_pool(-values, size, strides, padding="valid", data_format="channels_last")
 
 
-def _refined(lr, ref, candidates, coarse, coarse_score):
+def _refined(lr: Tensor, ref: Tensor, candidates: Tensor, coarse: Tensor, coarse_score: Tensor) -> tuple[Tensor, Tensor]:
     """Matches of cells, from those of cells averaged over 2x2."""
     batch, height, width = (ops.shape(lr)[axis] for axis in range(3))
     rows, columns = ops.shape(coarse)[1:3]
@@ -130,7 +130,7 @@ def _refined(lr, ref, candidates, coarse, coarse_score):
     return ops.where(valid[..., None], matches, 2 * own + 1), ops.where(valid, score, own_score)
 
 
-def _agreed(displacements, weights):
+def _agreed(displacements: Tensor, weights: Tensor) -> Tensor:
     """Of displacements [N,K,2], weighed by [N,K], the DISPLACEMENTS that most agree on: [N,D,2].
 
     What agrees with one that is chosen counts less for the next.
@@ -145,7 +145,9 @@ def _agreed(displacements, weights):
     return ops.concatenate(chosen, axis=1)
 
 
-def _search(lr, ref, candidates, tried, weight, blocks_y, blocks_x):
+def _search(
+    lr: Tensor, ref: Tensor, candidates: Tensor, tried: Tensor, weight: Tensor, blocks_y: Any, blocks_x: Any
+) -> tuple[Tensor, Tensor]:
     """Best patches around those displacements of each block, [B*blocks,K,2] weighed by [B*blocks,K], that most agree on.
 
     Matches and scores as of `match`; where none of the patches may be matched, the score is far below -1.
@@ -229,7 +231,7 @@ def _search(lr, ref, candidates, tried, weight, blocks_y, blocks_x):
     return ops.stack([index // ref_width, index % ref_width], axis=-1), score / (PATCH * PATCH)
 
 
-def _diagonals(products, reach, side, count, window):
+def _diagonals(products: Tensor, reach: int, side: int, count: int, window: int) -> Tensor:
     """[N,R,reach*(side+1),count*window-1] -> [N,R,reach,side,count,reach]: for column j of a block, columns j to j+reach-1."""
     rows, length = products.shape[1], count * window
     flat = ops.reshape(products, (-1, rows, reach, (side + 1) * (length - 1)))

@@ -15,12 +15,13 @@ Source: C2-Matching (CVPR 2021), section 3.2; the published code's result is rep
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
-from c2m_tf.network.grid import PATCH
-from c2m_tf.network.sizes import larger, round_up, smaller
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network import PATCH
+from c2m_tf.network.tensors import Tensor, larger, round_up, smaller
 
 ROWS = 4  # of the LR photo at a time: enough to make the matrix product efficient
 # Bytes of one block of the correlation matrix, ROWS by the strip's columns by all reference cells. About six such blocks
@@ -151,7 +152,7 @@ def pre_offsets(flow: Tensor, scale: int) -> Tensor:
     return ops.repeat(ops.repeat(stacked, scale, axis=1), scale, axis=2)
 
 
-def _reference_matrix(ref_features, candidates, grid_width):
+def _reference_matrix(ref_features: Tensor, candidates: Tensor, grid_width: Any) -> Tensor:
     """[B,C+1,cells]: unit features as columns, the last row holding what is added to each cell's correlations."""
     batch, height, width = ops.shape(ref_features)[:3]
     added = [[0, 1], [0, grid_width - width]]  # rows and columns
@@ -167,6 +168,6 @@ def unit(features: Tensor) -> Tensor:
     return ops.normalize(ops.cast(features, "float32"), axis=-1, epsilon=1e-12)
 
 
-def _sum_of_parts(parts, length):
+def _sum_of_parts(parts: Sequence[tuple[Tensor, Any]], length: Any) -> Tensor:
     """Sum of parts of flat arrays, each given as (array, where the part starts): [length]."""
     return functools.reduce(ops.add, (array[start : start + length] for array, start in parts))

@@ -24,15 +24,13 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, ops
 
-from c2m_tf.network import subcell
+from c2m_tf.network import FEATURE_STRIDE, subcell
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined_pixels, sizes_of
-from c2m_tf.network.grid import FEATURE_STRIDE
 from c2m_tf.network.levels import match_by_levels
-from c2m_tf.network.padding import edge_padded
-from c2m_tf.network.resizing import resized
 from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.tensors import Tensor, edge_padded
+from c2m_tf.network.upsampling import resized
 
 _SLOPE = 0.1  # of the fusion's leaky activations
 _PICTURE = 3 * FEATURE_STRIDE**2  # channels of a picture whose 4x4 blocks are channels

@@ -20,15 +20,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from c2m_tf.network import FEATURE_STRIDE, MIXED_FROM, MIXED_TO
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.features import STEM_CHANNELS, contrastive_extractor, reference_encoder
-from c2m_tf.network.grid import FEATURE_STRIDE, MIXED_FROM, MIXED_TO
 from c2m_tf.network.matching import bordered, flow_from_matches, match
 from c2m_tf.network.restoration import LEVELS, PUBLISHED, WIDTH, restoration_network, trunk_network, variant_of
 from c2m_tf.network.single_image import BLOCKS, single_image_network
 from c2m_tf.network.single_image import WIDTH as SINGLE_IMAGE_WIDTH
-from c2m_tf.network.sizes import larger, round_up
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.tensors import Tensor, larger, round_up
 from c2m_tf.network.upsampling import bicubic_upsample, bilinear_upsample
 
 # Cells of nothing between two references of an atlas, so that sampling past the edge of one meets zeros, not the other.
@@ -127,7 +126,7 @@ class C2Matching(ReferenceModel):
         """The published light network (4,825,395 parameters in the restoration network), untrained; others as given."""
         return cls(**PUBLISHED["light"] | arguments)
 
-    def _new_parts(self, sizes, trunk_blocks, trunk_width):
+    def _new_parts(self, sizes: dict[str, Any], trunk_blocks: int, trunk_width: int) -> dict[str, keras.Model]:
         dtype, channels = self.dtype_policy, self.stem_channels
         restoration = restoration_network(**sizes, name="restoration", dtype=dtype)  # checks all sizes
         return {
@@ -267,7 +266,7 @@ class C2Matching(ReferenceModel):
             weight = weight * ops.reshape(ops.convert_to_tensor(strength, "float32"), (-1, 1, 1, 1))
         return alone + bilinear_upsample(weight) * (sr - alone)
 
-    def _encode_one(self, reference):
+    def _encode_one(self, reference: Tensor) -> dict[str, Tensor]:
         rows, columns = (size // FEATURE_STRIDE for size in ops.shape(reference)[1:3])
         padded = _pad_to_cells(reference)
         activations = self.reference_encoder(padded)
@@ -296,7 +295,7 @@ def around_pixels(score: Tensor) -> Tensor:
     return score
 
 
-def _pad_to_cells(reference):
+def _pad_to_cells(reference: Tensor) -> Tensor:
     """Repeats the last row and column until height and width are multiples of 4."""
     for axis in (1, 2):
         size = ops.shape(reference)[axis]
@@ -305,7 +304,7 @@ def _pad_to_cells(reference):
     return reference
 
 
-def _context(feature, start, height, width):
+def _context(feature: Tensor, start: Any, height: Any, width: Any) -> Tensor:
     """The part of a reference's feature of that start (y, x) and size, zeros where the feature ends before."""
     rows, columns = ops.shape(feature)[1:3]
     if start is None:

@@ -19,18 +19,17 @@ Source: C2-Matching (CVPR 2021), section 3.3 and supplementary Tables 2 and 3; i
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers, ops
 
-from c2m_tf.network.aggregation import LEAKY_SLOPE, DynamicAggregation
-from c2m_tf.network.cloning import clone_model
+from c2m_tf.network.aggregation import LEAKY_SLOPE, DynamicAggregation, FlowWarping
+from c2m_tf.network.base import clone_model
 from c2m_tf.network.features import STEM_CHANNELS, check_stem_channels
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import BilinearUpsample
-from c2m_tf.network.warping import FlowWarping
 
 WIDTH = 64
 # The reference's features: the level that aggregates each, and pixels of that level in a cell of the flow.
@@ -112,7 +111,7 @@ def restoration_network(
     return keras.Model(inputs, sr, name=name)
 
 
-def _check(blocks, width, levels):
+def _check(blocks: Mapping[str, int], width: int, levels: Sequence[str]) -> None:
     """Raises ValueError if one of these arguments of `restoration_network` cannot be."""
     for name, number in blocks.items():
         if not isinstance(number, int) or number < 0:
@@ -151,7 +150,7 @@ def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
         keras.Model: {"lr": [B,h,w,3] in [0, 1]} -> SR photo, float32 [B,4h,4w,3], not clamped.
     """
 
-    def called(layer, *inputs, **options):
+    def called(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Tensor:
         return layer(inputs[0]) if isinstance(layer, DynamicAggregation) else layer(*inputs, **options)
 
     rewired = clone_model(restoration, clone_function=lambda layer: layer, call_function=called)
@@ -161,20 +160,22 @@ def trunk_network(restoration: keras.Model, name: str = "trunk") -> keras.Model:
 class _Builder:
     """New layers under one dtype policy, and the pieces that networks are made of."""
 
-    def __init__(self, dtype, width):
+    def __init__(self, dtype: Any, width: int) -> None:
         self._dtype = dtype
         self._width = width
 
-    def layer(self, kind, name, *arguments, **options):
+    def layer(self, kind: Any, name: str, *arguments: Any, **options: Any) -> Any:
         return kind(*arguments, name=name, dtype=self._dtype, **options)
 
-    def convolution(self, features, filters, name, leaky=False, activation=None):
+    def convolution(
+        self, features: Tensor, filters: int, name: str, leaky: bool = False, activation: str | None = None
+    ) -> Tensor:
         normal = keras.initializers.RandomNormal(stddev=0.02)
         options = {"padding": "same", "data_format": "channels_last", "activation": activation, "kernel_initializer": normal}
         features = self.layer(layers.Conv2D, name, filters, 3, **options)(features)
         return self.layer(layers.LeakyReLU, f"{name}_leaky", LEAKY_SLOPE)(features) if leaky else features
 
-    def residual_blocks(self, features, count, name):
+    def residual_blocks(self, features: Tensor, count: int, name: str) -> Tensor:
         """`count` times x + conv(ReLU(conv(x))), without normalisation."""
         for block in range(count):
             residual = self.convolution(features, self._width, f"{name}_{block}_conv1", activation="relu")
@@ -182,18 +183,18 @@ class _Builder:
             features = self.layer(layers.Add, f"{name}_{block}_add")([features, residual])
         return features
 
-    def content(self, lr, blocks):
+    def content(self, lr: Tensor, blocks: int) -> Tensor:
         """The content extractor: LR photo -> features [B,h,w,width]."""
         features = self.convolution(lr, self._width, "content_extractor_conv_first", leaky=True)
         return self.residual_blocks(features, blocks, "content_extractor_body")
 
-    def twice_as_large(self, features, level):
+    def twice_as_large(self, features: Tensor, level: str) -> Tensor:
         """Features of one level -> those of the next, of twice its height and width."""
         features = self.convolution(features, 4 * self._width, f"tail_{level}_0")
         features = self.layer(PixelShuffle, f"pixel_shuffle_{level}")(features)
         return self.layer(layers.LeakyReLU, f"tail_{level}_leaky", LEAKY_SLOPE)(features)
 
-    def photo(self, features, lr):
+    def photo(self, features: Tensor, lr: Tensor) -> Tensor:
         """Features of the largest level and the LR photo -> SR photo."""
         features = self.convolution(features, self._width // 2, "tail_large_0", leaky=True)
         residual = self.convolution(features, 3, "tail_large_2")
@@ -215,7 +216,7 @@ class PixelShuffle(layers.Layer):
         rows = ops.transpose(rows, (0, 2, 1, 3))
         return ops.reshape(rows, (batch, 2 * height, 2 * width, channels))
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, height, width, channels = input_shape
         return (batch, height and 2 * height, width and 2 * width, channels // 4)
 

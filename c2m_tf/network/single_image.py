@@ -21,8 +21,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from c2m_tf.network.sizes import round_up
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.tensors import Tensor, round_up
 
 WIDTH = 48
 BLOCKS = 12
@@ -68,29 +67,29 @@ def single_image_network(blocks: int = BLOCKS, width: int = WIDTH, name: str = "
 class _Builder:
     """New layers under one dtype policy, and the pieces of the network."""
 
-    def __init__(self, dtype, width):
+    def __init__(self, dtype: Any, width: int) -> None:
         self._dtype = dtype
         self._width = width
 
-    def layer(self, kind, name, *arguments, **options):
+    def layer(self, kind: Any, name: str, *arguments: Any, **options: Any) -> Any:
         return kind(*arguments, name=name, dtype=self._dtype, **options)
 
-    def convolution(self, features, filters, size, name, gelu=False):
+    def convolution(self, features: Tensor, filters: int, size: int, name: str, gelu: bool = False) -> Tensor:
         options = {"padding": "same", "data_format": "channels_last"}
         features = self.layer(layers.Conv2D, name, filters, size, **options)(features)
         return self.layer(ApproximateGELU, f"{name}_gelu")(features) if gelu else features
 
-    def depthwise(self, features, multiplier, name, distance=1):
+    def depthwise(self, features: Tensor, multiplier: int, name: str, distance: int = 1) -> Tensor:
         options = {"padding": "same", "data_format": "channels_last", "depth_multiplier": multiplier, "dilation_rate": distance}
         return self.layer(layers.DepthwiseConv2D, name, 3, **options)(features)
 
-    def block(self, features, name):
+    def block(self, features: Tensor, name: str) -> Tensor:
         for kind, part in (("smfa", self._modulation), ("pcfn", self._mixing)):
             normalised = self.layer(UnitLength, f"{name}_norm_{kind}")(features)
             features = self.layer(layers.Add, f"{name}_add_{kind}")([features, part(normalised, f"{name}_{kind}")])
         return features
 
-    def _modulation(self, features, name):
+    def _modulation(self, features: Tensor, name: str) -> Tensor:
         both = self.convolution(features, 2 * self._width, 1, f"{name}_linear_0")
         detail, whole = self.layer(SplitChannels, f"{name}_split", self._width)(both)
         maximum = self.depthwise(self.layer(LargestAround, f"{name}_largest")(whole), 1, f"{name}_dw_conv", CELL)
@@ -104,7 +103,7 @@ class _Builder:
         total = self.layer(layers.Add, f"{name}_total")([modulated, detail])
         return self.convolution(total, self._width, 1, f"{name}_linear_2")
 
-    def _mixing(self, features, name):
+    def _mixing(self, features: Tensor, name: str) -> Tensor:
         features = self.convolution(features, 2 * self._width, 1, f"{name}_conv_0", gelu=True)
         mixed, rest = self.layer(SplitChannels, f"{name}_split", self._width // 2)(features)
         mixed = self.convolution(mixed, self._width // 2, 3, f"{name}_conv_1", gelu=True)
@@ -115,7 +114,7 @@ class _Builder:
 class _SameShape(layers.Layer):
     """A layer without arguments whose result has the shape of its input."""
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -144,7 +143,7 @@ class PixelsOfChannels(layers.Layer):
         rows = ops.transpose(rows, (0, 2, 1, 3))
         return ops.reshape(rows, (batch, _SCALE * height, _SCALE * width, channels))
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, height, width, channels = input_shape
         return (batch, height and _SCALE * height, width and _SCALE * width, channels // _SCALE**2)
 
@@ -176,7 +175,7 @@ class SplitChannels(layers.Layer):
     def call(self, features: Tensor) -> tuple[Tensor, Tensor]:
         return features[..., : self.first], features[..., self.first :]
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         *others, channels = input_shape
         return (*others, self.first), (*others, channels - self.first)
 
@@ -213,7 +212,7 @@ class VarianceAround(_SameShape):
         return variance
 
 
-def _average_around(values):
+def _average_around(values: Tensor) -> Tensor:
     """[B,h,w,C] -> averages of the cells' own averages [B,h/8,w/8,C], rounded up; nothing outside the photo counts."""
     cells = ops.average_pool(values, CELL, CELL, padding="same", data_format="channels_last")
     return ops.average_pool(cells, _CELLS_AROUND, 1, padding="same", data_format="channels_last")
@@ -223,7 +222,7 @@ def _average_around(values):
 class WeightedSum(layers.Layer):
     """Two [B,h,w,C] -> their sum, each channel of each times a weight of its own."""
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: tuple) -> None:
         shape = (input_shape[0][-1],)
         self.alpha = self.add_weight(shape=shape, initializer="ones", name="alpha")
         self.belt = self.add_weight(shape=shape, initializer="zeros", name="belt")
@@ -233,7 +232,7 @@ class WeightedSum(layers.Layer):
         first, second = inputs
         return first * self.alpha + second * self.belt
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape[0]
 
     def get_config(self) -> dict[str, Any]:

@@ -14,10 +14,8 @@ The low-pass is Pillow's bicubic for a reduction by 4, so phase (0, 0) is the re
 import numpy as np
 from keras import ops
 
-from c2m_tf.network.chunks import in_chunks
-from c2m_tf.network.grid import FEATURE_STRIDE
-from c2m_tf.network.padding import edge_padded
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network import FEATURE_STRIDE
+from c2m_tf.network.tensors import Tensor, edge_padded, in_chunks
 
 WINDOW = 5  # LR pixels per side that are correlated
 REACH = 1  # cells around a match that are tried along each axis

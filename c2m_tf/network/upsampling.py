@@ -1,4 +1,4 @@
-"""4x upsampling inside the graph: Pillow's bicubic, bit for bit, and the bilinear skip of the restoration network.
+"""Photos in another size, inside the graph: Pillow's bicubic at 4x, bit for bit, a bilinear skip, and Pillow's Lanczos filter.
 
 Matching compares the reference with the bicubically upsampled LR photo. The published pipeline makes that picture
 with Pillow, which works on 8-bit pixels: a horizontal pass with fixed-point weights, rounding to 8 bits, then a
@@ -6,8 +6,12 @@ vertical one. Doing the same integers here lets the whole model take an LR photo
 
 At 4x, output pixel 4x+p lies (p - 1.5) / 4 input pixels from input pixel x, so there are four sets of weights
 ("phases"). Pillow drops taps outside the image and renormalises the rest, hence a table by how many are missing.
+
+`keras.ops.image.resize` refuses sizes that are known only when a graph runs, hence the Lanczos filter here.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,8 +24,11 @@ SCALE = 4
 _REACH = 2  # taps reach two input pixels to either side
 _PRECISION_BITS = 22  # of Pillow's fixed-point weights
 
+_LANCZOS_REACH = 3  # of Lanczos's filter
+_LEAST = 12  # pixels per side that are kept: one 3x3 patch of cells of 4 pixels
 
-def _bicubic_table():
+
+def _bicubic_table() -> np.ndarray:
     """int32 [missing on the left 0..2, missing on the right 0..2, phase, tap -2..2], Pillow's fixed-point weights."""
     phase = np.arange(SCALE)[:, None]
     tap = np.arange(-_REACH, _REACH + 1)[None, :]
@@ -57,7 +64,7 @@ def bicubic_upsample(lr: Tensor) -> Tensor:
     return pixels / 255.0
 
 
-def _bicubic_pass(pixels, axis):
+def _bicubic_pass(pixels: Tensor, axis: int) -> Tensor:
     """Whole numbers in float32 in and out, computed in integers; padded as floats: GPU delegates fail to pad integers."""
     length = ops.shape(pixels)[axis]
     position = ops.arange(length)
@@ -105,7 +112,7 @@ _BILINEAR_WEIGHTS = np.array([[0.375, 0.625, 0.0], [0.125, 0.875, 0.0], [0.0, 0.
 BICUBIC_WEIGHTS = _BICUBIC_TABLE[0, 0] / (1 << _PRECISION_BITS)
 
 
-def _weighted_upsample(values, weights):
+def _weighted_upsample(values: Tensor, weights: np.ndarray) -> Tensor:
     """[B,h,w,C] -> [B,4h,4w,C]: a pixel of phase p is the sum of the pixels around the old one, weighted by weights[p]."""
     reach = weights.shape[1] // 2
     for axis in (2, 1):
@@ -118,13 +125,13 @@ def _weighted_upsample(values, weights):
     return values
 
 
-def _shifted(padded, start, length, axis):
+def _shifted(padded: Tensor, start: Any, length: Any, axis: int) -> Tensor:
     index = [slice(None)] * 4
     index[axis] = slice(start, start + length)
     return padded[tuple(index)]
 
 
-def _phases(values, weights, axis):
+def _phases(values: Tensor, weights: Tensor, axis: int) -> Tensor:
     """Values [B,h,w,C] times weights [length or 1, phase] -> [what is before `axis`, length, phase, what is after it].
 
     Four axes are as many as delegates for GPUs take.
@@ -134,7 +141,7 @@ def _phases(values, weights, axis):
     return ops.reshape(values, rest) * ops.reshape(weights, (1, -1, SCALE, 1))
 
 
-def _interleave(values, shape, axis):
+def _interleave(values: Tensor, shape: Sequence[Any], axis: int) -> Tensor:
     """The result of `_phases` for [B,h,w,C], the phases merged into `axis`."""
     merged = list(shape)
     merged[axis] = shape[axis] * SCALE
@@ -145,13 +152,13 @@ def _interleave(values, shape, axis):
 class BilinearUpsample(layers.Layer):
     """Layer around `bilinear_upsample`, computed in float32: [B,h,w,C] -> [B,4h,4w,C]."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, dtype="float32", **kwargs)
 
     def call(self, lr: Tensor) -> Tensor:
         return bilinear_upsample(ops.cast(lr, "float32"))
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, height, width, channels = input_shape
         return (batch, height and height * SCALE, width and width * SCALE, channels)
 
@@ -159,3 +166,51 @@ class BilinearUpsample(layers.Layer):
         config = super().get_config()
         del config["dtype"]
         return config
+
+
+def resized(photo: Tensor, scale: float) -> Tensor:
+    """A photo in `scale` times its size, by Pillow's Lanczos filter, without rounding to 8 bits.
+
+    Args:
+        photo: float [B,H,W,C].
+        scale: positive.
+
+    Returns:
+        float32 [B, round(scale*H), round(scale*W), C]; a side of 12 or more is not made shorter than 12.
+    """
+    photo = ops.cast(photo, "float32")
+    if scale == 1.0:
+        return photo
+    for axis in (1, 2):
+        photo = _resized_along(photo, scale, axis)
+    return photo
+
+
+def _resized_along(photo: Tensor, scale: float, axis: int) -> Tensor:
+    length = ops.shape(photo)[axis]
+    if isinstance(length, int):  # JAX needs sizes as numbers; rounded as tensors are
+        new = max(int(np.round(np.float32(scale) * np.float32(length))), min(length, _LEAST))
+    else:
+        new = ops.maximum(ops.cast(ops.round(scale * ops.cast(length, "float32")), "int32"), ops.minimum(length, _LEAST))
+    ratio = ops.cast(length, "float32") / ops.cast(new, "float32")  # old pixels per new one
+    stretch = ops.maximum(ratio, 1.0)  # the filter widens where the photo shrinks
+    centre = (ops.cast(ops.arange(new), "float32") + 0.5) * ratio
+    taps = 2 * math.ceil(_LANCZOS_REACH * max(1.0, 1.0 / scale * 1.1)) + 1
+    first = ops.cast(ops.floor(centre - _LANCZOS_REACH * stretch), "int32")
+    shape = (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1)
+    total, sum_of_weights = 0.0, 0.0
+    for tap in range(taps):
+        position = first + tap
+        weight = _lanczos((ops.cast(position, "float32") + 0.5 - centre) / stretch)
+        weight = ops.where((position >= 0) & (position < length), weight, 0.0)
+        pixels = ops.take(photo, ops.clip(position, 0, length - 1), axis=axis)
+        total = total + ops.reshape(weight, shape) * pixels
+        sum_of_weights = sum_of_weights + weight
+    return total / ops.reshape(sum_of_weights, shape)
+
+
+def _lanczos(distance: Tensor) -> Tensor:
+    """sinc(x) sinc(x/3) within 3."""
+    angle = math.pi * ops.where(ops.abs(distance) < 1e-6, 1e-6, distance)
+    value = ops.sin(angle) / angle * ops.sin(angle / _LANCZOS_REACH) / (angle / _LANCZOS_REACH)
+    return ops.where(ops.abs(distance) < _LANCZOS_REACH, value, 0.0)

@@ -2,16 +2,25 @@
 
     HR photo -> blur -> downsampling by 4 -> sensor noise -> sharpening -> JPEG -> LR photo, 8 bits
 
-Each step except the downsampling is optional. `degradation_named` gives those with a name, for evaluation;
-`random_degradations` draws others for training. The same HR photo, degradation and seed give the same LR photo.
+Each step except the downsampling is optional. `degradation_named` gives those with a name, for evaluation. The same HR photo,
+degradation and seed give the same LR photo. Photos are uint8 [H,W,3] RGB throughout: Pillow resizes 8 bits, and noise is
+rounded to 8 bits.
 
-Photos are uint8 [H,W,3] RGB throughout: Pillow resizes 8 bits, and noise is rounded to 8 bits.
+Training draws others at random, half of the samples clean, the others like photos in everyday use:
+
+    random = np.random.RandomState(7)
+    lr = draw_degradation(random)(hr, random)
+    reference = draw_reference_degradation(random)(reference)
+
+Clean means Pillow's bicubic for LR photos, the protocol of the field, and the photo itself for references. The steps of the
+others are drawn independently, so that every subset of steps occurs.
 """
 
 import dataclasses
 import io
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +38,21 @@ RESAMPLINGS = {
 CHROMA_SAMPLINGS = {"4:4:4": 0, "4:2:0": 2}  # Pillow's numbers
 _GRAY_LEVELS = 255.0
 _KERNEL_RADIUS = 4.0  # standard deviations at which a blur kernel ends
+
+CLEAN_SHARE = 0.5
+
+# For samples that are not clean: the probability of each step, and the range that its value is drawn from.
+_BLURRED, _BLUR = 0.5, (0.3, 2.0)  # standard deviation in HR pixels
+_ANISOTROPIC = 0.5  # of the blurred
+_TWO_STEP, _INTERMEDIATE = 0.2, (0.3, 0.8)  # share of the HR photo's sides
+_POISSON, _PHOTONS = 0.3, (200.0, 5000.0)  # at white; drawn uniformly in the logarithm
+_NOISY, _NOISE = 0.4, (0.5, 10.0)  # grey levels
+_SHARPENED, _SHARPENING = 0.2, (0.2, 1.0)
+_COMPRESSED, _QUALITY = 0.7, (40, 95)
+_FULL_CHROMA = 0.3  # of the compressed
+_RELIT, _EXPOSURE, _WHITE_BALANCE, _GAMMA = 0.7, (-1.0, 0.5), (0.8, 1.25), (0.8, 1.25)
+_REFERENCE_BLURRED, _REFERENCE_BLUR = 0.3, (0.3, 1.0)  # standard deviation in pixels of the reference
+_REFERENCE_COMPRESSED = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,7 +86,7 @@ class Blur:
             return f"Gaussian blur of {self.along:g} px"
         return f"Gaussian blur of {self.along:g} by {self.across:g} px at {math.degrees(self.angle):.0f} degrees"
 
-    def _kernel(self):
+    def _kernel(self) -> np.ndarray:
         radius = math.ceil(_KERNEL_RADIUS * max(self.along, self.across))
         y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
         u = x * math.cos(self.angle) + y * math.sin(self.angle)
@@ -173,7 +197,7 @@ class Degradation:
             steps.append(str(self.jpeg))
         return ", ".join(steps)
 
-    def _noisy(self, photo, random):
+    def _noisy(self, photo: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         values = photo.astype(np.float32)
         if self.photons is not None:
             photons = np.float32(self.photons / _GRAY_LEVELS)
@@ -220,16 +244,16 @@ class ReferenceDegradation:
         return reference
 
 
-def _check_known(what, name, known):
+def _check_known(what: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
         raise ValueError(f"unknown {what} {name!r}; choose one of {', '.join(known)}")
 
 
-def _resized(photo, height, width, resampling):
+def _resized(photo: np.ndarray, height: int, width: int, resampling: str) -> np.ndarray:
     return np.asarray(Image.fromarray(photo).resize((width, height), RESAMPLINGS[resampling]))
 
 
-def _rounded(values):
+def _rounded(values: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(values, 0.0, _GRAY_LEVELS)).astype(np.uint8)
 
 
@@ -268,3 +292,60 @@ def degradation_named(name: str) -> Degradation:
     if name not in DEGRADATIONS:
         raise ValueError(f"unknown degradation {name!r}; choose one of {', '.join(DEGRADATIONS)}, {_NUMBERED}")
     return DEGRADATIONS[name]
+
+
+def draw_degradation(random: np.random.RandomState, clean_share: float = CLEAN_SHARE) -> Degradation:
+    """A degradation for an LR photo.
+
+    Args:
+        random: source of numbers; the same state gives the same degradation.
+        clean_share: probability of plain bicubic downsampling, in [0, 1].
+    """
+    if _happens(random, clean_share):
+        return Degradation()
+    return Degradation(
+        blur=_blur(random, _BLUR) if _happens(random, _BLURRED) else None,
+        resampling=list(RESAMPLINGS)[random.randint(len(RESAMPLINGS))],
+        intermediate=random.uniform(*_INTERMEDIATE) if _happens(random, _TWO_STEP) else None,
+        photons=_logarithmic(random, _PHOTONS) if _happens(random, _POISSON) else None,
+        noise=random.uniform(*_NOISE) if _happens(random, _NOISY) else 0.0,
+        sharpening=random.uniform(*_SHARPENING) if _happens(random, _SHARPENED) else 0.0,
+        jpeg=_jpeg(random) if _happens(random, _COMPRESSED) else None,
+    )
+
+
+def draw_reference_degradation(random: np.random.RandomState, clean_share: float = CLEAN_SHARE) -> ReferenceDegradation:
+    """A degradation for a reference: other light, slight blur, JPEG. Arguments as of `draw_degradation`."""
+    if _happens(random, clean_share):
+        return ReferenceDegradation()
+    return ReferenceDegradation(
+        light=_light(random) if _happens(random, _RELIT) else None,
+        blur=_blur(random, _REFERENCE_BLUR) if _happens(random, _REFERENCE_BLURRED) else None,
+        jpeg=_jpeg(random) if _happens(random, _REFERENCE_COMPRESSED) else None,
+    )
+
+
+def _blur(random: np.random.RandomState, limits: tuple[float, float]) -> Blur:
+    along = random.uniform(*limits)
+    if not _happens(random, _ANISOTROPIC):
+        return Blur(along, along)
+    return Blur(along, random.uniform(*limits), random.uniform(0.0, math.pi))
+
+
+def _jpeg(random: np.random.RandomState) -> Jpeg:
+    lowest, highest = _QUALITY
+    return Jpeg(random.randint(lowest, highest + 1), "4:4:4" if _happens(random, _FULL_CHROMA) else "4:2:0")
+
+
+def _light(random: np.random.RandomState) -> Light:
+    gains = (_logarithmic(random, _WHITE_BALANCE), 1.0, _logarithmic(random, _WHITE_BALANCE))
+    return Light(random.uniform(*_EXPOSURE), gains, _logarithmic(random, _GAMMA))
+
+
+def _happens(random: np.random.RandomState, share: float) -> bool:
+    return random.random_sample() < share
+
+
+def _logarithmic(random: np.random.RandomState, limits: tuple[float, float]) -> float:
+    lowest, highest = limits
+    return math.exp(random.uniform(math.log(lowest), math.log(highest)))

@@ -1,10 +1,15 @@
 """Opens photos: sizes from headers before any pixel is decoded, and every failure as an `ImageError`.
 
 A photo is given as the path of a file or as an open binary file. Of a pipe, which can be read only once, the bytes are kept.
+
+The course of JPEG files is known before Pillow decodes them: their segments and scans are counted, and their end is found. Each
+scan is decoded over all pixels, and a file may have any number of them, of 33 bytes each ("Two issues with the JPEG standard",
+LJT-01-003, libjpeg-turbo). Source: ITU-T T.81, annex B.
 """
 
 import io
 import os
+import re
 import stat
 import threading
 import warnings
@@ -15,9 +20,17 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
 
-from c2m_tf.photos import formats, jpeg, png, tiff
-from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
+from c2m_tf.photos import formats, png, tiff
+from c2m_tf.photos.formats import ImageError, TooLargeError, UnknownFormatError
 from c2m_tf.startup import one_line
+
+MAX_SEGMENTS = 1000
+MAX_SCANS = 100  # libjpeg's own progressive files have ten
+
+_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+_ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # within a scan 0xFF00 is a byte, and 0xFFD0 to 0xFFD7 restart it
+_PIECE = 2**16
 
 MAX_PIXELS = 8192 * 8192
 MAX_PIPE_BYTES = 512 * 2**20
@@ -25,6 +38,52 @@ MAX_PIPE_BYTES = 512 * 2**20
 # Pillow's warnings about unusual metadata; errors still raise. Set once, because `warnings.catch_warnings` around each photo
 # swaps global state, which goes wrong where several threads read photos.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def check_segments(file: BinaryIO, name: str | os.PathLike) -> None:
+    """Raises ImageError if more than `MAX_SEGMENTS` come before the first scan; the position is undefined afterwards."""
+    _walk(file, name, to_first_scan=True)
+
+
+def check_scans(file: BinaryIO, name: str | os.PathLike) -> None:
+    """Checks a file to its end; the position is undefined afterwards.
+
+    Raises:
+        ImageError: more than `MAX_SCANS` scans or `MAX_SEGMENTS` segments.
+        ValueError: no end-of-image marker.
+    """
+    _walk(file, name, to_first_scan=False)
+
+
+def _walk(file: BinaryIO, name: str | os.PathLike, to_first_scan: bool) -> None:
+    file.seek(0)
+    segments = scans = 0
+    while (marker := _next_marker(file)) != _END_OF_IMAGE:
+        if marker is None:
+            raise ValueError("it lacks its end")
+        if marker in _ALONE:
+            continue
+        scans += marker == _START_OF_SCAN
+        segments += marker != _START_OF_SCAN
+        if segments > MAX_SEGMENTS or scans > MAX_SCANS:
+            raise ImageError(f"{name} has more than {MAX_SEGMENTS:,} segments or {MAX_SCANS} scans; save it anew")
+        if to_first_scan and scans:
+            return
+        length = int.from_bytes(file.read(2), "big")
+        file.seek(max(length - 2, 0), 1)
+
+
+def _next_marker(file: BinaryIO) -> int | None:
+    """The second byte of the next marker, behind which the file is positioned; None if there is none."""
+    kept = b""
+    while piece := file.read(_PIECE):
+        content = kept + piece
+        found = _MARKER.search(content)
+        if found:
+            file.seek(found.end() - len(content), 1)
+            return content[found.end() - 1]
+        kept = content[-1:]
+    return None
 
 
 class Header(NamedTuple):
@@ -87,7 +146,7 @@ def decoding(file: BinaryIO, name: str | os.PathLike, max_pixels: int = MAX_PIXE
         elif file_format == "TIFF":
             kind = f" ({tiff.describe(tiff.photo_tags(file, name))})"
         elif file_format == "JPEG":
-            jpeg.check_segments(file, name)
+            check_segments(file, name)
         file.seek(0)
         with _strictly(), Image.open(file, formats=formats.READ) as image:
             if image.width * image.height > max_pixels:
@@ -115,7 +174,7 @@ _was_lenient = False
 
 
 @contextmanager
-def _strictly():
+def _strictly() -> Iterator[None]:
     """Pillow refuses damaged files within the block, whatever `ImageFile.LOAD_TRUNCATED_IMAGES` says.
 
     Other packages set it for the whole process; it is put back when the last block of all threads ends.
@@ -160,7 +219,7 @@ def name_of(source: str | os.PathLike | BinaryIO) -> str:
     return str(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the photo"))
 
 
-def _is_stream(path):
+def _is_stream(path: Path) -> bool:
     """Whether a path leads to a pipe, a socket or a terminal, which can be read only once and has no size."""
     try:
         mode = path.stat().st_mode
@@ -169,7 +228,7 @@ def _is_stream(path):
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
-def _open(path):
+def _open(path: Path) -> BinaryIO:
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; give a photo")
@@ -180,7 +239,7 @@ def _open(path):
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _read_stream(path):
+def _read_stream(path: Path) -> BinaryIO:
     with path.open("rb") as stream:
         content = stream.read(MAX_PIPE_BYTES + 1)
     if len(content) > MAX_PIPE_BYTES:
@@ -190,7 +249,7 @@ def _read_stream(path):
     return kept
 
 
-def _unknown(name, file_format):
+def _unknown(name: str | os.PathLike, file_format: str | None) -> str:
     if file_format == "HEIF":
         return f"{name} is a HEIC photo; reading it needs pillow-heif: pip install 'c2m-tf[heif]'"
     if file_format == "AVIF":

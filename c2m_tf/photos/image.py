@@ -20,14 +20,11 @@ import numpy as np
 import PIL.Image
 from PIL import ImageOps
 
-from c2m_tf.photos import heif, jpeg, png, tiff
-from c2m_tf.photos.colour import converted, fill_hidden
-from c2m_tf.photos.errors import ImageError
-from c2m_tf.photos.formats import Encoding
+from c2m_tf.photos import formats, headers, png, tiff
+from c2m_tf.photos.formats import Encoding, ImageError
 from c2m_tf.photos.headers import MAX_PIXELS, decoding, name_of, opened
 from c2m_tf.photos.metadata import NO_METADATA, Metadata, kept_metadata, transposes
-from c2m_tf.photos.pixel_kinds import Pixels, has_alpha, pixels_of_memory, pixels_of_picture
-from c2m_tf.photos.resampling import as_float
+from c2m_tf.photos.pixels import Pixels, as_float, converted, fill_hidden, has_alpha, pixels_of_memory, pixels_of_picture
 from c2m_tf.photos.writing import as_pillow, write
 
 
@@ -256,9 +253,9 @@ def _decoded(picture: PIL.Image.Image, file: BinaryIO, name: str) -> Pixels:
     elif tags is not None:
         tiff.check_strips(file, tags, name)
     elif kind in ("JPEG", "MPO"):
-        jpeg.check_scans(file, name)
+        headers.check_scans(file, name)
     elif kind == "HEIF":
-        heif.check_items(file, name, picture.width * picture.height)
+        formats.check_items(file, name, picture.width * picture.height)
     picture.load()
     ImageOps.exif_transpose(picture, in_place=True)
     if kind == "PNG":
@@ -278,7 +275,7 @@ def _checked(name: str, pixels: Pixels) -> Pixels:
     return pixels._replace(rgb=_values(name, rgb), alpha=None if alpha is None else _values(name, np.asarray(alpha)))
 
 
-def _values(name, values):
+def _values(name: str, values: np.ndarray) -> np.ndarray:
     """uint8, or float32 in [0, 1]; raises ValueError if they are neither."""
     if values.dtype == np.uint8:
         return values

@@ -12,13 +12,20 @@ formats       formats that are read and written, and their limits
 resampling    conversion between 8 bits and floats; bicubic
 """
 
-from c2m_tf.photos.colour import fill_hidden
-from c2m_tf.photos.errors import ImageError, TooLargeError, UnknownFormatError
-from c2m_tf.photos.folders import by_stem, check_exists, list_folders, list_others, list_photos
-from c2m_tf.photos.formats import FORMATS, PHOTO_SUFFIXES, SUFFIXES, SUFFIXES_WITH_ALPHA
+from c2m_tf.photos.files import by_stem, check_exists, list_folders, list_others, list_photos
+from c2m_tf.photos.formats import (
+    FORMATS,
+    PHOTO_SUFFIXES,
+    SUFFIXES,
+    SUFFIXES_WITH_ALPHA,
+    ImageError,
+    TooLargeError,
+    UnknownFormatError,
+)
 from c2m_tf.photos.headers import MAX_PIXELS
 from c2m_tf.photos.image import Image, read
-from c2m_tf.photos.outputs import (
+from c2m_tf.photos.pixels import SCALE, as_float, as_uint8, bicubic, crop_to_multiple, downsample, fill_hidden, upsample
+from c2m_tf.photos.writing import (
     Inputs,
     check_distinct,
     check_fits,
@@ -26,10 +33,11 @@ from c2m_tf.photos.outputs import (
     check_output,
     check_suffix,
     check_writable,
+    encode,
     make_folder,
+    write,
+    write_atomically,
 )
-from c2m_tf.photos.resampling import SCALE, as_float, as_uint8, bicubic, crop_to_multiple, downsample, upsample
-from c2m_tf.photos.writing import encode, write, write_atomically
 
 __all__ = [
     "FORMATS",

@@ -130,7 +130,7 @@ def photoshop_resource(iptc: bytes) -> bytes:
     return b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
 
 
-def _kept_exif(picture):
+def _kept_exif(picture: Image.Image) -> bytes:
     try:
         given = picture.getexif()
         kept = Image.Exif()
@@ -147,7 +147,7 @@ def _kept_exif(picture):
     return found if len(found) <= MAX_BYTES else b""
 
 
-def _kept_xmp(packet):
+def _kept_xmp(packet: bytes) -> bytes:
     try:
         # From the root element on: no declaration of entities, which could unpack to any size, or of another encoding.
         found = re.search(rb"<(x:xmpmeta|rdf:RDF)\b.*</\1\s*>", packet, re.DOTALL)
@@ -168,24 +168,24 @@ def _kept_xmp(packet):
     return kept if len(kept) <= MAX_BYTES else b""
 
 
-def _is_left_out(namespace, name):
+def _is_left_out(namespace: str | None, name: str) -> bool:
     return (namespace, name) in _XMP_OF_THE_FILE or str(namespace).startswith(_XMP_APPENDED)
 
 
-def _says_something(description):
+def _says_something(description: Any) -> bool:
     """Whether a description has a property, and not only names and namespaces."""
     plain = (_RDF, XMLNS_NAMESPACE)
     properties = [namespace for namespace, _ in description.attributes.keysNS() if namespace not in plain]
     return bool(properties) or any(child.nodeType == child.ELEMENT_NODE for child in description.childNodes)
 
 
-def _packet(root):
+def _packet(root: Any) -> bytes:
     """A packet of a document whose root that is."""
     head, tail = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>', '<?xpacket end="w"?>'
     return f"{head}{root.toxml()}{tail}".encode()
 
 
-def _iptc_of(picture):
+def _iptc_of(picture: Image.Image) -> bytes:
     """Data sets as a file holds them, wherever its format does; empty if there are none."""
     with contextlib.suppress(Exception):  # as above
         if _IPTC_RESOURCE in picture.info.get("photoshop", {}):
@@ -215,7 +215,7 @@ def _resources(profile: bytes) -> Iterator[bytes]:
         place += 4 + size + size % 2
 
 
-def _kept_iptc(given):
+def _kept_iptc(given: bytes) -> bytes:
     """Data sets without previews, up to the first that is damaged."""
     kept, place = [], 0
     while isinstance(given, bytes) and place + 5 <= len(given) and given[place] == 0x1C:

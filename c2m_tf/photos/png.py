@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
-from c2m_tf.photos.errors import ImageError
+from c2m_tf.photos.formats import ImageError
 
 MAX_PROFILE_BYTES = 16 * 2**20
 MAX_CHUNKS = 2**16
@@ -151,7 +151,7 @@ def lower_bytes(file: BinaryIO) -> np.ndarray:
         return np.asarray(image)
 
 
-def _is_read(kind, content):
+def _is_read(kind: bytes, content: bytes) -> bool:
     """Whether text is metadata that is read, and small enough for Pillow."""
     keyword, _, rest = content.partition(b"\0")
     if keyword not in _READ:
@@ -162,7 +162,7 @@ def _is_read(kind, content):
     return unpacked is not None
 
 
-def _unpacked(compressed, limit):
+def _unpacked(compressed: bytes, limit: int) -> bytes | None:
     """What zlib compressed; empty if it is damaged, None if there are more bytes than `limit`."""
     unpacker = zlib.decompressobj()
     try:
@@ -191,7 +191,7 @@ class _Pixels:
         return self._left < 0 or (self._left == 0 and self._unpacker.eof)
 
 
-def _bytes_of_pixels(file):
+def _bytes_of_pixels(file: BinaryIO) -> int:
     """Bytes of all rows with their filters, before compression."""
     file.seek(_SIZE)
     width, height = (int.from_bytes(file.read(4), "big") for _ in range(2))

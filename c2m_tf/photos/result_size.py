@@ -1,4 +1,4 @@
-"""Which size results have, and which part of a photo they show."""
+"""Which size results have, which part of a photo they show, and the eight orientations of a photo."""
 
 import re
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from c2m_tf.photos.errors import ImageError
-from c2m_tf.photos.resampling import SCALE, as_float
+from c2m_tf.photos.formats import ImageError
+from c2m_tf.photos.pixels import SCALE, as_float
 
 _LANCZOS_RADIUS = 3  # in pixels of the smaller picture
 
@@ -49,7 +49,7 @@ class ResultSize(NamedTuple):
             )
         return max(1, round(scale * height)), max(1, round(scale * width))
 
-    def _scales(self, height, width):
+    def _scales(self, height: int, width: int) -> list[float]:
         if self.size is not None:
             wanted_width, wanted_height = self._sides()
             return [wanted / side for wanted, side in ((wanted_width, width), (wanted_height, height)) if wanted]
@@ -57,10 +57,10 @@ class ResultSize(NamedTuple):
             return [self.long_side / max(height, width)]
         return [SCALE if self.scale is None else self.scale]
 
-    def _sides(self):
+    def _sides(self) -> tuple[int, int]:
         """Width and height of `size`, 0 where none is given; both 0 if it cannot be read."""
         found = re.fullmatch(r"(\d{0,6})x(\d{0,6})", self.size or "")
-        return (0, 0) if found is None else tuple(int(side or 0) for side in found.groups())
+        return (0, 0) if found is None else (int(found[1] or 0), int(found[2] or 0))
 
 
 FULL_SIZE = ResultSize()
@@ -181,14 +181,47 @@ class Wanted:
         return np.clip(reduced, 0.0, 1.0, out=reduced)
 
 
-def _rounded(start, length, lr_side, side):
+def _rounded(start: int, length: int, lr_side: int, side: int) -> tuple[int, int]:
     """First and end pixel, of a side of the whole result, of what a part of the LR photo's side becomes; one at least."""
     first = min(round(start * side / lr_side), side - 1)
     return first, max(first + 1, round((start + length) * side / lr_side))
 
 
-def _reach(first, end, lr_side, side):
+def _reach(first: int, end: int, lr_side: int, side: int) -> tuple[int, int]:
     """First and end pixel of the LR photo's side that the filter sees for a part of the result's."""
     step = lr_side / side
     margin = _LANCZOS_RADIUS * step
     return max(0, int(first * step - margin)), min(lr_side, int(end * step + margin) + 1)
+
+
+class Orientation(NamedTuple):
+    """What is done to a photo, in this order."""
+
+    mirrored: bool = False
+    upturned: bool = False
+    transposed: bool = False
+
+    def turned(self, photo: np.ndarray) -> np.ndarray:
+        """A photo [h,w,3] in this orientation, contiguous; a copy unless nothing is done to it."""
+        photo = self._flipped(photo)
+        return np.ascontiguousarray(photo.swapaxes(0, 1) if self.transposed else photo)
+
+    def turned_back(self, photo: np.ndarray) -> np.ndarray:
+        """The inverse of `turned`; a view."""
+        return self._flipped(photo.swapaxes(0, 1) if self.transposed else photo)
+
+    def turned_shape(self, photo: Sequence[int]) -> tuple[int, int]:
+        """(height, width) in this orientation of a photo [h,w,...]."""
+        return (photo[1], photo[0]) if self.transposed else (photo[0], photo[1])
+
+    def turned_region(self, region: Region, photo: Sequence[int]) -> Region:
+        """Where a part of a photo [h,w,...] lies in the photo in this orientation."""
+        height, width = photo[:2]
+        x, y, *size = region
+        x = width - x - size[0] if self.mirrored else x
+        y = height - y - size[1] if self.upturned else y
+        return Region(y, x, size[1], size[0]) if self.transposed else Region(x, y, *size)
+
+    def _flipped(self, photo: np.ndarray) -> np.ndarray:
+        photo = photo[:, ::-1] if self.mirrored else photo
+        return photo[::-1] if self.upturned else photo

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
-from c2m_tf.photos.errors import ImageError
+from c2m_tf.photos.formats import ImageError
 
 Tags = dict[int, Any]
 
@@ -98,7 +98,7 @@ def describe(tags: Tags) -> str:
     return f"{kind}, {'+'.join(str(value) for value in bits)} bits, {' and '.join(formats)}"
 
 
-def _check_kind(tags, name):
+def _check_kind(tags: dict[int, Any], name: str | os.PathLike) -> None:
     bits = _several(tags.get(BITS, 1))
     if max(bits) > 16:
         unit = "pixel" if len(bits) == 1 else "sample"
@@ -151,7 +151,7 @@ class _Layout:
                 tags[tag] = self._values(_TYPES[kind], number, _READ[tag], stored)
         return tags, following
 
-    def _values(self, kind, number, most, stored):
+    def _values(self, kind: str, number: int, most: int, stored: bytes) -> Any:
         """One number, or a tuple of several, of which there are `most` at most."""
         if number * struct.calcsize(kind) > len(stored):
             self._file.seek(struct.unpack(self._order + self._offset, stored)[0])
@@ -159,7 +159,7 @@ class _Layout:
         values = struct.unpack_from(f"{self._order}{min(number, most)}{kind}", stored)
         return values[0] if len(values) == 1 else values
 
-    def _unpacked(self, kind):
+    def _unpacked(self, kind: str) -> tuple:
         layout = struct.Struct(self._order + kind)
         return layout.unpack(self._file.read(layout.size))
 
@@ -230,7 +230,7 @@ def check_strips(file: BinaryIO, tags: Tags, name: str | os.PathLike) -> None:
             raise ValueError("pixels are missing")
 
 
-def _check_parts(tags, name):
+def _check_parts(tags: dict[int, Any], name: str | os.PathLike) -> None:
     """Raises ImageError if there are more strips or tiles than the picture needs, or far larger ones: each is decoded."""
     width, length = (tags.get(WIDTH, 0), tags.get(LENGTH, 0))
     if TILE_OFFSETS in tags and STRIP_OFFSETS not in tags:
@@ -248,22 +248,22 @@ def _check_parts(tags, name):
         raise ImageError(f"{name} has {len(_several(stored))} strips or tiles where {needed} hold its pixels; save it anew")
 
 
-def _samples(tags):
+def _samples(tags: dict[int, Any]) -> int:
     return max(tags.get(SAMPLES, 1), len(_several(tags.get(BITS, 1))))
 
 
-def _is_canon_raw(file):
+def _is_canon_raw(file: BinaryIO) -> bool:
     file.seek(8)
     return file.read(2) == b"CR"
 
 
-def _pixels(tags):
+def _pixels(tags: dict[int, Any]) -> int:
     return int(tags.get(WIDTH, 0)) * int(tags.get(LENGTH, 0))
 
 
-def _sides(tags):
+def _sides(tags: dict[int, Any]) -> str:
     return f"{tags.get(WIDTH)}x{tags.get(LENGTH)}"
 
 
-def _several(value):
+def _several(value: Any) -> tuple:
     return value if isinstance(value, tuple) else (value,)

@@ -1,8 +1,8 @@
 """An HTTP server around an upscaler: POST /v1/upscale takes photos and returns a PNG; / is a page to try it.
 
-Memory and time are bounded for any input (docs/limits.md): `gate.Gate` bounds bytes, simultaneous uploads and the time from the
-first byte; headers of photos are read and memory is estimated before any pixel is decoded; one photo is upscaled at a time
-(`turns.Turns`), so that simultaneous requests give the same bytes as single ones.
+Memory and time are bounded for any input (docs/limits.md): `RequestLimits` bounds bytes, simultaneous uploads and the time from
+the first byte; headers of photos are read and memory is estimated before any pixel is decoded; one photo is upscaled at a time
+(`WorkQueue`), so that simultaneous requests give the same bytes as single ones.
 
     400 a multipart body that cannot be read, or with too many parts      422 a photo that cannot be used, or an unknown field
     403 a name that is not allowed, or a page of another site             429 too many requests wait, or uploads are under way
@@ -13,7 +13,7 @@ first byte; headers of photos are read and memory is estimated before any pixel 
 
 import asyncio
 import io
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from importlib import resources
 from typing import Annotated, Any
@@ -26,18 +26,23 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from c2m_tf import __version__
 from c2m_tf.photos import images
 from c2m_tf.photos.result_size import Region, ResultSize
-from c2m_tf.server.description import description_page
-from c2m_tf.server.forms import BoundedRoute
-from c2m_tf.server.gate import CLIENT_LEFT, RETRY_SECONDS, UPSCALE_PATH, Gate
-from c2m_tf.server.health import Health
+from c2m_tf.server.health import Health, description_page
 from c2m_tf.server.limits import Limits
-from c2m_tf.server.protection import Protection, policy_of
-from c2m_tf.server.request_log import RequestLog
-from c2m_tf.server.turns import BusyError, ClientLeftError, TookTooLongError, Turns, in_time
+from c2m_tf.server.middleware import (
+    CLIENT_LEFT,
+    RETRY_SECONDS,
+    UPSCALE_PATH,
+    BoundedRoute,
+    Protection,
+    RequestLimits,
+    RequestLog,
+    policy_of,
+)
+from c2m_tf.server.queue import BusyError, ClientLeftError, TookTooLongError, WorkQueue, in_time
 from c2m_tf.upscaling.upscaler import PreparedPhoto, Upscaler
-from c2m_tf.version import __version__
 
 
 class Problem(BaseModel):
@@ -69,13 +74,13 @@ def create_app(
         model: name of the model, as /healthz reports it.
         limits: Limits.
         warms_up: whether first photos are upscaled when the application starts, before /v2/health/ready says so.
-        hosts: names by which it may be called, see `protection.Protection`.
+        hosts: names by which it may be called, see `middleware.Protection`.
 
     Returns:
         fastapi.FastAPI.
     """
-    turns = Turns(limits.queue)
-    health_of = Health(turns, upscaler.warm_up if warms_up else None)
+    queue = WorkQueue(limits.queue)
+    health_of = Health(queue, upscaler.warm_up if warms_up else None)
     description = "4x super-resolution with a reference photo."
     app = fastapi.FastAPI(
         title="c2m-tf",
@@ -94,7 +99,7 @@ def create_app(
         "c2m_upscale_seconds", "Time to upscale a photo.", registry=registry, buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300)
     )
     pending = prometheus_client.Gauge("c2m_pending_requests", "Requests waiting or worked on.", registry=registry)
-    pending.set_function(lambda: turns.pending)
+    pending.set_function(lambda: queue.pending)
     folder = resources.files("c2m_tf.server")
     page, slider = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("index.html", "compare-slider.js"))
 
@@ -128,7 +133,7 @@ def create_app(
     @app.get("/v1/progress/{request_id}", responses={404: {"model": Problem, "description": "No such request is pending."}})
     async def progress(request_id: str) -> dict[str, Any]:
         """How far the request with that X-Request-ID is: {"state": "waiting"|"running", "done": tiles, "total": tiles}."""
-        found = turns.progress(request_id)
+        found = queue.progress(request_id)
         if found is None:
             raise HTTPException(404, f"no request {request_id[:64]} is waiting or running")
         return found._asdict()
@@ -198,7 +203,7 @@ def create_app(
                 prepared = await in_time(preparing, request.state.deadline)
                 left = request.state.deadline - asyncio.get_running_loop().time()
                 request.state.end_upload()  # from here on it counts as waiting
-                png = await turns.run(lambda report: upscaled(prepared, report), _client_left(request), left, x_request_id)
+                png = await queue.run(lambda report: upscaled(prepared, report), _client_left(request), left, x_request_id)
         except BusyError as error:
             raise _busy(error) from error
         except ClientLeftError:
@@ -225,11 +230,13 @@ def create_app(
         if health_of.starting:
             raise HTTPException(503, "not ready yet: first photos are being upscaled", {"Retry-After": str(RETRY_SECONDS)})
         try:
-            turns.check_room()
+            queue.check_room()
         except BusyError as error:
             raise _busy(error) from error
 
-    app.add_middleware(Gate, limits=limits, check_room=check_room, count=lambda status: requests.labels(str(status)).inc())
+    app.add_middleware(
+        RequestLimits, limits=limits, check_room=check_room, count=lambda status: requests.labels(str(status)).inc()
+    )
     app.add_middleware(Protection, hosts=hosts)
     app.add_middleware(RequestLog)
     return app
@@ -241,10 +248,10 @@ async def _client_left(request: fastapi.Request) -> None:
         pass
 
 
-def _busy(error):
+def _busy(error: BusyError) -> HTTPException:
     return HTTPException(429, str(error), {"Retry-After": str(RETRY_SECONDS)})
 
 
-def _reason(problem):
+def _reason(problem: Mapping[str, Any]) -> str:
     """What is wrong with a field, in words; FastAPI names the class that it expects of a file."""
     return "expected is a file, a part with a filename" if "UploadFile" in problem["msg"] else problem["msg"]

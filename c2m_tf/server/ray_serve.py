@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import fastapi
 from ray import serve
 
-from c2m_tf.machine import DTYPES, usable_cores
 from c2m_tf.server.app import create_app
 from c2m_tf.server.limits import Limits
-from c2m_tf.server.protection import ANY_HOST
+from c2m_tf.server.middleware import ANY_HOST
+from c2m_tf.startup import DTYPES, usable_cores
 from c2m_tf.upscaling.plans import check_ensemble, default_max_memory
 from c2m_tf.upscaling.upscaler import Upscaler
 
@@ -102,7 +102,7 @@ def build(arguments: Mapping[str, Any]) -> serve.Application:
     return Server.bind()  # type: ignore[attr-defined]
 
 
-def _given(defaults, arguments):
+def _given(defaults: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """{field: value} of those fields of a named tuple that are given, of their defaults' types."""
     found = {}
     for name, default in defaults._asdict().items():
@@ -116,7 +116,7 @@ def _given(defaults, arguments):
     return found
 
 
-def _make_app(replicas, limits):
+def _make_app(replicas: Any, limits: Limits) -> Any:
     """The application, in the replica's process."""
     share = min(1.0, replicas.cores / usable_cores())
     upscaler = Upscaler.from_preset(

@@ -1,5 +1,10 @@
-"""Listens on an address and serves until the process is asked to stop."""
+"""Listens on an address and serves until the process is asked to stop, over connections that are closed when they are idle.
 
+uvicorn itself waits without limit for headers and for clients that do not read.
+"""
+
+import asyncio
+import logging
 import os
 import signal
 import socket
@@ -9,17 +14,106 @@ from contextlib import contextmanager
 from typing import Any
 
 import fastapi
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from c2m_tf.server.app import create_app
-from c2m_tf.server.connections import MAX_CONNECTIONS, TimedConnection
 from c2m_tf.server.limits import Limits
-from c2m_tf.server.protection import ANY_HOST
-from c2m_tf.server.request_log import log_to_standard_error
+from c2m_tf.server.middleware import ANY_HOST, log_to_standard_error
 from c2m_tf.upscaling.upscaler import Upscaler
+
+MAX_CONNECTIONS = 512
+
+logger = logging.getLogger("c2m_tf.server")
 
 GRACE_SECONDS = 7.0  # to finish requests; container engines wait for ten
 _END_SECONDS = 2.0  # more, until the process ends whatever it computes
+
+
+class TimedConnection(H11Protocol):
+    """A connection that is closed after `idle_seconds` without progress.
+
+    Timed are: a connection without a request, headers until they are complete, the rest of a body that was refused, and a
+    response of which nothing is read. From complete headers on, a request to upscale has its own
+    deadline (`RequestLimits`);
+    between requests uvicorn's keep-alive timeout applies.
+    """
+
+    idle_seconds = 20.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._reading: asyncio.TimerHandle | None = None
+        self._writing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch_reading()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_reading()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writing(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        _stop(self._writing)
+        self._writing = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP. uvicorn's answer would go beside that of a request which is being worked on."""
+        client = self.client[0] if self.client else "-"
+        logger.info("%s sends what is no HTTP, 400", client)
+        answers = self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE)
+        if self.cycle is not None and not self.cycle.response_complete:
+            answers = answers and not self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if answers:
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _stop(self._reading)
+        _stop(self._writing)
+        self._reading = self._writing = None
+        super().connection_lost(exc)
+
+    def _watch_reading(self) -> None:
+        """Starts the timer when no request is being worked on."""
+        working = self.cycle is not None and not self.cycle.response_complete
+        between_requests = self.cycle is not None and self.conn.states == {h11.CLIENT: h11.IDLE, h11.SERVER: h11.IDLE}
+        if working or (between_requests and not self.conn.trailing_data[0]):
+            _stop(self._reading)
+            self._reading = None
+        elif self._reading is None:
+            self._reading = self.loop.call_later(self.idle_seconds, self.transport.abort)
+
+    def _watch_writing(self, left: int) -> None:
+        """Closes the connection if the client reads no byte of the remaining response in time."""
+        _stop(self._writing)
+        self._writing = self.loop.call_later(self.idle_seconds, self._check_writing, left)
+
+    def _check_writing(self, left: int) -> None:
+        now_left = self.transport.get_write_buffer_size()
+        if now_left < left:
+            self._watch_writing(now_left)
+        else:
+            self.transport.abort()
+
+
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image as Picture
 
-from c2m_tf.network.grid import MIXED_FROM, MIXED_TO
-from c2m_tf.photos.errors import ImageError
-from c2m_tf.photos.folders import list_photos
+from c2m_tf.network import MIXED_FROM, MIXED_TO
+from c2m_tf.photos.files import list_photos
+from c2m_tf.photos.formats import ImageError
 from c2m_tf.photos.image import Image
-from c2m_tf.photos.outputs import make_folder
-from c2m_tf.photos.resampling import as_float, as_uint8
-from c2m_tf.photos.writing import write_atomically
+from c2m_tf.photos.pixels import as_float, as_uint8
+from c2m_tf.photos.writing import make_folder, write_atomically
 from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED
-from c2m_tf.weights.npz import read_npz
+from c2m_tf.weights import read_npz
 
 if TYPE_CHECKING:
     from c2m_tf.upscaling.base import Matches
@@ -140,7 +139,7 @@ class Album:
         listed = ", ".join(f"{path.name} ({gain:+.0%} of the photo)" for path, gain in zip(chosen, gains, strict=True))
         return Choice(tuple(chosen), f"{listed} {of}")
 
-    def _descriptors(self, path):
+    def _descriptors(self, path: Path) -> np.ndarray:
         """int8 [h,w,channels] of a photo, out of the cache, or computed and put there."""
         if path in self._described:
             return self._described[path]
@@ -190,14 +189,14 @@ def agreement(first: np.ndarray, second: np.ndarray) -> float:
     return float((mutual & (neighbours >= _AGREEING)).mean())
 
 
-def _network():
+def _network() -> Callable[[np.ndarray], np.ndarray]:
     """The descriptors of preset `mobile`, as a function of arrays, loaded once."""
     if "step" not in _loaded:
         from c2m_tf.startup import start_keras
 
         start_keras()
         from c2m_tf.presets import load_model
-        from c2m_tf.upscaling.steps import Step
+        from c2m_tf.upscaling.keras_upscaler import Step
 
         model = load_model("mobile", "float32")
         _loaded["step"] = Step(model, model.descriptors)
@@ -207,13 +206,13 @@ def _network():
 _loaded: dict = {}
 
 
-def _weights(score):
+def _weights(score: np.ndarray) -> np.ndarray:
     """How much each part of the photo would count, float32 [_GRID,_GRID], by the scores [h,w] of its patches."""
     weight = np.clip((np.asarray(score, np.float32) - MIXED_FROM) / (MIXED_TO - MIXED_FROM), 0.0, 1.0)
     return np.asarray(Picture.fromarray(weight).resize((_GRID, _GRID), Picture.Resampling.BOX))
 
 
-def _is_copy(path, lr):
+def _is_copy(path: Path, lr: Image) -> bool:
     """Whether a photo is the LR photo itself, or one of no more detail that shows the same."""
     height, width, _ = lr.upright_shape
     with Image.open(path) as photo:

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from c2m_tf.photos.orientation import Orientation
-from c2m_tf.photos.resampling import SCALE
-from c2m_tf.photos.result_size import Region
+from c2m_tf.photos.pixels import SCALE
+from c2m_tf.photos.result_size import Orientation, Region
 from c2m_tf.upscaling.evidence import Evidence, Noted
 from c2m_tf.upscaling.plans import Plan
-from c2m_tf.upscaling.tiles import NARROW, WIDE, Canvas, Overlap, Tile
-from c2m_tf.upscaling.windows import CoarseReferences
+from c2m_tf.upscaling.tiles import NARROW, WIDE, Canvas, CoarseReferences, Overlap, Tile
 
 # Mean cosine of a matched patch from which on the reference explains the patch. On the eight validation groups a true reference
 # explains 10 to 71 % of the patches by this measure, an unrelated one 6 % at most (2 % in the mean).
@@ -235,7 +233,17 @@ class TiledUpscaler(ABC):
         coverages = [result.coverage for result in results if result.coverage is not None]
         return results[0]._replace(coverage=float(np.mean(coverages)) if coverages else None)
 
-    def _restored(self, lr, reference, plan, strength, progress, before, tiles, region):
+    def _restored(
+        self,
+        lr: np.ndarray,
+        reference: DecodedReferences | None,
+        plan: Plan,
+        strength: float,
+        progress: Progress | None,
+        before: int,
+        tiles: int,
+        region: Region | None,
+    ) -> Restored:
         """One orientation, after so many tiles of others."""
 
         def collected(canvas, results):
@@ -266,7 +274,7 @@ class TiledUpscaler(ABC):
             return Restored(rgb, tiles)
         return Restored(rgb, tiles, float((found.score >= MATCHED_SCORE).mean()), _matches(found), noted.evidence)
 
-    def _canvases(self, lr_shape, plan, region):
+    def _canvases(self, lr_shape: Sequence[int], plan: Plan, region: Region | None) -> list[Canvas]:
         """Canvases of the tiles: those of the branch, if the plan has any, and then those restored with the references."""
         height, width = lr_shape[:2]
         canvases = []
@@ -278,13 +286,13 @@ class TiledUpscaler(ABC):
         return canvases
 
 
-def _turned(region, orientation, lr_shape):
+def _turned(region: Region | None, orientation: Orientation, lr_shape: Sequence[int]) -> Region | None:
     return None if region is None else orientation.turned_region(region, lr_shape)
 
 
-def _clipped(rgb):
+def _clipped(rgb: np.ndarray) -> np.ndarray:
     return np.clip(rgb, 0.0, 1.0, out=rgb)
 
 
-def _matches(found):
+def _matches(found: Any) -> Matches:
     return Matches(np.asarray(found.flow, np.float32), np.asarray(found.score, np.float32))

@@ -5,7 +5,6 @@
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +12,8 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from c2m_tf.network.grid import MIXED_FROM, MIXED_TO
-from c2m_tf.photos.resampling import SCALE, as_uint8
+from c2m_tf.network import MIXED_FROM, MIXED_TO
+from c2m_tf.photos.pixels import SCALE, as_uint8
 from c2m_tf.photos.result_size import Region, Wanted
 from c2m_tf.photos.writing import write, write_atomically
 from c2m_tf.startup import printable
@@ -78,7 +77,7 @@ class Evidence(NamedTuple):
         pixels = as_uint8(rgb) / 255.0
         return np.concatenate([as_uint8(pixels * (1.0 - shares) + tinted * shares), self._legend(rgb.shape[1])])
 
-    def _legend(self, width):
+    def _legend(self, width: int) -> np.ndarray:
         rest = 1.0 - sum(self.shares)
         rows = [
             (_COLOURS[number % len(_COLOURS)], f"{share:.0%} {name}")
@@ -141,10 +140,3 @@ def write_evidence(path: str | os.PathLike, evidence: Evidence, rgb: np.ndarray,
 def around_pixels(values: np.ndarray, border: int = 1) -> np.ndarray:
     """Values of patches [h-2,w-2,...] -> of the patch around each pixel [h,w,...]; at the edge the neighbour's."""
     return np.pad(values, [(border, border)] * 2 + [(0, 0)] * (values.ndim - 2), mode="edge")
-
-
-def positions(displacement: np.ndarray, origin: Sequence[int] = (0, 0)) -> np.ndarray:
-    """First pixels of blocks in a reference, float32 [h,w,2], of displacements in cells; of LR pixels from an origin on."""
-    height, width = displacement.shape[:2]
-    grid = np.moveaxis(np.mgrid[origin[0] : origin[0] + height, origin[1] : origin[1] + width], 0, -1)
-    return (SCALE * (grid + displacement)).astype(np.float32)

@@ -2,32 +2,94 @@
 
 Small photos are searched exactly: every patch of the LR photo is compared with every patch of the references. Above a budget,
 each tile of the LR photo is searched in a window of the references, which matches of small versions of the photos choose
-(`windows`). Restoration goes tile by tile either way (`tiles`). So time and memory grow with the area, and memory is
+(`tiles`). Restoration goes tile by tile either way (`tiles`). So time and memory grow with the area, and memory is
 estimated beforehand: what would not fit is refused before the system runs out of memory.
 
 A model with a trunk of its own, which sees further than tiles overlap, restores the whole photo with it first, in tiles of
 their own. Those tiles that the references do not show (`base.MIN_EXPLAINED`) stay so; into others it is mixed.
+
+The steps of a network that upscalers run are compiled once for photos of all sizes (`Steps`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+import keras
 import numpy as np
 
-from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
+from c2m_tf.network import FEATURE_STRIDE, PATCH
 from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
-from c2m_tf.photos.resampling import as_float
+from c2m_tf.photos.pixels import as_float
 from c2m_tf.photos.result_size import Region
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED, Found, TiledUpscaler, Work
-from c2m_tf.upscaling.evidence import around_pixels, positions
-from c2m_tf.upscaling.steps import Step, Steps
-from c2m_tf.upscaling.tiles import Tile
-from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences, shrinking
+from c2m_tf.upscaling.evidence import around_pixels
+from c2m_tf.upscaling.tiles import CoarseMatches, CoarseReferences, Tile, positions, shrinking
+
+Shared = TypeVar("Shared", bound="Steps")
 
 # What encoding a reference pixel takes, and comparing a pair of cells, where restoring an LR pixel takes 1: of preset light on
 # two cores with AVX2 (docs/benchmarks.md, speed).
 _ENCODING, _MATCHING = 0.0075, 2.3e-8
+
+
+class Step(keras.Model):
+    """A step of the network, compiled once for photos of all sizes.
+
+    By itself Keras, on TensorFlow, compiles the first sizes that it sees as constants, and unknown ones for those that come
+    later: their results differ in the last bits, so that a photo's result would depend on which came before.
+
+    Args:
+        network: whose variables the step uses.
+        function: of arrays, or dicts of arrays, with a batch of one.
+    """
+
+    def __init__(self, network: keras.Model, function: Callable[[Any], Any]) -> None:
+        super().__init__(name="step", autocast=False)
+        self.network = network
+        self._function = function
+        self._graph: Callable[[Any], Any] | None = None
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self._function(inputs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        if keras.backend.backend() != "tensorflow":
+            return super().predict_on_batch(x)
+        if self._graph is None:
+            self._graph = _graph(self, x)
+        return keras.tree.map_structure(np.asarray, self._graph(x))
+
+
+class Steps:
+    """The steps of a model that upscalers run, each compiled when it is first used.
+
+    Args:
+        model: whose steps they are.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls: type[Shared], model: keras.Model) -> Shared:
+        """Those of a model, which all its upscalers share; kept with it, past Keras, which would take them for layers of it."""
+        if "_upscaling_steps" not in model.__dict__:
+            model.__dict__["_upscaling_steps"] = cls(model)
+        return model.__dict__["_upscaling_steps"]
+
+
+def _graph(step: keras.Model, example: Any) -> Callable[[Any], Any]:
+    """A TensorFlow function of inputs of the structure and types of an example, of any sizes."""
+    import tensorflow as tf
+
+    def signature(value: Any) -> Any:
+        # Photos and features [1,h,w,channels], scores [1,h,w], candidates [h,w]; strengths and origins have one size.
+        sizes = value.shape[:1] if value.ndim == 1 else (*value.shape[: min(1, value.ndim - 2)], None, None, *value.shape[3:])
+        return tf.TensorSpec(sizes, value.dtype)
+
+    return tf.function(step, input_signature=[keras.tree.map_structure(signature, example)], autograph=False)
 
 
 class KerasUpscaler(TiledUpscaler):
@@ -62,7 +124,7 @@ class KerasUpscaler(TiledUpscaler):
         searches = ("exact", "window") if self._search == "auto" else (self._search,)
         return [self._plan(lr_shape, ref_shapes, search) for search in searches]
 
-    def _plan(self, lr_shape, ref_shapes, search):
+    def _plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], search: str) -> plans.Plan:
         return plans.make_plan(lr_shape, ref_shapes, search, self._tile, self._window, self.model.own_trunk)
 
     def effort(
@@ -92,7 +154,7 @@ class KerasUpscaler(TiledUpscaler):
         for tile in tiles:
             yield self._steps.trunk.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
 
-    def _restore_exactly(self, work, tiles):
+    def _restore_exactly(self, work: Work, tiles: Iterable[Tile]) -> Any:
         """Restores tiles with the flow of the whole photo and the whole references."""
         lr, reference = work.lr, work.reference
         border = PATCH - 1
@@ -119,7 +181,7 @@ class KerasUpscaler(TiledUpscaler):
             work.note(tile, *(part[tile.rows, tile.columns] for part in (number, position, score)))
             yield self._steps.restore.predict_on_batch(inputs)[0]
 
-    def _restore_in_windows(self, work, tiles):
+    def _restore_in_windows(self, work: Work, tiles: Iterable[Tile]) -> Any:
         """Restores tiles, each searched in its own window.
 
         Windows differ between photos, so only the features of the small versions are kept.
@@ -143,24 +205,24 @@ class KerasUpscaler(TiledUpscaler):
             work.note(tile, np.full(score.shape, window.reference), position, score)
             yield found["sr"]
 
-    def _encoded(self, reference):
+    def _encoded(self, reference: Any) -> Any:
         """Features of whole references, computed once."""
         if reference.encoded is None:
             encode = self._steps.encode_reference.predict_on_batch
             reference.encoded = _joined([encode(as_float(photo)[None]) for photo in reference.photos])
         return reference.encoded
 
-    def _coarse_matches(self, lr, reference):
+    def _coarse_matches(self, lr: np.ndarray, reference: Any) -> CoarseMatches:
         return CoarseMatches(lr, self._coarse_references(lr.shape, reference), self._locate)
 
-    def _coarse_references(self, lr_shape, reference):
+    def _coarse_references(self, lr_shape: Sequence[int], reference: Any) -> CoarseReferences:
         """Small versions of references by the factor that an LR photo needs, made once as long as the factor is the same."""
         factor = shrinking(lr_shape, reference.shapes)
         if reference.coarse is None or reference.coarse.factor != factor:
             reference.coarse = CoarseReferences(reference.photos, factor)
         return reference.coarse
 
-    def _encoded_coarse(self, coarse):
+    def _encoded_coarse(self, coarse: CoarseReferences) -> Any:
         """Matching features of small versions, computed once."""
         if coarse.encoded is None:
             encode = self._steps.encode_for_matching.predict_on_batch
@@ -176,7 +238,7 @@ class KerasUpscaler(TiledUpscaler):
         return number, inside, score[0]
 
 
-def _is_explained(scores):
+def _is_explained(scores: np.ndarray) -> bool:
     """Whether a tile with patches of those scores [h,w] is restored with the references."""
     return (scores >= MATCHED_SCORE).mean() >= MIN_EXPLAINED
 
@@ -211,16 +273,16 @@ class _Steps(Steps):
         self.trunk = Step(model, model.trunk)
 
 
-def _for_matching(encoded):
+def _for_matching(encoded: dict[str, Any]) -> dict[str, Any]:
     """What matching needs of an encoded reference; graph compilers leave out the rest."""
     return {name: encoded[name] for name in ("matching", "candidates")}
 
 
-def _joined(encoded):
+def _joined(encoded: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return encoded[0] if len(encoded) == 1 else atlas(encoded)
 
 
-def _split(matches, refs):
+def _split(matches: np.ndarray, refs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Cells of an atlas [h,w,2] as the number of the reference [h,w] and the cell in it [h,w,2]."""
     heights = [-(-ref.shape[0] // FEATURE_STRIDE) + ATLAS_GAP for ref in refs]
     starts = np.concatenate([[0], np.cumsum(heights)[:-1]])

@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from c2m_tf.network.grid import FEATURE_STRIDE
+from c2m_tf.network import FEATURE_STRIDE
 from c2m_tf.network.mobile import Matches, Mobile
-from c2m_tf.photos.resampling import as_float
+from c2m_tf.photos.pixels import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
-from c2m_tf.upscaling.evidence import positions
-from c2m_tf.upscaling.steps import Step, Steps
-from c2m_tf.upscaling.tiles import WIDE, Tile
+from c2m_tf.upscaling.keras_upscaler import Step, Steps
+from c2m_tf.upscaling.tiles import WIDE, Tile, positions
 
 DEFAULT_TILE = 256  # LR pixels per side
 

@@ -1,14 +1,46 @@
-"""Opens what restores photos with a model: a preset, a .keras file, a .tflite file, or the folder of a SavedModel."""
+"""Which preset a photo needs, and what restores photos with a model: a preset, a .keras or .tflite file, a SavedModel."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from c2m_tf.machine import fastest_dtype
+from c2m_tf.photos.quality import PhotoQuality
 from c2m_tf.presets import PRESETS, check_model, load_model
-from c2m_tf.startup import choose_device, limit_threads, start_keras
+from c2m_tf.startup import choose_device, fastest_dtype, limit_threads, start_keras
 from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.plans import check_sizes
+
+AUTO = "auto"  # in place of a model's name
+CLEAN = "light"
+DEGRADED = "light-photo"
+
+# A photo is degraded if one of these says so; how often they are right is in docs/evaluation.md. The scores' thresholds are
+# above 0 so that of clean photos at most about 5 % are taken for degraded.
+MIN_JPEG_QUALITY = 95
+MAX_NOISE = 2.2  # grey levels of 255; at 2 the preset for clean photos is still the better one
+MAX_BLURRED = 0.1
+MAX_AVERAGED = 0.2
+
+
+class Choice(NamedTuple):
+    """A preset, and why."""
+
+    preset: str
+    reason: str
+
+
+def choose(quality: PhotoQuality) -> Choice:
+    """The preset for a photo of that quality."""
+    found = []
+    if quality.jpeg is not None and quality.jpeg < MIN_JPEG_QUALITY:
+        found.append(f"JPEG quality {quality.jpeg}")
+    if quality.noise is not None and quality.noise > MAX_NOISE:
+        found.append(f"noise of {quality.noise:.1f} grey levels")
+    if not found and quality.blurred is not None and quality.blurred > MAX_BLURRED:  # JPEG and noise disturb the spectrum
+        found.append("blur")
+    if not found and quality.averaged is not None and quality.averaged > MAX_AVERAGED:
+        found.append("downsampling by averaging")
+    return Choice(DEGRADED, ", ".join(found)) if found else Choice(CLEAN, "the photo looks clean")
 
 
 def open_model(
@@ -96,7 +128,7 @@ def gpus() -> list[str]:
         return []
 
 
-def _refuse_settings(path, dtype, search, tile, window):
+def _refuse_settings(path: Path, dtype: str | None, search: str, tile: int | None, window: int | None) -> None:
     """Raises ValueError if any is given, for a file that was exported with its own."""
     given = {
         "dtype": None if dtype == "auto" else dtype,

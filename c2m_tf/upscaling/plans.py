@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from c2m_tf.machine import usable_memory
-from c2m_tf.network.grid import FEATURE_STRIDE
-from c2m_tf.photos.errors import TooLargeError
-from c2m_tf.photos.resampling import SCALE
+from c2m_tf.network import FEATURE_STRIDE
+from c2m_tf.photos.formats import TooLargeError
+from c2m_tf.photos.pixels import SCALE
 from c2m_tf.photos.result_size import Wanted
-from c2m_tf.upscaling.tiles import NARROW, Overlap
-from c2m_tf.upscaling.windows import MAX_COARSE_CELLS
+from c2m_tf.startup import usable_memory
+from c2m_tf.upscaling.tiles import MAX_COARSE_CELLS, NARROW, Overlap
 
 SEARCHES = ("auto", "exact", "window")
 DEFAULT_TILE = 96  # LR pixels per side; the outermost 8 overlap
@@ -111,7 +110,7 @@ def make_plan(
     return Plan(search, tile, window, memory, branch_tile if branch else 0)
 
 
-def _pixels(tile, lr_shape):
+def _pixels(tile: int, lr_shape: Sequence[int]) -> int:
     return min(tile, lr_shape[0]) * min(tile, lr_shape[1])
 
 
@@ -164,7 +163,7 @@ def check_ensemble(ensemble: int) -> None:
         raise ValueError(f"ensemble {ensemble} is no number of orientations; choose one of {', '.join(map(str, ENSEMBLES))}")
 
 
-def _listed(ref_shapes):
+def _listed(ref_shapes: Sequence[Sequence[int]]) -> str:
     """References in words, e.g. "with a 640x480 reference"."""
     if not ref_shapes:
         return "without a reference"

@@ -12,17 +12,16 @@ used: peak memory is that of the larger one.
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from c2m_tf.machine import usable_cores
-from c2m_tf.network.grid import FEATURE_STRIDE, PATCH
-from c2m_tf.photos.resampling import SCALE, as_float
+from c2m_tf.network import FEATURE_STRIDE, PATCH
+from c2m_tf.photos.pixels import SCALE, as_float
+from c2m_tf.startup import usable_cores
 from c2m_tf.upscaling.base import Found, TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, photo_bytes
-from c2m_tf.upscaling.tiles import Tile
-from c2m_tf.upscaling.windows import CoarseMatches, CoarseReferences
+from c2m_tf.upscaling.tiles import CoarseMatches, CoarseReferences, Tile
 
 # Inputs, which are square photos, and outputs. Files exported before the trunk lack the last one.
 _SIGNATURES = {
@@ -121,7 +120,7 @@ class TFLiteUpscaler(TiledUpscaler):
 
         return run
 
-    def _coarse_matches(self, lr, reference):
+    def _coarse_matches(self, lr: np.ndarray, reference: Any) -> CoarseMatches:
         factor = max(1.0, max(lr.shape[:2]) / self._lr_thumb)
         for photo in reference.photos:
             factor = max(factor, max(photo.shape[:2]) / self._ref_thumb)
@@ -130,7 +129,7 @@ class TFLiteUpscaler(TiledUpscaler):
         return CoarseMatches(lr, reference.coarse, self._locate)
 
     def _locate(self, lr: np.ndarray, coarse: CoarseReferences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Matches of small photos in the reference that fits best at each place; see `windows.Locate`."""
+        """Matches of small photos in the reference that fits best at each place; see `tiles.Locate`."""
         height, width = (side - PATCH + 1 for side in lr.shape[:2])
         lr_thumb = _extended(lr, self._lr_thumb)
         best_number = np.zeros((height, width), int)
@@ -147,7 +146,7 @@ class TFLiteUpscaler(TiledUpscaler):
         return best_number, best_match, best_score
 
 
-def _interpreter(path, threads):
+def _interpreter(path: Path, threads: int | None) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
@@ -167,7 +166,7 @@ def _runner(path, interpreter, signature):
         raise _damaged(path, error) from error
 
 
-def _sides(runner, inputs, outputs):
+def _sides(runner: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
     """Sides of the photos that a signature takes; none if it is another signature than expected."""
     given, made = runner.get_input_details(), runner.get_output_details()
     if set(given) != set(inputs) or not set(outputs) <= set(made):
@@ -182,12 +181,12 @@ def _sides(runner, inputs, outputs):
     return sides if all(tuple(made[name]["shape"]) == expected[name] for name in outputs) else []
 
 
-def _damaged(path, error):
+def _damaged(path: Path, error: BaseException) -> ValueError:
     """What the runtime finds wrong with a file: parts of it when it is opened, others only when they are used."""
     return ValueError(f"{path} is not a TFLite file that this runtime reads: {' '.join(str(error).split())}")
 
 
-def _extended(photo, side, mode="edge"):
+def _extended(photo: np.ndarray, side: int, mode: Any = "edge") -> np.ndarray:
     """[1,side,side,3]: the photo, extended as NumPy's `pad` does; by its last row and column."""
     return np.pad(photo, ((0, side - photo.shape[0]), (0, side - photo.shape[1]), (0, 0)), mode=mode)[None]
 

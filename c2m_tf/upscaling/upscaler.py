@@ -19,21 +19,20 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from c2m_tf.photos.drawing import comparison_sheet
 from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding
 from c2m_tf.photos.image import Image, ImageLike
 from c2m_tf.photos.metadata import with_origin
-from c2m_tf.photos.outputs import check_fits, check_suffix
+from c2m_tf.photos.pixels import as_float, as_uint8, downsample, upsample
 from c2m_tf.photos.quality import quality_of
-from c2m_tf.photos.resampling import as_float, as_uint8, downsample, upsample
 from c2m_tf.photos.result_size import FULL_SIZE, Region, ResultSize, Wanted
-from c2m_tf.photos.sheets import comparison_sheet
-from c2m_tf.photos.writing import write
-from c2m_tf.renamed import current_name
+from c2m_tf.photos.writing import check_fits, check_suffix, write
+from c2m_tf.presets import current_name
 from c2m_tf.upscaling import opening, plans
 from c2m_tf.upscaling.album import Album
 from c2m_tf.upscaling.base import DecodedReferences, Matches, Progress, TiledUpscaler
-from c2m_tf.upscaling.choice import AUTO, CLEAN, DEGRADED, choose
 from c2m_tf.upscaling.evidence import Evidence
+from c2m_tf.upscaling.opening import AUTO, CLEAN, DEGRADED, choose
 
 if TYPE_CHECKING:
     from c2m_tf.jobs.work import Job, Outcome
@@ -446,7 +445,7 @@ class Upscaler:
         plans.check_memory(plan.memory, lr_shape, ref_shapes, self.max_memory)
         return plan
 
-    def _unchecked_plan(self, lr_shape, ref_shapes):
+    def _unchecked_plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> plans.Plan:
         """The plan, its memory with that of the ensemble. Presets that are chosen from share it, and one need not be open."""
         if self._chooses:
             search, tile, window = (self._settings[name] for name in ("search", "tile", "window"))
@@ -563,7 +562,7 @@ class PreparedPhoto:
         evidence = None if restored.evidence is None else restored.evidence._replace(names=tuple(names))
         return UpscaleResult(image, restored.coverage, name, restored.matches, evidence, reason, restored.tiles, self.album)
 
-    def _reduced(self, wanted):
+    def _reduced(self, wanted: Wanted) -> Image:
         """The LR photo itself, reduced."""
         rows, columns = wanted.restored.rows, wanted.restored.columns
         alpha = None if self.lr.alpha is None else wanted.reduced(as_float(self.lr.alpha[rows, columns]))
@@ -583,9 +582,10 @@ class PreparedPhoto:
             raise ValueError("matches are those of references; give one")
         with self._owner._turn:
             model, _, _, references = self._decoded(None)
+            assert references is not None  # of given ones
             return model.find_matches(self.lr.visible(), references, self._plan)
 
-    def _decoded(self, progress):
+    def _decoded(self, progress: Progress | None) -> tuple[TiledUpscaler, str | None, str, DecodedReferences | None]:
         """The model for the photo, its name and why it was chosen, and the references in the photo's colours."""
         lr = self.lr.load()
         model, name, reason = self._owner._model_for(lr)

@@ -11,70 +11,21 @@ name and shape is checked before the first weight is set.
 """
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from c2m_tf.network import single_image
+from c2m_tf.network.discriminator import discriminator as build_discriminator
 from c2m_tf.network.features import IMAGENET_MEAN, IMAGENET_STD
 from c2m_tf.network.model import C2Matching
-from c2m_tf.startup import first_line
-
-# Position of each convolution in torchvision's `vgg19().features` (and vgg16's, which is the same up to conv3_1).
-TORCHVISION_STEM = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10}
-TORCHVISION_VGG19 = TORCHVISION_STEM | {
-    "conv3_2": 12,
-    "conv3_3": 14,
-    "conv3_4": 16,
-    "conv4_1": 19,
-    "conv4_2": 21,
-    "conv4_3": 23,
-    "conv4_4": 25,
-    "conv5_1": 28,
-    "conv5_2": 30,
-    "conv5_3": 32,
-    "conv5_4": 34,
-}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint's names or shapes are not those of the network that it is meant for."""
-
-
-def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Arrays of a .pth file, by name, without the prefix "module." that training on several GPUs leaves.
-
-    Args:
-        path: file written by `torch.save`, a dict of tensors, or one under the key "state_dict", "params", or "model" and "sd".
-
-    Returns:
-        dict of name -> numpy array.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ImportError: PyTorch is not installed.
-        CheckpointError: the file is not a dict of tensors, or holds objects that could run code.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist")
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError('reading .pth files needs PyTorch; install it by: pip install "c2m-tf[torch]"') from error
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-        for key in ("state_dict", "params", "model", "sd"):
-            if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-                loaded = loaded[key]
-        if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-            raise CheckpointError(f"{path} holds no dict of tensors; give a state_dict saved by torch.save")
-        return {str(name).removeprefix("module."): value.float().numpy() for name, value in loaded.items()}
-    except CheckpointError:
-        raise
-    except Exception as error:  # a damaged file may raise anything: a pickle is a program
-        raise CheckpointError(f"{path} is not a PyTorch checkpoint of plain tensors: {first_line(error)}") from error
+from c2m_tf.photos.files import remove_left_over, replacing
+from c2m_tf.photos.images import check_not_input, check_writable
+from c2m_tf.startup import one_line
+from c2m_tf.weights.arrays import TORCHVISION_VGG19, CheckpointError, read_torch_checkpoint, read_vgg
 
 
 def load_extractors(model: C2Matching, state: dict[str, np.ndarray]) -> None:
@@ -180,14 +131,14 @@ def load_discriminator(critic: keras.Model, state: dict[str, np.ndarray]) -> Non
     _assign(expected, state, "published discriminator", ignored=counters)
 
 
-def _layer_variables(model):
+def _layer_variables(model: Any) -> Iterator[tuple[str, str, Any]]:
     """(layer name, "kernel" | "bias" | ..., variable) of every variable of a model."""
     for variable in model.variables:
         *_, layer, kind = variable.path.split("/")
         yield layer, kind, variable
 
 
-def _under_published_names(model, published, kinds=None):
+def _under_published_names(model: Any, published: Mapping[str, str], kinds: Mapping[str, str] | None = None) -> dict[str, Any]:
     """{published name: variable}, our name where none is known; `published` has them by ours, `kinds` those of variables."""
     expected = {}
     for layer, kind, variable in _layer_variables(model):
@@ -196,11 +147,13 @@ def _under_published_names(model, published, kinds=None):
     return expected
 
 
-def _published_kind(kind):
+def _published_kind(kind: str) -> str:
     return {"kernel": "weight"}.get(kind, kind)
 
 
-def _assign(expected, state, what, transforms=None, ignored=()):
+def _assign(
+    expected: Mapping[str, Any], state: Mapping[str, np.ndarray], what: str, transforms: Any = None, ignored: Any = ()
+) -> None:
     """Sets variables from arrays after checking that names and shapes agree exactly."""
     missing = sorted(set(expected) - set(state))
     left_over = sorted(set(state) - set(expected) - set(ignored))
@@ -222,28 +175,89 @@ def _assign(expected, state, what, transforms=None, ignored=()):
         variable.assign(converted[name])
 
 
-def _some(names, most=5):
+def _some(names: Sequence[str], most: int = 5) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _pixel_shuffle_order(array):
+def _pixel_shuffle_order(array: np.ndarray) -> np.ndarray:
     """Output channel 4c + 2a + b -> (2a + b) * C + c."""
     if array.shape[0] % 4:
         return array
     return array.reshape(-1, 4, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
 
 
-def _depthwise_order(array):
+def _depthwise_order(array: np.ndarray) -> np.ndarray:
     """Output channels c * multiplier + m, one input each, -> multipliers as output and channels as input."""
     if array.ndim != 4 or array.shape[0] % single_image.WIDTH:
         return array
     return array.reshape(single_image.WIDTH, -1, *array.shape[2:]).swapaxes(0, 1)
 
 
-def _offset_blocks(array):
+def _offset_blocks(array: np.ndarray) -> np.ndarray:
     """Output channels [g][k][dy, dx] then masks -> [dy | dx | mask], each block [g][k]."""
     if array.shape[0] % 3:
         return array
     points = array.shape[0] // 3
     return np.concatenate([array[0 : 2 * points : 2], array[1 : 2 * points : 2], array[2 * points :]])
+
+
+def import_weights(
+    extractor: str | os.PathLike,
+    restoration: str | os.PathLike,
+    vgg: str | os.PathLike,
+    output: str | os.PathLike,
+    discriminator: str | os.PathLike | None = None,
+) -> list[tuple[Path, str]]:
+    """Builds the model that the checkpoints belong to, full or light, and saves it.
+
+    Args:
+        extractor: feature_extraction.pth.
+        restoration: c2_matching_restoration.pth, c2_matching_restoration_mse.pth, or one of the light network.
+        vgg: vgg19-dcbb9e9d.pth, an .npz of Keras arrays, or "keras"; see `vgg_weights.read_vgg`.
+        output: .keras file to write.
+        discriminator: optional checkpoint of the critic, saved beside the output as <output's stem>.discriminator.keras.
+
+    Returns:
+        List of (path written, what it holds).
+
+    Raises:
+        ValueError: output not named .keras or not writable, names or shapes that do not fit (`CheckpointError`).
+        FileNotFoundError, ImportError: see `read_torch_checkpoint`.
+    """
+    output = Path(output)
+    if output.suffix != ".keras":
+        raise ValueError(f"{output}: the result is a Keras file; name it {output.with_suffix('.keras').name}")
+    critic_output = output.with_suffix(".discriminator.keras")
+    inputs = [path for path in (extractor, restoration, vgg, discriminator) if path not in (None, "keras")]
+    for path in (output, *([critic_output] if discriminator is not None else [])):
+        check_not_input(path, inputs)
+        check_writable(path)
+    state = read_torch_checkpoint(restoration)
+    variant = "full" if any("small_dyn_agg" in name for name in state) else "light"
+    model = C2Matching.full() if variant == "full" else C2Matching.light()
+    load_restoration(model, state)
+    load_extractors(model, read_torch_checkpoint(extractor))
+    load_reference_encoder(model, read_vgg(vgg))
+    to_write = [(output, model, f"{variant} model")]
+    if discriminator is not None:
+        critic = build_discriminator(published=True)
+        load_discriminator(critic, read_torch_checkpoint(discriminator))
+        to_write.append((critic_output, critic, "published discriminator"))
+    for path, keras_model, _ in to_write:
+        save_atomically(keras_model, path)
+    return [(path, what) for path, _, what in to_write]
+
+
+def save_atomically(model: keras.Model, path: str | os.PathLike) -> None:
+    """Saves a Keras model so that `path` holds the complete new file or what it held before.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    try:
+        remove_left_over([path])
+        with replacing(path) as temporary:
+            model.save(temporary)
+    except (OSError, RuntimeError) as error:  # HDF5 has errors of its own on a full disk
+        raise ValueError(f"cannot write {path}: {one_line(error)}") from error

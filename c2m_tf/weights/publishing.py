@@ -13,10 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from c2m_tf import __version__
 from c2m_tf.photos.images import ImageError, make_folder
 from c2m_tf.presets import HANDLE, PRESETS
 from c2m_tf.startup import one_line
-from c2m_tf.version import __version__
 
 if TYPE_CHECKING:
     from c2m_tf.network.model import C2Matching

@@ -12,7 +12,7 @@ from colour_profiles import P3
 
 from c2m_tf.cli import main
 from c2m_tf.commands import evaluate as command
-from c2m_tf.evaluation import perceptual, protocols
+from c2m_tf.evaluation import metrics, protocols
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import DEGRADATIONS
 
@@ -231,7 +231,7 @@ def test_models_have_distinct_names():
 
 def test_the_choices_of_the_command_are_those_that_exist():
     assert tuple(protocols.PROTOCOLS) == command.PROTOCOLS
-    assert perceptual.MEASURES == command.MEASURES
+    assert metrics.MEASURES == command.MEASURES
 
 
 def test_the_page_on_evaluation_has_every_degradation_as_it_is():

@@ -6,7 +6,7 @@ import pytest
 
 from c2m_tf import cli
 from c2m_tf.cli import main
-from c2m_tf.commands.parser import Parser
+from c2m_tf.commands.running import Parser
 
 
 def commands(parser, words=()):

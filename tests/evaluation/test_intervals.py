@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from c2m_tf.evaluation.intervals import bootstrap_interval
+from c2m_tf.evaluation.reports import bootstrap_interval
 
 
 def test_an_interval_covers_the_mean_as_often_as_it_says():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from c2m_tf.evaluation.perceptual import load_measures
+from c2m_tf.evaluation.metrics import load_measures
 from c2m_tf.photos import images
 
 

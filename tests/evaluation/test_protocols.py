@@ -6,9 +6,10 @@ from colour_profiles import GAMMA_RGB, P3, P3_COLOURS, SRGB_COLOURS, converted_b
 from golden_models import golden
 
 from c2m_tf import Upscaler
+from c2m_tf.evaluation.evaluator import SR, evaluate_model
 from c2m_tf.evaluation.groups import find_groups
 from c2m_tf.evaluation.metrics import luma, psnr
-from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, evaluate_group, protocol_named
+from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, protocol_named
 from c2m_tf.photos import images
 
 
@@ -23,20 +24,20 @@ def group(tmp_path):
 
 def test_paper_protocol_reproduces_the_golden_picture_and_figures(full, group):
     arrays = golden("padded_protocol")
-    result = evaluate_group(Upscaler(full), group, protocol="paper")
-    differing = result.sr.astype(int) - arrays["sr_u8"]
+    (result,) = evaluate_model(Upscaler(full), [group], "paper")
+    differing = result.pictures[SR].astype(int) - arrays["sr_u8"]
     assert np.abs(differing).max() <= 1  # a value may round to the other side
     assert np.mean(differing != 0) < 1e-3
-    assert result.figures["psnr_y"] == pytest.approx(float(arrays["metric_psnr_y"]), abs=1e-3)
-    assert result.figures["ssim_y"] == pytest.approx(float(arrays["metric_ssim_y"]), abs=1e-4)
-    assert result.figures["psnr_rgb"] == pytest.approx(float(arrays["metric_psnr"]), abs=1e-3)
+    assert result.figures[SR]["psnr_y"] == pytest.approx(float(arrays["metric_psnr_y"]), abs=1e-3)
+    assert result.figures[SR]["ssim_y"] == pytest.approx(float(arrays["metric_ssim_y"]), abs=1e-4)
+    assert result.figures[SR]["psnr_rgb"] == pytest.approx(float(arrays["metric_psnr"]), abs=1e-3)
 
 
 def test_plain_protocol_neither_pads_nor_crops_the_reference(full, group):
-    result = evaluate_group(Upscaler(full), group)
-    assert result.sr.shape == (48, 60, 3)
-    assert result.reference.shape == golden("padded_protocol")["ref_u8"].shape
-    np.testing.assert_array_equal(result.bicubic, images.upsample(images.downsample(result.hr)))
+    (result,) = evaluate_model(Upscaler(full), [group])
+    assert result.pictures[SR].shape == (48, 60, 3)
+    assert result.case.references[0].shape == golden("padded_protocol")["ref_u8"].shape
+    np.testing.assert_array_equal(result.case.bicubic, images.upsample(images.downsample(result.case.hr)))
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -5,11 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from c2m_tf.evaluation.comparison import comparison_sheet
-from c2m_tf.evaluation.evaluator import Evaluator, GroupResult
+from c2m_tf.evaluation.evaluator import Evaluator, GroupResult, ResultsSystem
 from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, Case
-from c2m_tf.evaluation.reports import as_json, make_report, table
-from c2m_tf.evaluation.systems import ResultsSystem
+from c2m_tf.evaluation.reports import as_json, comparison_sheet, make_report, table
 
 EVALUATOR = Evaluator([ResultsSystem("ours", {}), ResultsSystem("theirs", {})], PROTOCOLS["plain"])
 PSNR = {"a": (20.0, 22.0, 21.0), "b": (30.0, 31.0, 30.0), "c": (25.0, 28.0, 24.0)}

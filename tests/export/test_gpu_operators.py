@@ -6,7 +6,7 @@ The rules are what the delegate of ai-edge-litert 2.3.0 said of files of this pa
 import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import export_tflite
-from c2m_tf.training.growth import with_own_trunk, without_residual_offsets
+from c2m_tf.training.starts import with_own_trunk, without_residual_offsets
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from c2m_tf.export import orientation, photos
+from c2m_tf.export import photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
@@ -63,7 +63,7 @@ def test_png_with_exif_behind_its_pixels():
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.bool)])
 def of_file(data, is_png):
-    return orientation.of_file(data, is_png)
+    return photos.of_file(data, is_png)
 
 
 @settings(max_examples=300, deadline=None)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from c2m_tf.export import phone_matching
 from c2m_tf.export.fake_quantization import ActivationRange, QuantizedConv2D, is_divided, kernel_limit
-from c2m_tf.export.order import after
 from c2m_tf.export.phone_aggregation import PhoneAggregation
+from c2m_tf.export.phone_matching import after
 from c2m_tf.export.phone_network import PhoneNetwork
-from c2m_tf.training.growth import without_residual_offsets
+from c2m_tf.training.starts import without_residual_offsets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

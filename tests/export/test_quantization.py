@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from c2m_tf.export.__main__ import main
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.quantization import (
     QuantizationConfig,
@@ -21,8 +20,9 @@ from c2m_tf.export.quantization import (
 )
 from c2m_tf.export.tflite import export_tflite
 from c2m_tf.training import sources
-from c2m_tf.training.restoration import RestorationTrainer
 from c2m_tf.training.runs import Run
+from c2m_tf.training.trainers import RestorationTrainer
+from exporting import export
 from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 from training_data import make
@@ -196,14 +196,14 @@ def test_int8_weights_that_ship_load(name):
 def test_post_training_quantization_through_the_command_line(root, tmp_path, capsys):
     output = tmp_path / "c2m.tflite"
     arguments = ["--data", f"{root}/data/cufed", "--post-training", "--tile", "20", "--window", "80", "-o", f"{output}"]
-    assert main(["quantize", *arguments, "--pairs", f"{root}/data/pairs"]) == 0
+    assert export(["quantize", *arguments, "--pairs", f"{root}/data/pairs"]) == 0
     sidecar = json.loads(output.with_suffix(".json").read_text())
     assert sidecar["precision"] == "int8"
     assert sidecar["psnr_y"] > 10
     assert "wrote" in capsys.readouterr().out
     # The run's folder holds weights that can be exported again, with other sizes.
     again = ["tflite", "--model", f"{tmp_path}/c2m/quantized.npz", "--precision", "int8", "--tile", "24", "--window", "96"]
-    assert main([*again, "-o", f"{tmp_path}/again.tflite"]) == 0
+    assert export([*again, "-o", f"{tmp_path}/again.tflite"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_invalid_arguments_are_reported_in_one_line_and_write_nothing(root, tmp_
     arguments = [argument.format(tmp_path) for argument in arguments]
     if "-o" not in arguments:
         arguments += ["-o", f"{tmp_path}/c2m.tflite"]
-    assert main(["quantize", *arguments]) == 2
+    assert export(["quantize", *arguments]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c2m_tf.export.__main__ import main
 from c2m_tf.export.saved_model import export_saved_model
+from exporting import export
 from PIL import Image
 
 from c2m_tf import Upscaler
@@ -200,11 +200,11 @@ def test_saved_model_reports_invalid_input(answer, tmp_path):
 
 def test_versions_count_up_and_faults_leave_nothing(tmp_path, capsys):
     (tmp_path / "models/7").mkdir(parents=True)
-    assert main(["saved-model", "--model", "nowhere.keras", "-o", str(tmp_path / "models")]) == 2
+    assert export(["saved-model", "--model", "nowhere.keras", "-o", str(tmp_path / "models")]) == 2
     assert "nowhere.keras does not exist" in capsys.readouterr().err
-    assert main(["saved-model", "-o", str(tmp_path / "models"), "--max-lr-pixels", "0"]) == 2
+    assert export(["saved-model", "-o", str(tmp_path / "models"), "--max-lr-pixels", "0"]) == 2
     (tmp_path / "file").write_text("")
-    assert main(["saved-model", "-o", str(tmp_path / "file")]) == 2
+    assert export(["saved-model", "-o", str(tmp_path / "file")]) == 2
     assert "cannot make folder" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["7"]
 

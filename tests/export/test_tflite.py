@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from c2m_tf.export.__main__ import main
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import LR_THUMB, REF_THUMB, export_tflite, weights_sha256
-from c2m_tf.training.growth import with_own_trunk
+from c2m_tf.training.starts import with_own_trunk
+from exporting import export
 from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -306,7 +306,7 @@ def test_sidecar_describes_the_model_for_an_app(exported, tiny):
     ],
 )
 def test_invalid_arguments_are_reported_in_one_line_and_write_nothing(tmp_path, capsys, arguments, words):
-    assert main(["tflite", *(argument.format(tmp_path) for argument in arguments)]) == 2
+    assert export(["tflite", *(argument.format(tmp_path) for argument in arguments)]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1

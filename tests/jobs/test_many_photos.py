@@ -10,9 +10,8 @@ from killed_writer import write_and_be_killed
 
 from c2m_tf import Upscaler
 from c2m_tf.cli import main
-from c2m_tf.jobs import report, storage
-from c2m_tf.jobs.folders import Job
-from c2m_tf.jobs.results import is_complete
+from c2m_tf.jobs import storage, tables
+from c2m_tf.jobs.folders import Job, is_complete
 from c2m_tf.jobs.work import Worker
 from c2m_tf.photos import images
 from c2m_tf.upscaling import opening
@@ -189,14 +188,14 @@ def test_a_report_that_cannot_be_written_ends_no_run(folder, model, capsys, monk
             raise OSError(errno.ENOSPC, "No space left on device")
         return whole(self, row)
 
-    whole = report._CsvWriter.add
-    monkeypatch.setattr(report._CsvWriter, "add", add)
+    whole = tables._CsvWriter.add
+    monkeypatch.setattr(tables._CsvWriter, "add", add)
     (folder / "lr/d.png").unlink()
     assert main(["upscale", "-i", f"{folder}/lr", "-o", f"{folder}/sr", *model, "--report", f"{folder}/report.csv"]) == 1
     printed = capsys.readouterr()
     assert printed.out == "3 upscaled, 0 failed\n"
     assert "--report" in printed.err and "lacks rows: [Errno 28] No space left on device" in printed.err
-    assert (folder / "report.csv").read_text().splitlines() == [",".join(report.COLUMNS)]
+    assert (folder / "report.csv").read_text().splitlines() == [",".join(tables.REPORT_COLUMNS)]
 
 
 def test_shards_make_everything_once_also_where_photos_arrive(folder, model, capsys, rng):

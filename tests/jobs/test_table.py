@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from c2m_tf.cli import main
-from c2m_tf.jobs import table
+from c2m_tf.jobs import tables
 from c2m_tf.jobs.folders import Job, find_jobs
 from c2m_tf.photos import images
-from c2m_tf.photos.paths import place
+from c2m_tf.photos.files import place
 
 CSV = "lr,references,output,note\na.png,r.png | s.png,out/a.png,x\nb.png,,out/b.jpg,\n"
 JOBS = [Job("a.png", ["r.png", "s.png"], "out/a.png"), Job("b.png", [], "out/b.jpg")]
@@ -21,7 +21,7 @@ def test_csv_and_parquet_say_the_same(tmp_path):
     parquet.write_table(arrow.table(columns), tmp_path / "lists.parquet")
     parquet.write_table(arrow.table(columns | {"references": ["r.png|s.png", ""]}), tmp_path / "text.parquet")
     for name in ("jobs.csv", "lists.parquet", "text.parquet"):
-        assert table.read_table(f"{tmp_path}/{name}") == JOBS
+        assert tables.read_table(f"{tmp_path}/{name}") == JOBS
 
 
 @pytest.mark.parametrize(
@@ -72,20 +72,20 @@ def test_a_file_is_known_however_it_is_spelled(tmp_path, spelling, existing):
     path, other = SPELLINGS[0].format(tmp_path), spelling.format(tmp_path)
     for first, second in ((path, other), (other, path)):
         with pytest.raises(ValueError, match=r"row 2: output .* is an input"):
-            table.check_jobs([Job(first, [], "x.png"), Job("b.png", [], second)], "jobs.csv")
+            tables.check_jobs([Job(first, [], "x.png"), Job("b.png", [], second)], "jobs.csv")
         with pytest.raises(ValueError, match=r"row 1: output .* is an input"):
-            table.check_jobs([Job("b.png", ["c.png", first], second)], "jobs.csv")
+            tables.check_jobs([Job("b.png", ["c.png", first], second)], "jobs.csv")
         with pytest.raises(ValueError, match="rows 1 and 2 have one output"):
-            table.check_jobs([Job("b.png", [], first), Job("c.png", [], second)], "jobs.csv")
+            tables.check_jobs([Job("b.png", [], first), Job("c.png", [], second)], "jobs.csv")
         with pytest.raises(ValueError, match="is an input"):
-            table.check_jobs([Job("b.png", [], first)], "jobs.csv", read=[second])
+            tables.check_jobs([Job("b.png", [], first)], "jobs.csv", read=[second])
 
 
 def test_urls_of_one_file_elsewhere_are_known_too():
     pytest.importorskip("fsspec")
     with pytest.raises(ValueError, match="is an input"):
-        table.check_jobs([Job("memory://in/a.png", [], "memory:///in/a.png")], "jobs.csv")
-    table.check_jobs([Job("memory://in/a.png", [], "in/a.png")], "jobs.csv")
+        tables.check_jobs([Job("memory://in/a.png", [], "memory:///in/a.png")], "jobs.csv")
+    tables.check_jobs([Job("memory://in/a.png", [], "in/a.png")], "jobs.csv")
 
 
 def test_a_folder_named_as_the_home_folder_is_no_other(tmp_path, monkeypatch):
@@ -96,7 +96,7 @@ def test_a_folder_named_as_the_home_folder_is_no_other(tmp_path, monkeypatch):
     found = find_jobs("./~", [], f"{tmp_path}/sr")
     assert place(found.jobs[0].lr) == place(f"{tmp_path}/~/a.jpg")
     with pytest.raises(ValueError, match="is an input"):
-        table.check_jobs([found.jobs[0]._replace(output=f"{tmp_path}/~/a.jpg")], "jobs.csv")
+        tables.check_jobs([found.jobs[0]._replace(output=f"{tmp_path}/~/a.jpg")], "jobs.csv")
 
 
 def test_a_null_character_in_a_path_is_named(tmp_path, capsys):
@@ -121,7 +121,7 @@ def test_the_home_folder_is_expanded_in_tables(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", f"{tmp_path}")
     (tmp_path / "jobs.csv").write_text("lr,references,output\n~/a.png,~/r.png|./~.png,~/out/a.png\n")
     expected = [Job(f"{tmp_path}/a.png", [f"{tmp_path}/r.png", "./~.png"], f"{tmp_path}/out/a.png")]
-    assert table.read_table("~/jobs.csv".replace("~", f"{tmp_path}")) == expected
+    assert tables.read_table("~/jobs.csv".replace("~", f"{tmp_path}")) == expected
 
 
 def test_a_parquet_table_of_numbers_is_refused(tmp_path):
@@ -129,10 +129,10 @@ def test_a_parquet_table_of_numbers_is_refused(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     parquet.write_table(arrow.table({"lr": [1], "references": [""], "output": ["a.png"]}), tmp_path / "jobs.parquet")
     with pytest.raises(ValueError, match="row 1: lr is 1; expected is text"):
-        table.read_table(f"{tmp_path}/jobs.parquet")
+        tables.read_table(f"{tmp_path}/jobs.parquet")
     (tmp_path / "text.parquet").write_text("text")
     with pytest.raises(ValueError, match="is not a Parquet file"):
-        table.read_table(f"{tmp_path}/text.parquet")
+        tables.read_table(f"{tmp_path}/text.parquet")
 
 
 @pytest.mark.parametrize(

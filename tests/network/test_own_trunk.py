@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.quantization import load_quantized, save_quantized
-from c2m_tf.training.averaging import average
 from c2m_tf.training.config import ConfigError
-from c2m_tf.training.growth import grow, load_own_trunk, with_own_trunk, without_own_trunk, without_residual_offsets
-from c2m_tf.training.restoration import RestorationTrainer
-from c2m_tf.training.trunk import TrunkTrainer
+from c2m_tf.training.starts import average, grow, load_own_trunk, with_own_trunk, without_own_trunk, without_residual_offsets
+from c2m_tf.training.trainers import RestorationTrainer, TrunkTrainer
 from tiny_models import tiny_model
 
 from c2m_tf import C2Matching

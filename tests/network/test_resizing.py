@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2m_tf.network.resizing import resized
+from c2m_tf.network.upsampling import resized
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.84, 1.0, 1.19, 2.0])

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2m_tf.photos.boxes import fullest_box
+from c2m_tf.photos.drawing import fullest_box
 
 
 @settings(max_examples=50, deadline=None)

@@ -7,7 +7,7 @@ import pytest
 from colour_profiles import GAMMA_RGB, GRAY, P3, P3_COLOURS, SRGB, SRGB_COLOURS, converted_by_hand
 from PIL import Image
 
-from c2m_tf.photos import colour, images
+from c2m_tf.photos import images, pixels
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_profile_of_which_a_byte_is_damaged_is_used_or_counts_as_none(photo, p
         np.testing.assert_array_equal(images.as_uint8(found), photo)
     file = io.BytesIO()
     images.encode(file, "BMP", photo, icc_profile=damaged)
-    assert colour.is_gray_profile(damaged) is False
+    assert pixels.is_gray_profile(damaged) is False
 
 
 @pytest.mark.parametrize("damaged", [b"", b"no profile", P3[:140], P3[:200]])
@@ -62,9 +62,9 @@ def test_a_damaged_profile_counts_as_none(photo, damaged):
 
 def test_gray_photos_go_through_gray_profiles(photo):
     gray = np.repeat(photo[..., :1], 3, axis=-1)
-    found = colour.converted(gray, GRAY, GAMMA_RGB, gray=True)
+    found = pixels.converted(gray, GRAY, GAMMA_RGB, gray=True)
     assert np.abs(found.astype(int) - gray).max() <= 1  # the same gamma
-    assert np.abs(colour.converted(gray, GRAY, None, gray=True).astype(int) - gray).max() > 1
+    assert np.abs(pixels.converted(gray, GRAY, None, gray=True).astype(int) - gray).max() > 1
 
 
 @pytest.mark.parametrize("suffix", images.SUFFIXES)
@@ -77,8 +77,8 @@ def test_results_look_the_same_in_every_format(tmp_path, photo, suffix, gray):
     own = GRAY if gray else P3
     images.write(tmp_path / f"photo{suffix}", smooth, gray=gray, icc_profile=own)
     read = images.read(tmp_path / f"photo{suffix}")
-    shown = images.as_uint8(colour.converted(read.rgb, read.icc_profile, None, read.gray)).astype(int)
-    expected = images.as_uint8(colour.converted(smooth, own, None, gray)).astype(int)
+    shown = images.as_uint8(pixels.converted(read.rgb, read.icc_profile, None, read.gray)).astype(int)
+    expected = images.as_uint8(pixels.converted(smooth, own, None, gray)).astype(int)
     lossy = suffix not in (".png", ".bmp", ".tif", ".tiff")
     assert np.abs(shown - expected).mean() <= (3 if lossy else 0.5)
     assert (read.icc_profile is None) == (suffix == ".bmp" or (gray and suffix == ".webp"))

@@ -16,8 +16,9 @@ from c2m_tf.photos.degradations import (
     Light,
     ReferenceDegradation,
     degradation_named,
+    draw_degradation,
+    draw_reference_degradation,
 )
-from c2m_tf.photos.random_degradations import draw_degradation, draw_reference_degradation
 
 GRAY = np.full((64, 96, 3), 128, np.uint8)
 

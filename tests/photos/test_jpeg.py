@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2m_tf.photos import images, jpeg
+from c2m_tf.photos import headers, images
 from c2m_tf.photos.headers import read_header
 
 
@@ -49,16 +49,16 @@ def read(content):
 
 
 def test_as_many_scans_as_are_allowed_are_decoded_and_one_more_is_refused():
-    np.testing.assert_array_equal(read(with_scans(jpeg.MAX_SCANS)), read(encoded(progressive=True)))
+    np.testing.assert_array_equal(read(with_scans(headers.MAX_SCANS)), read(encoded(progressive=True)))
     with pytest.raises(images.ImageError, match="lr has more than 1,000 segments or 100 scans"):
-        read(with_scans(jpeg.MAX_SCANS + 1))
+        read(with_scans(headers.MAX_SCANS + 1))
 
 
 @pytest.mark.parametrize("segment", [b"\xff\xe5\0\2", b"\xff\xfe\0\2", b"\xff\xff\xff\xe1\0\4ab", b"\xff\xdb\0\2"])
 def test_segments_are_counted_before_pillow_keeps_them(segment):
-    assert read_header(io.BytesIO(with_segments(jpeg.MAX_SEGMENTS, b"\xff\xe5\0\2")))
+    assert read_header(io.BytesIO(with_segments(headers.MAX_SEGMENTS, b"\xff\xe5\0\2")))
     with pytest.raises(images.ImageError, match="lr has more than 1,000 segments"):
-        read_header(io.BytesIO(with_segments(jpeg.MAX_SEGMENTS + 1, segment)), "lr")
+        read_header(io.BytesIO(with_segments(headers.MAX_SEGMENTS + 1, segment)), "lr")
 
 
 def test_markers_in_metadata_are_no_scans():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from c2m_tf.photos.sheets import most_changed_box
+from c2m_tf.photos.drawing import most_changed_box
 
 
 def test_the_most_changed_square_is_found(rng):

@@ -6,8 +6,7 @@ from skimage import data
 
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import Blur, degradation_named
-from c2m_tf.photos.quality import luma_of
-from c2m_tf.photos.spectrum import averaged, blurred, shape_of
+from c2m_tf.photos.quality import averaged, blurred, luma_of, shape_of
 
 PHOTOS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee, "rocket": data.rocket}
 

@@ -17,8 +17,8 @@ from serving import Held, Running, files, photos, png, wait_for  # noqa: E402
 
 from c2m_tf import Upscaler  # noqa: E402
 from c2m_tf.photos import image  # noqa: E402
-from c2m_tf.server.connections import TimedConnection  # noqa: E402
 from c2m_tf.server.limits import Limits  # noqa: E402
+from c2m_tf.server.running import TimedConnection  # noqa: E402
 from c2m_tf.upscaling.base import Restored  # noqa: E402
 from c2m_tf.upscaling.keras_upscaler import KerasUpscaler  # noqa: E402
 

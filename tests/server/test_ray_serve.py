@@ -16,7 +16,7 @@ pytest.importorskip("fastapi")
 from serving import files, photos, png, wait_for  # noqa: E402
 
 from c2m_tf import Upscaler  # noqa: E402
-from c2m_tf.photos.resampling import as_uint8  # noqa: E402
+from c2m_tf.photos.pixels import as_uint8  # noqa: E402
 from c2m_tf.server.ray_serve import build  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own

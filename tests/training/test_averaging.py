@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from c2m_tf.training.__main__ import main as training
-from c2m_tf.training.averaging import average
+from c2m_tf.training.starts import average
 from tiny_models import tiny_model
+from training_runs import training
 
 from c2m_tf.presets import load_model
 

@@ -17,11 +17,8 @@ MINIMAL = {
 
 
 def stage_of(recipe):
-    """The stage that a recipe's header runs; `c2m-tf train ablation` runs several, by their names."""
-    stage = recipe.read_text().split("c2m-tf train ", 1)[1].split()[0]
-    if stage != "ablation":
-        return stage
-    return {"teacher": "teacher", "student": "student", "contrast-extractors": "student"}.get(recipe.stem, "restoration")
+    """The stage that a recipe's header runs."""
+    return recipe.read_text().split("c2m-tf train ", 1)[1].split()[0]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -29,8 +26,7 @@ def test_every_recipe_is_valid_and_says_how_long_it_takes(recipe):
     config = read_config(stage_of(recipe), recipe)
     assert isinstance(config, STAGES[stage_of(recipe)])
     header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
-    named = recipe.parent.name if recipe.parent.name == "ablation" else f"{recipe.parent.name}/{recipe.stem}"
-    assert f"--config {named} " in header
+    assert f"--config {recipe.parent.name}/{recipe.stem} " in header
     assert "Time:" in header
 
 
@@ -38,7 +34,7 @@ def test_recipes_are_found_by_name():
     assert recipe_names() == sorted(f"{path.parent.name}/{path.stem}" for path in RECIPES)
     recipe = read_config("restoration", "published/restoration")
     assert recipe == read_config("restoration", Path(__file__).parents[2] / "training/recipes/published/restoration.yaml")
-    with pytest.raises(ConfigError, match=r"no recipe that ships; recipes are ablation/aggregation, .*cpu/finish, cpu/light, "):
+    with pytest.raises(ConfigError, match=r"no recipe that ships; recipes are cpu/descriptors, cpu/finish, .*cpu/light, "):
         read_config("restoration", "published/everything")
 
 

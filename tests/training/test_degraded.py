@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from c2m_tf.training import degraded, sources
+from c2m_tf.training import augmentation, sources
 from c2m_tf.training.datasets import HomographyPairs, ReferencePairs
 from c2m_tf.training.patches import PhotoPatches
 from training_data import make
@@ -25,14 +25,16 @@ def photos(root):
 def always_jpeg(monkeypatch):
     """Every sample that is degraded is JPEG of quality 20."""
     jpeg = Degradation(jpeg=Jpeg(20, "4:4:4"))
-    monkeypatch.setattr(degraded, "draw_degradation", lambda random, clean_share: jpeg if clean_share == 0 else Degradation())
+    monkeypatch.setattr(
+        augmentation, "draw_degradation", lambda random, clean_share: jpeg if clean_share == 0 else Degradation()
+    )
     return jpeg
 
 
 @pytest.mark.parametrize("origin", [(0, 0), (52, 36), (3, 41), (80, 64)])
 def test_patch_is_cut_out_of_a_larger_degraded_photo(always_jpeg, rng, origin):
     photo = images.as_uint8(images.upsample(rng.integers(0, 256, (40, 36, 3), np.uint8)))  # 160x144
-    patch = degraded.degraded_patch(photo, origin, 80, np.random.RandomState(5), 1.0)
+    patch = augmentation.degraded_patch(photo, origin, 80, np.random.RandomState(5), 1.0)
     assert patch.shape == (20, 20, 3)
     # Some larger window, whole JPEG blocks or not before it, gives the patch exactly.
     found = False
@@ -51,7 +53,7 @@ def test_patch_is_cut_out_of_a_larger_degraded_photo(always_jpeg, rng, origin):
 def test_nothing_is_drawn_for_a_share_of_zero(rng):
     random = np.random.RandomState(1)
     before = random.get_state()[1].copy()
-    assert degraded.degraded_patch(rng.integers(0, 256, (40, 40, 3), np.uint8), (0, 0), 40, random, 0.0) is None
+    assert augmentation.degraded_patch(rng.integers(0, 256, (40, 40, 3), np.uint8), (0, 0), 40, random, 0.0) is None
     np.testing.assert_array_equal(random.get_state()[1], before)
 
 

@@ -5,25 +5,22 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from c2m_tf.training import datasets
-from c2m_tf.training.__main__ import main as training
+from c2m_tf.training import datasets, distribution
 from c2m_tf.training.config import ConfigError, as_yaml, make_config, read_config
 from c2m_tf.training.distribution import ALONE, Group
-from c2m_tf.training.meeting import meet
 from c2m_tf.training.patches import PhotoPatches
 from c2m_tf.training.sources import CufedPairs, SinglePhotos
 from training_data import make
-from training_runs import SMOKE, arrays, command, rows
+from training_runs import SMOKE, arrays, command, rows, training
 
 ROOT = Path(__file__).parents[2]
 # TensorFlow takes longer to import than this takes to train, and a JAX machine need not have it.
-SCRIPT = 'import sys; sys.modules["tensorflow"] = None; from c2m_tf.training.__main__ import main; sys.exit(main(sys.argv[1:]))'
+SCRIPT = 'import sys; sys.modules["tensorflow"] = None; from c2m_tf.cli import main; sys.exit(main(["train", *sys.argv[1:]]))'
 
 
 @pytest.fixture(scope="module")
@@ -90,85 +87,6 @@ def test_settings_of_processes_are_not_kept_in_run_folders(root, tmp_path):
     assert read_config("teacher", written, ["distributed.coordinator=auto"]).distributed.coordinator == "auto"
     with pytest.raises(ConfigError, match=r"did you mean distributed\.coordinator"):
         make_config("teacher", {"distributed": {"coordinatr": "h:1"}})
-
-
-def meetings(port, *visitors, wait=10):
-    """What each (rank, processes, facts) that meets at the port is told: None, or why not."""
-    told = [None] * len(visitors)
-
-    def take_part(number, rank, processes, facts):
-        try:
-            meet(("localhost", port), rank, processes, facts, wait)
-        except ConfigError as error:
-            told[number] = str(error)
-
-    threads = [threading.Thread(target=take_part, args=(number, *visitor)) for number, visitor in enumerate(visitors)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return told
-
-
-def test_processes_that_agree_meet(port):
-    facts = {"config": {"seed": 1}, "state": None}
-    assert meetings(port, (2, 3, facts), (0, 3, facts), (1, 3, facts)) == [None, None, None]
-
-
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        ((1, 2, {"config": {"seed": 2, "xla": True}, "state": None}), "process 1 has another config than process 0 in seed"),
-        ((1, 2, {"config": {"seed": 1, "xla": True}, "state": "ab"}), "process 1 has another state than process 0"),
-        (
-            (1, 3, {"config": {"seed": 1, "xla": True}, "state": None}),
-            "distributed.processes is 2 in process 0 but 3 in process 1",
-        ),
-    ],
-)
-def test_processes_that_do_not_agree_are_told_why(port, other, words):
-    first, second = meetings(port, (0, 2, {"config": {"seed": 1, "xla": True}, "state": None}), other)
-    assert words in first
-    assert second == first
-
-
-def test_a_rank_that_is_there_twice_is_named(port):
-    told = meetings(port, (0, 3, {}), (1, 3, {}), (1, 3, {}))
-    assert all("two processes are number 1; expected are 0 to 2" in text for text in told)
-
-
-def test_processes_that_do_not_come_are_named(port):
-    (told,) = meetings(port, (0, 3, {}), wait=0.3)
-    assert f"of 3 processes 1, 2 did not come to localhost:{port} within 0.3 seconds" in told
-    (told,) = meetings(port, (1, 3, {}), wait=0.3)
-    assert f"localhost:{port} cannot be reached within 0.3 seconds (Connection refused)" in told
-
-
-def test_a_port_that_is_taken_is_named(port):
-    with socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True):
-        (told,) = meetings(port, (0, 2, {}), wait=0.3)
-    assert f"port {port} cannot be opened: Address already in use" in told
-
-
-def test_whatever_else_connects_is_no_process(port):
-    told = []
-    process = threading.Thread(target=lambda: told.extend(meetings(port, (0, 2, {}), wait=20)))
-    process.start()
-    for said in (b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b'{"rank": "1"}\n', b""):
-        with connected(port) as stranger:
-            stranger.sendall(said)
-    assert meetings(port, (1, 2, {})) == [None]
-    process.join(30)
-    assert told == [None]
-
-
-def connected(port):
-    for _ in range(100):
-        try:
-            return socket.create_connection(("localhost", port), timeout=5)
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(port)
 
 
 def test_processes_draw_together_what_one_draws(root):
@@ -279,19 +197,32 @@ def test_a_process_that_cannot_go_on_ends_the_other(root, tmp_path, port):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (["processes=2", "rank=1", "wait=1"], "cannot be reached within 1 seconds"),
-        (["processes=2", "rank=0", "wait=1"], "of 2 processes 1 did not come"),
-    ],
-)
-def test_an_unreachable_coordinator_is_one_line(root, tmp_path, port, settings, words):
+def test_processes_that_do_not_agree_are_told_why(root, tmp_path, port):
     pytest.importorskip("jax")
-    own = [f"distributed.{key}" for key in (f"coordinator=localhost:{port}", *settings)]
+    own = [f"distributed.{key}" for key in (f"coordinator=localhost:{port}", "processes=2")]
+    pair = [
+        started(command("teacher", root, tmp_path / "run", "batch_size=2", f"seed={rank}", *own, f"distributed.rank={rank}"))
+        for rank in (0, 1)
+    ]
+    errors = [process.communicate(timeout=300)[1] for process in pair]
+    assert [process.returncode for process in pair] == [2, 2], errors
+    assert all("process 1 has another config than process 0" in error for error in errors)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_processes_that_do_not_come_are_one_line(root, tmp_path, port, rank):
+    pytest.importorskip("jax")
+    own = [f"distributed.{key}" for key in (f"coordinator=localhost:{port}", "processes=2", f"rank={rank}", "wait=2")]
     process = started(command("teacher", root, tmp_path / "run", "batch_size=2", *own))
     _, error = process.communicate(timeout=300)
     assert process.returncode == 2, error
-    assert words in error
+    assert f"the 2 processes did not all come to localhost:{port} within 2 seconds" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_port_that_is_taken_is_named(port):
+    with socket.create_server(("", port)), pytest.raises(ConfigError, match=f"port {port} cannot be opened"):
+        distribution._check_free(port)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from c2m_tf.training.config import ConfigError
-from c2m_tf.training.growth import grow, load_trunk, without_residual_offsets
+from c2m_tf.training.starts import grow, load_trunk, without_residual_offsets
 from golden_models import golden
 from tiny_models import SIZES, tiny_model
 

@@ -1,7 +1,7 @@
 """Homographies equal the published sampler's, and warps move pixels accordingly."""
 
 import numpy as np
-from c2m_tf.training.homography import PHOTO_SIDE, draw_homography, warp
+from c2m_tf.training.augmentation import PHOTO_SIDE, draw_homography, warp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

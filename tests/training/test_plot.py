@@ -1,8 +1,7 @@
 """Curves of logs that were emptied, cut or edited."""
 
 import pytest
-from c2m_tf.training.plot import plot
-from c2m_tf.training.runs import RunError
+from c2m_tf.training.runs import RunError, plot
 
 from c2m_tf.photos import images
 

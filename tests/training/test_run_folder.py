@@ -4,8 +4,7 @@ import keras
 import numpy as np
 import pytest
 from c2m_tf.training.config import make_config
-from c2m_tf.training.parts import Parts
-from c2m_tf.training.recorder import Recorder
+from c2m_tf.training.fitting import Parts, Recorder
 from c2m_tf.training.runs import Run, RunError
 from killed_writer import write_and_be_killed
 

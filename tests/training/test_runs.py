@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c2m_tf.training.__main__ import main as training
 from c2m_tf.training.config import read_config
 from c2m_tf.training.runs import Run
 from tiny_models import tiny_mobile, tiny_model
 from training_data import make
-from training_runs import SMOKE, arrays, command, rows
+from training_runs import SMOKE, arrays, command, rows, training
 
 from c2m_tf.cli import main as c2m_tf
 from c2m_tf.network.features import STEM_CHANNELS
@@ -134,7 +133,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(root, tmp_path):
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000000, 1000000))\n"
-        f"from c2m_tf.training.__main__ import main; sys.exit(main({arguments!r}))"
+        f"from c2m_tf.cli import main; sys.exit(main({['train', *arguments]!r}))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from c2m_tf.training.config import read_config
-from c2m_tf.training.matching import Extractors
 from c2m_tf.training.starts import network_of, student_extractors
+from c2m_tf.training.trainers import Extractors
 from training_data import make
 from training_runs import SMOKE
 

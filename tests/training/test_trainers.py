@@ -11,10 +11,9 @@ import pytest
 import tensorflow as tf
 from c2m_tf.training import losses
 from c2m_tf.training.adversarial import AdversarialTrainer, PixelOnlyStart
-from c2m_tf.training.homography import draw_homography, warp
-from c2m_tf.training.matching import Extractors, StudentTrainer, TeacherTrainer
+from c2m_tf.training.augmentation import draw_homography, warp
 from c2m_tf.training.optimizers import GroupedAdam
-from c2m_tf.training.restoration import RestorationTrainer
+from c2m_tf.training.trainers import Extractors, RestorationTrainer, StudentTrainer, TeacherTrainer
 from golden_models import golden, state
 from tiny_models import SIZES, tiny_model
 
@@ -192,10 +191,10 @@ import sys
 sys.modules["tensorflow"] = None
 import numpy as np, keras
 from tiny_models import tiny_model
-from c2m_tf.training.homography import draw_homography
-from c2m_tf.training.matching import *
+from c2m_tf.training.augmentation import draw_homography
+from c2m_tf.training.trainers import *
 from c2m_tf.training.optimizers import GroupedAdam
-from c2m_tf.training.restoration import RestorationTrainer
+from c2m_tf.training.trainers import RestorationTrainer
 keras.utils.set_random_seed(0)
 random = np.random.RandomState(0)
 photos = {name: random.random_sample((1, 64, 64, 3)).astype("float32") for name in ("hr", "upsampled", "ref")}

@@ -12,8 +12,8 @@ from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.photos.quality import PhotoQuality, quality_of
 from c2m_tf.upscaling import opening
-from c2m_tf.upscaling.choice import CLEAN, DEGRADED, choose
 from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
+from c2m_tf.upscaling.opening import CLEAN, DEGRADED, choose
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from skimage import data
 
 from c2m_tf import C2Matching, Upscaler
 from c2m_tf.photos import images
-from c2m_tf.photos.match_map import match_map
+from c2m_tf.photos.drawing import match_map
 from c2m_tf.upscaling.tiles import Canvas
 
 
@@ -72,7 +72,7 @@ def test_a_reference_serves_all_searches_and_factors(preset, scene, monkeypatch)
     reference = upscaler.open_references([ref, ref[:200]])
     for pairs, cells in ((2**32, 16384), (0, 16384), (0, 1000), (2**32, 1000)):
         monkeypatch.setattr("c2m_tf.upscaling.plans._EXACT_PAIRS", pairs)
-        monkeypatch.setattr("c2m_tf.upscaling.windows.MAX_COARSE_CELLS", cells)
+        monkeypatch.setattr("c2m_tf.upscaling.tiles.MAX_COARSE_CELLS", cells)
         np.testing.assert_array_equal(upscaler(lr, reference).image.rgb, upscaler(lr, [ref, ref[:200]]).image.rgb)
 
 

@@ -13,8 +13,8 @@ from c2m_tf import Upscaler
 from c2m_tf.cli import main
 from c2m_tf.photos.degradations import degradation_named
 from c2m_tf.upscaling import opening
-from c2m_tf.upscaling.choice import CLEAN, DEGRADED
 from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
+from c2m_tf.upscaling.opening import CLEAN, DEGRADED
 
 HR = data.astronaut()[:160, 160:352]
 LR = degradation_named("bicubic")(HR, np.random.RandomState(0))

@@ -7,7 +7,7 @@ from c2m_tf.export.saved_model import export_saved_model
 from tensorflow.core.protobuf import saved_model_pb2
 
 from c2m_tf import Upscaler
-from c2m_tf.upscaling.saved_model_operations import harmful_operations
+from c2m_tf.upscaling.saved_model_upscaler import harmful_operations
 
 PHOTOS, NAMED_OTHERWISE = (
     [tf.TensorSpec([1, None, None, 3], tf.float32, name) for name in names] for names in (("lr", "ref"), ("photo", "ref"))

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from c2m_tf.training.growth import with_own_trunk
+from c2m_tf.training.starts import with_own_trunk
 
 from c2m_tf import Upscaler
 from c2m_tf.photos.images import TooLargeError

@@ -5,8 +5,7 @@ from skimage import data
 
 from c2m_tf.photos import images
 from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
-from c2m_tf.upscaling.tiles import Canvas
-from c2m_tf.upscaling.windows import MAX_COARSE_CELLS, CoarseMatches, CoarseReferences, shrinking
+from c2m_tf.upscaling.tiles import MAX_COARSE_CELLS, Canvas, CoarseMatches, CoarseReferences, shrinking
 
 
 def coarse_matches(model, lr, references):

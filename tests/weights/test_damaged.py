@@ -7,8 +7,8 @@ import pytest
 from damaged_files import check_damaged
 
 from c2m_tf.presets import load_model
+from c2m_tf.weights import read_npz
 from c2m_tf.weights.checkpoints import CheckpointError, read_torch_checkpoint
-from c2m_tf.weights.npz import read_npz
 
 LONG_RUN = int(os.environ.get("FUZZED_FILES", "20000"))
 

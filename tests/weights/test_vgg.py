@@ -6,7 +6,7 @@ import pytest
 
 from c2m_tf import C2Matching
 from c2m_tf.weights import checkpoints
-from c2m_tf.weights.vgg import read_vgg
+from c2m_tf.weights.arrays import read_vgg
 
 
 def test_keras_vgg_arrays_give_the_same_features_up_to_scale(rng, tmp_path):

@@ -12,7 +12,7 @@ import skimage
 from PIL import Image
 
 from c2m_tf.cli import main as c2m_tf
-from c2m_tf.evaluation.sample import other_view
+from c2m_tf.evaluation.demo import other_view
 from c2m_tf.photos import images
 
 FOLDER = Path(__file__).parents[1]

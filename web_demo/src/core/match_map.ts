@@ -1,5 +1,5 @@
 /**
- * A picture of matches, as c2m_tf/photos/match_map.py draws it: hue is the direction of the displacement, saturation its length,
+ * A picture of matches, as c2m_tf/photos/drawing.py draws it: hue is the direction of the displacement, saturation its length,
  * brightness the confidence.
  */
 import { Photo, roundHalfToEven } from "./photo";

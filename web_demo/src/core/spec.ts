@@ -20,7 +20,7 @@ export class ModelError extends Error {
 }
 
 /**
- * Reads the text of a .json file that `python -m export tflite` wrote.
+ * Reads the text of a .json file that `c2m-tf export tflite` wrote.
  *
  * @throws ModelError if it is none, or of a model that this page cannot use.
  */

@@ -1,6 +1,6 @@
 /**
  * Where to look in a reference: matches of small versions of the photos choose a window for each tile. The same algorithm, number for
- * number, as c2m_tf/upscaling/windows.py.
+ * number, as c2m_tf/upscaling/tiles.py.
  */
 import { roundHalfToEven, type Size } from "./photo";
 import type { Tile } from "./tiles";

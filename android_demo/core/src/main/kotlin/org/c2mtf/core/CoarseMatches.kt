@@ -14,7 +14,7 @@ data class Size(val height: Int, val width: Int)
 
 /**
  * Matches of small versions of an LR photo and its references, and what they say of the large ones: the same algorithm, number for
- * number, as c2m_tf/upscaling/windows.py.
+ * number, as c2m_tf/upscaling/tiles.py.
  *
  * @param lr size of the LR photo.
  * @param smallLr size of its small version.

@@ -1,6 +1,0 @@
-"""The grid that matching works on: cells of 4x4 pixels, patches of 3x3 cells."""
-
-FEATURE_STRIDE = 4  # side of a cell in pixels
-PATCH = 3  # side of a matched patch in cells
-# Scores of matches up to which a single-image result is shown alone, and from which on the restoration network's is.
-MIXED_FROM, MIXED_TO = 0.3, 0.6
