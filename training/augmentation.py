@@ -98,7 +98,7 @@ def warp(photo: np.ndarray, homography: np.ndarray, origin: tuple[int, int], siz
     )
 
 
-class Turn:
+class RandomFlip:
     """Flips and a transpose, each with probability one half, the same for every photo it is called on."""
 
     def __init__(self, random: np.random.RandomState) -> None:

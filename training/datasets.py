@@ -21,7 +21,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import draw_reference_degradation
 
-from .augmentation import LR_CENTRES, PHOTO_SIDE, Turn, degraded_patch, draw_homography, warp
+from .augmentation import LR_CENTRES, PHOTO_SIDE, RandomFlip, degraded_patch, draw_homography, warp
 from .patches import PhotoPatches, teacher_share
 
 # Ranges of recolouring, on values in [0, 1]: exponent, per-channel gain and per-channel offset.
@@ -127,11 +127,11 @@ class HomographyPairs(_Batches):
 
     def _sample(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         photo, (y, x) = self._draw_source(random).window(random)
-        turn = Turn(random)
+        flip = RandomFlip(random)
         # The window's surroundings are flipped with it, because the warp needs them.
         top, left = max(0, y - _SURROUNDINGS), max(0, x - _SURROUNDINGS)
         photo = photo[top : y + PHOTO_SIDE + _SURROUNDINGS, left : x + PHOTO_SIDE + _SURROUNDINGS]
-        photo, (y, x) = turn(photo), turn.origin(photo.shape, y - top, x - left)
+        photo, (y, x) = flip(photo), flip.origin(photo.shape, y - top, x - left)
         window = photo[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]
         homography = draw_homography(random)
         reference = self._changed(warp(photo, homography, (y, x), PHOTO_SIDE), random)
@@ -173,11 +173,11 @@ class CorrespondencePairs(_Batches):
 
     def _sample(self, random: np.random.RandomState) -> dict[str, np.ndarray]:
         photo, reference, positions = self._draw_source(random).correspondence(random)
-        turn = Turn(random)
+        flip = RandomFlip(random)
         return {
-            "lr": images.as_float(self._lr(turn(photo), (0, 0), PHOTO_SIDE, random)),
-            "ref": images.as_float(turn(self._changed(reference, random))),
-            "cells": _cells(turn.positions(positions)),
+            "lr": images.as_float(self._lr(flip(photo), (0, 0), PHOTO_SIDE, random)),
+            "ref": images.as_float(flip(self._changed(reference, random))),
+            "cells": _cells(flip.positions(positions)),
         }
 
 
@@ -218,14 +218,14 @@ class ReferencePairs(_Batches):
         hr, reference = self._draw_source(random).pair(random)
         if random.random_sample() < self.unrelated:
             _, reference = self._draw_source(random).pair(random)
-        turn = Turn(random)
+        flip = RandomFlip(random)
         side = images.SCALE * self.lr_size
         y, x = _origin(hr.shape, side, random, self.central)
-        hr, (y, x) = turn(hr), turn.origin(hr.shape, y, x, side)
+        hr, (y, x) = flip(hr), flip.origin(hr.shape, y, x, side)
         window = hr[y : y + side, x : x + side]
         reference = self._changed(reference, random)
         top, left = _origin(reference.shape, self.ref_size, random, self.central)
-        reference = turn(reference[top : top + self.ref_size, left : left + self.ref_size])
+        reference = flip(reference[top : top + self.ref_size, left : left + self.ref_size])
         photos = {"lr": self._lr(hr, (y, x), side, random), "ref": reference, "hr": window}
         return {name: images.as_float(photo) for name, photo in photos.items()}
 

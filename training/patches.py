@@ -18,7 +18,7 @@ import numpy as np
 from c2m_tf.photos import images
 from c2m_tf.photos.files import pairing_name
 
-from .augmentation import Turn, degraded_patch
+from .augmentation import RandomFlip, degraded_patch
 from .sources import Photos, SourceError, photos_by_name, photos_in
 
 
@@ -92,11 +92,11 @@ class PhotoPatches:
         index = int(np.searchsorted(self._ends, random.random_sample(), side="right"))
         lr = self._lr[index]
         y, x = (random.randint(side - self.lr_size + 1) for side in lr.shape[:2])
-        turn = Turn(random)
+        flip = RandomFlip(random)
 
         def cut(photo: np.ndarray, scale: int) -> np.ndarray:
             size = scale * self.lr_size
-            return images.as_float(turn(photo[scale * y : scale * y + size, scale * x : scale * x + size]))
+            return images.as_float(flip(photo[scale * y : scale * y + size, scale * x : scale * x + size]))
 
         photo = self._photos[index]
         target = cut(photo, images.SCALE)
@@ -105,7 +105,7 @@ class PhotoPatches:
             target = share * cut(self._teacher[index], images.SCALE) + (1 - share) * target
         origin = (images.SCALE * y, images.SCALE * x)
         degraded = degraded_patch(photo, origin, images.SCALE * self.lr_size, random, self.degraded)
-        return Patch(cut(lr, 1) if degraded is None else images.as_float(turn(degraded)), target)
+        return Patch(cut(lr, 1) if degraded is None else images.as_float(flip(degraded)), target)
 
 
 def teacher_share(progress: float, share: float, until: float) -> float:

@@ -91,14 +91,14 @@ def run(options: argparse.Namespace) -> int:
     )
 
     counts = dict.fromkeys((MADE, KEPT, FAILED), 0)
-    explained = _Explained()
+    coverage = _Coverage()
     chosen: Counter[str] = Counter()
     with _started(options, settings, work.jobs) as outcomes, writing_report(options.report) as report:
 
         def note(job: "Job", outcome: "Outcome") -> None:
             report.add(job, outcome)
             counts[outcome.status] += 1
-            explained.add(outcome.explained)
+            coverage.add(outcome.explained)
             if outcome.model:
                 chosen[outcome.model.partition(":")[0]] += 1
             if outcome.error:
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     if chosen:
         models = ", ".join(f"{preset} for {count}" for preset, count in sorted(chosen.items()))
         warn(f"took {models} of {chosen.total()} photos (--report says why, --model takes another)")
-    say(f"{counts[MADE]} upscaled, {counts[FAILED]} failed{kept}{work.passed_over}{explained.in_words()}")
+    say(f"{counts[MADE]} upscaled, {counts[FAILED]} failed{kept}{work.passed_over}{coverage.in_words()}")
     return 1 if counts[FAILED] or report.failed else 0
 
 
@@ -222,7 +222,7 @@ class _Shard:
         return int.from_bytes(digest[:8], "big") % self._count == self._index
 
 
-class _Explained:
+class _Coverage:
     """How much of the photos the references explain, whatever the number of photos."""
 
     def __init__(self) -> None:

@@ -136,14 +136,14 @@ class DynamicAggregation(layers.Layer):
         """The deformable convolution of the reference, bias included, before its LeakyReLU."""
         flow = pre_offsets(flow, self.scale)
         if not self.learns_offsets:
-            return self.deform_conv.call_at_pixels(reference, flow, training=training)
+            return self.deform_conv.call_integer_offsets(reference, flow, training=training)
         features = ops.concatenate([ops.cast(x, self.compute_dtype), ops.cast(context, self.compute_dtype)], axis=-1)
         features = ops.leaky_relu(self.offset_conv1(features), LEAKY_SLOPE)
         features = ops.leaky_relu(self.offset_conv2(features), LEAKY_SLOPE)
         raw = self.offset_mask(features)
         mask = ops.sigmoid(raw[..., -DEFORMABLE_GROUPS * TAPS :])
         if not self.residual_offsets:
-            return self.deform_conv.call_at_pixels(reference, flow, mask, training=training)
+            return self.deform_conv.call_integer_offsets(reference, flow, mask, training=training)
         offsets = ops.cast(raw[..., : -DEFORMABLE_GROUPS * TAPS], "float32")
         return self.deform_conv(reference, offsets, mask, flow, training=training)
 
@@ -186,7 +186,7 @@ class FlowWarping(DynamicAggregation):
         self.deform_conv.build((*x_shape[:3], self.channels))
 
     def _aggregated(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool) -> Tensor:
-        return self.deform_conv.call_at_pixels(reference, warp_offsets(flow, self.scale), training=training)
+        return self.deform_conv.call_integer_offsets(reference, warp_offsets(flow, self.scale), training=training)
 
 
 def warp_offsets(flow: Tensor, scale: int) -> Tensor:

@@ -45,7 +45,7 @@ class ModulatedDeformConv2D(layers.Layer):
         pre_offset: optional float32 [B,h,w,9,2], (dy, dx) added to the offsets of every group.
         training: in training all pixels are sampled at once, at inference strip by strip.
 
-    `call_at_pixels` is the same function without residual offsets, at a third of the cost.
+    `call_integer_offsets` is the same function without residual offsets, at a third of the cost.
 
     Returns:
         [B,h,w,filters] in the compute dtype.
@@ -99,7 +99,7 @@ class ModulatedDeformConv2D(layers.Layer):
 
         return _by_strips(strip, inputs, training)
 
-    def call_at_pixels(
+    def call_integer_offsets(
         self, features: Tensor, pre_offset: Tensor, mask: Tensor | None = None, training: bool = False
     ) -> Tensor:
         """What the layer computes while residual offsets are 0.

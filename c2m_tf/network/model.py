@@ -8,7 +8,7 @@
     lr -> trunk -> sr        without a reference: the restoration network at strength 0, or a network of its own
 
 A model with a trunk of its own shows that network's result also where the reference does not show what the LR photo shows:
-both results are mixed, pixel by pixel, by the scores of the matches (`mixed`).
+both results are blended, pixel by pixel, by the scores of the matches (`blend`).
 
 Shapes: lr [B,h,w,3], ref [B,H,W,3], sr [B,4h,4w,3]; RGB in [0, 1]; h, w >= 3 and H, W >= 12, any two sizes. Several references
 are encoded one by one and stacked into one atlas, in which matching picks the best patch of any.
@@ -20,7 +20,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from c2m_tf.network import FEATURE_STRIDE, MIXED_FROM, MIXED_TO
+from c2m_tf.network import BLEND_FROM, BLEND_TO, FEATURE_STRIDE
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.features import STEM_CHANNELS, contrastive_extractor, reference_encoder
 from c2m_tf.network.matching import bordered, flow_from_matches, match
@@ -217,18 +217,18 @@ class C2Matching(ReferenceModel):
             origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
             strength: float32 [B] in [0, 1], how much of the reference is used; None for 1.
             score: float32 [B,h,w], of the patch around each pixel (`around_pixels`), by which a model with a trunk of its own
-                mixes its result in (`mixed`); None for the restoration network's result alone.
+                blends its result in (`blend`); None for the restoration network's result alone.
             alone: [B,4h,4w,3], that trunk's result where it is known; None to compute it.
 
         Returns:
             [B,4h,4w,3], not clamped to [0, 1].
         """
-        mixes = self.own_trunk and score is not None
+        blends = self.own_trunk and score is not None
         flow = ops.convert_to_tensor(flow)
         # Displacements of a tile are counted from its own pixels.
         flow = bordered(flow) if origin is None else flow + ops.cast(origin, "float32")
         inputs = {"lr": ops.convert_to_tensor(lr), "flow": flow}
-        whole = strength is None or mixes
+        whole = strength is None or blends
         inputs["strength"] = ops.ones(ops.shape(flow)[:1]) if whole else ops.convert_to_tensor(strength, "float32")
         height, width = ops.shape(inputs["lr"])[1:3]
         for level in self.levels:
@@ -237,9 +237,9 @@ class C2Matching(ReferenceModel):
             start = None if origin is None else (scale * origin[0], scale * origin[1])
             inputs[f"context_{level}"] = _context(feature, start, scale * height, scale * width)
         sr = self.restoration(inputs, training=training)
-        return self.mixed(sr, lr, score, strength, alone, training=training) if mixes else sr
+        return self.blend(sr, lr, score, strength, alone, training=training) if blends else sr
 
-    def mixed(
+    def blend(
         self,
         sr: Tensor,
         lr: Tensor,
@@ -261,7 +261,7 @@ class C2Matching(ReferenceModel):
             float32 [B,4h,4w,3], not clamped to [0, 1].
         """
         alone = self.trunk({"lr": lr}, training=training) if alone is None else ops.convert_to_tensor(alone)
-        weight = ops.clip((ops.convert_to_tensor(score) - MIXED_FROM) / (MIXED_TO - MIXED_FROM), 0.0, 1.0)[..., None]
+        weight = ops.clip((ops.convert_to_tensor(score) - BLEND_FROM) / (BLEND_TO - BLEND_FROM), 0.0, 1.0)[..., None]
         if strength is not None:
             weight = weight * ops.reshape(ops.convert_to_tensor(strength, "float32"), (-1, 1, 1, 1))
         return alone + bilinear_upsample(weight) * (sr - alone)

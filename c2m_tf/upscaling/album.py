@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image as Picture
 
-from c2m_tf.network import MIXED_FROM, MIXED_TO
+from c2m_tf.network import BLEND_FROM, BLEND_TO
 from c2m_tf.photos.files import list_photos
 from c2m_tf.photos.formats import ImageError
 from c2m_tf.photos.image import Image
@@ -208,7 +208,7 @@ _loaded: dict = {}
 
 def _weights(score: np.ndarray) -> np.ndarray:
     """How much each part of the photo would count, float32 [_GRID,_GRID], by the scores [h,w] of its patches."""
-    weight = np.clip((np.asarray(score, np.float32) - MIXED_FROM) / (MIXED_TO - MIXED_FROM), 0.0, 1.0)
+    weight = np.clip((np.asarray(score, np.float32) - BLEND_FROM) / (BLEND_TO - BLEND_FROM), 0.0, 1.0)
     return np.asarray(Picture.fromarray(weight).resize((_GRID, _GRID), Picture.Resampling.BOX))
 
 

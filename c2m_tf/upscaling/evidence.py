@@ -1,7 +1,7 @@
 """What of a result comes from references: for each LR pixel, and so each 4x4 block of the result, from which, and where.
 
 `light` says by itself how much of its result rests on the references: as the score of a match rises from 0.3 to 0.6
-(`network.model.C2Matching.mixed`). Networks that do not say are taken to do the same.
+(`network.model.C2Matching.blend`). Networks that do not say are taken to do the same.
 """
 
 import os
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from c2m_tf.network import MIXED_FROM, MIXED_TO
+from c2m_tf.network import BLEND_FROM, BLEND_TO
 from c2m_tf.photos.pixels import SCALE, as_uint8
 from c2m_tf.photos.result_size import Region, Wanted
 from c2m_tf.photos.writing import write, write_atomically
@@ -122,7 +122,7 @@ class Noted:
             return
         inside = slice(top - tile.y, bottom - tile.y), slice(left - tile.x, right - tile.x)
         place = slice(top - region.y, bottom - region.y), slice(left - region.x, right - region.x)
-        weight = self._strength * np.clip((score[inside] - MIXED_FROM) / (MIXED_TO - MIXED_FROM), 0.0, 1.0)
+        weight = self._strength * np.clip((score[inside] - BLEND_FROM) / (BLEND_TO - BLEND_FROM), 0.0, 1.0)
         counts = weight > 0
         self.evidence.reference[place] = np.where(counts, number[inside], NONE)
         self.evidence.position[place] = np.where(counts[..., None], position[inside], np.nan)

@@ -6,7 +6,7 @@ each tile of the LR photo is searched in a window of the references, which match
 estimated beforehand: what would not fit is refused before the system runs out of memory.
 
 A model with a trunk of its own, which sees further than tiles overlap, restores the whole photo with it first, in tiles of
-their own. Those tiles that the references do not show (`base.MIN_EXPLAINED`) stay so; into others it is mixed.
+their own. Those tiles that the references do not show (`base.MIN_EXPLAINED`) stay so; into others it is blended.
 
 The steps of a network that upscalers run are compiled once for photos of all sizes (`Steps`).
 """

@@ -31,12 +31,12 @@ def test_mixing_follows_the_scores(own, rng):
     sr = rng.random((1, 36, 48, 3), np.float32)
     alone = own.predict_on_batch({"lr": lr})
     score = np.repeat(np.float32([0.1, 0.3, 0.45, 0.6, 0.9]), [2, 3, 2, 3, 2])
-    mixed = np.asarray(own.mixed(sr, lr, np.broadcast_to(score, (1, 9, 12))))
+    mixed = np.asarray(own.blend(sr, lr, np.broadcast_to(score, (1, 9, 12))))
     # Weights are upsampled bilinearly, so between two scores half an LR pixel of either is mixed.
     np.testing.assert_allclose(mixed[:, :, :18], alone[:, :, :18], atol=1e-5)
     np.testing.assert_allclose(mixed[:, :, 30:], sr[:, :, 30:], atol=1e-5)
     np.testing.assert_allclose(mixed[:, :, 23:25], (alone + sr)[:, :, 23:25] / 2, atol=0.1)
-    half = np.asarray(own.mixed(sr, lr, np.ones((1, 9, 12), np.float32), np.float32([0.5])))
+    half = np.asarray(own.blend(sr, lr, np.ones((1, 9, 12), np.float32), np.float32([0.5])))
     np.testing.assert_allclose(half, (alone + sr) / 2, atol=1e-5)
 
 
@@ -50,7 +50,7 @@ def test_a_reference_is_used_where_it_fits(own, tiny, rng):
     lr = ref.reshape(1, 12, 4, 12, 4, 3).mean((2, 4))
     inputs = {"lr": lr, "ref": ref}
     _, score = own.find_flow(lr, own.encode_reference(ref))
-    expected = own.mixed(tiny.predict_on_batch(inputs), lr, around_pixels(score))
+    expected = own.blend(tiny.predict_on_batch(inputs), lr, around_pixels(score))
     np.testing.assert_allclose(own.predict_on_batch(inputs), expected, atol=1e-5)
     inputs["strength"] = np.zeros(1, np.float32)
     np.testing.assert_allclose(own.predict_on_batch(inputs), own.predict_on_batch({"lr": lr}), atol=1e-6)

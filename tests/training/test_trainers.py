@@ -112,7 +112,7 @@ def test_sampling_at_the_start_equals_the_deformable_convolution(rng):
     features = rng.normal(size=(2, 9, 7, 16)).astype(np.float32)
     pre_offset = rng.integers(-6, 7, (2, 5, 8, 9, 2)).astype(np.float32)
     whole = layer(features, np.zeros((2, 5, 8, 144), np.float32), np.full((2, 5, 8, 72), 0.5, np.float32), pre_offset)
-    np.testing.assert_allclose(layer.call_at_pixels(features, pre_offset), whole, atol=1e-5)
+    np.testing.assert_allclose(layer.call_integer_offsets(features, pre_offset), whole, atol=1e-5)
 
 
 def adversarial_trainer(**options):
