@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from c2m_tf import Album, Upscaler
-from c2m_tf.evaluation.protocols import PROTOCOLS
+from c2m_tf.evaluation.metrics import PROTOCOLS
 from c2m_tf.photos import images
 
 

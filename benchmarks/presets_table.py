@@ -42,8 +42,7 @@ def table(options: argparse.Namespace) -> list[str]:
     from c2m_tf.commands.evaluate import model_names
     from c2m_tf.evaluation.evaluator import Evaluator, ModelSystem
     from c2m_tf.evaluation.groups import find_groups
-    from c2m_tf.evaluation.metrics import load_measures
-    from c2m_tf.evaluation.protocols import PROTOCOLS
+    from c2m_tf.evaluation.metrics import PROTOCOLS, load_measures
     from c2m_tf.evaluation.reports import make_report
     from c2m_tf.photos.degradations import degradation_named
     from c2m_tf.presets import PRESETS

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
-from c2m_tf.custom_objects import register_once_keras_is_imported
-from c2m_tf.startup import import_keras
+from c2m_tf.startup import import_keras, register_once_keras_is_imported
 
 if TYPE_CHECKING:
     from c2m_tf.network.mobile import Mobile

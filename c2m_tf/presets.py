@@ -8,7 +8,7 @@ This module imports no network, so that networks may import it: a preset names i
 kind of network joins with two things:
 
 1. Its class, a `network.base.ReferenceModel`, registers (`keras.saving.register_keras_serializable("c2m_tf")`) and stands in
-   `c2m_tf.custom_objects.MODULES`; `parts` has its networks that hold weights by name.
+   `c2m_tf.startup.MODULES`; `parts` has its networks that hold weights by name.
 2. A preset of it stands in `PRESETS`, and its arrays beside the others, written by `c2m-tf train preset`.
 """
 
@@ -102,7 +102,7 @@ def load_preset(name: str, dtype: str = "float32") -> "keras.Model":
     import numpy as np
 
     preset = PRESETS[name]
-    # The class, or what stands in for it until a file or a preset asks for it (`custom_objects`).
+    # The class, or what stands in for it until a file or a preset asks for it (`startup.MODULES`).
     network = keras.saving.get_custom_objects()[preset.network]
     model = network.from_config({**preset.config, "dtype": dtype})
     with np.load(_FOLDER / f"{name}.npz", allow_pickle=False) as arrays:

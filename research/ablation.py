@@ -26,7 +26,7 @@ from c2m_tf.training.validation import MatchingValidation
 
 from c2m_tf.evaluation.evaluator import Evaluator, ModelSystem
 from c2m_tf.evaluation.groups import find_groups
-from c2m_tf.evaluation.protocols import PROTOCOLS
+from c2m_tf.evaluation.metrics import PROTOCOLS
 from c2m_tf.evaluation.reports import as_json, comparison_sheet, make_report
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos import images

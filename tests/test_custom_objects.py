@@ -83,7 +83,7 @@ def test_public_names_are_known_before_they_are_loaded():
 def test_every_class_that_registers_is_in_the_table():
     script = (
         "import importlib, pkgutil, c2m_tf, keras\n"
-        "from c2m_tf.custom_objects import MODULES\n"
+        "from c2m_tf.startup import MODULES\n"
         "for module in pkgutil.walk_packages(c2m_tf.__path__, 'c2m_tf.'):\n"
         "    if not module.name.endswith('__main__'):\n"
         "        importlib.import_module(module.name)\n"

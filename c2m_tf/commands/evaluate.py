@@ -87,8 +87,7 @@ def _run(options: argparse.Namespace) -> int:
     start_keras()
     from c2m_tf.evaluation import reports
     from c2m_tf.evaluation.evaluator import Evaluator, ModelSystem, find_results
-    from c2m_tf.evaluation.metrics import load_measures
-    from c2m_tf.evaluation.protocols import protocol_named
+    from c2m_tf.evaluation.metrics import load_measures, protocol_named
     from c2m_tf.photos import images
 
     found = find_results(options.results, groups)

@@ -8,7 +8,7 @@ import numpy as np
 import skimage
 from skimage.transform import warp
 
-from c2m_tf.evaluation.protocols import PROTOCOLS
+from c2m_tf.evaluation.metrics import PROTOCOLS
 from c2m_tf.photos import images
 from c2m_tf.photos.drawing import comparison_sheet
 
@@ -29,7 +29,7 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
         folder: made if missing.
 
     Returns:
-        {"bicubic": figures, "sr": figures} by the plain protocol, see `protocols.FIGURES`.
+        {"bicubic": figures, "sr": figures} by the plain protocol, see `metrics.FIGURES`.
 
     Raises:
         images.ImageError: the folder cannot be made or written, or holds pictures of these names that are not the demo's.

@@ -17,8 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from c2m_tf.evaluation.groups import Group
-from c2m_tf.evaluation.metrics import Measure
-from c2m_tf.evaluation.protocols import Case, Protocol, degrading, protocol_named
+from c2m_tf.evaluation.metrics import Case, Measure, Protocol, degrading, protocol_named
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import DEGRADATIONS, Degradation
 from c2m_tf.photos.files import local_path, pairing_name
@@ -206,7 +205,7 @@ class Evaluator:
     Args:
         systems: models and results of other systems, of different names, none of which is "bicubic".
         protocol: Protocol.
-        degradation: how LR photos are made, see `protocols.degrading`.
+        degradation: how LR photos are made, see `metrics.degrading`.
         measures: {name: perceptual measure}, taken besides the protocol's figures.
         fits: whether the match scores of the references are taken.
 

@@ -9,10 +9,11 @@ References are optional: without them the trunk restores the photo (`network.res
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from c2m_tf.photos.image import Image, ImageLike
 from c2m_tf.photos.pixels import SCALE
 from c2m_tf.photos.result_size import Orientation, Region
 from c2m_tf.upscaling.evidence import Evidence, Noted
@@ -284,6 +285,83 @@ class TiledUpscaler(ABC):
         if plan.branch_tile:
             canvases.insert(0, Canvas(height, width, plan.branch_tile, SCALE, True, region, WIDE))
         return canvases
+
+
+class UpscaleResult(NamedTuple):
+    """An upscaled photo, and what became known of it.
+
+    Attributes:
+        image: Image of four times the sides, with the LR photo's transparency (upsampled by bicubic), grayness, colour profile
+            and metadata; `rgb` is float32 in [0, 1].
+        coverage: share of the photo's patches, in [0, 1], that a reference shows; None without references, or if the model does
+            not report its matches.
+        preset: the preset or file that restored the photo; None of a model that has no name.
+        matches: where the references show it; None where coverage is.
+        evidence: of each pixel of the photo, from which reference its block of the result comes, from where, and how much; None
+            where coverage is.
+        reason: why that preset was chosen, in words; empty if it was not chosen by the photo.
+        tiles: number of tiles that were restored.
+        album: which references were chosen out of an album, and why, in words; empty without one.
+    """
+
+    image: Image
+    coverage: float | None
+    preset: str | None
+    matches: Matches | None
+    evidence: Evidence | None
+    reason: str = ""
+    tiles: int = 0
+    album: str = ""
+
+
+class References:
+    """References for several LR photos, which are read and encoded once. Made by `Upscaler.open_references`, for it alone.
+
+    Attributes:
+        shapes: (H, W, 3) of each, as its header says.
+        names: of their files, or "reference 1" and so on, for what is said of them.
+    """
+
+    def __init__(self, owner: Any, images: Sequence[Image], kept: bool) -> None:
+        self.owner = owner
+        self.shapes = [image.stored_shape for image in images]
+        self.names = [image.filename or f"reference {number}" for number, image in enumerate(images, 1)]
+        self._images: list[Image | None] = list(images)
+        self._kept = kept
+        self._key: tuple[Any, ...] | None = None
+        self._decoded: DecodedReferences | None = None
+
+    @property
+    def first(self) -> np.ndarray | None:
+        """The first one in the colours of the photo that was upscaled last; None before any was."""
+        return None if self._decoded is None else self._decoded.photos[0]
+
+    def close(self) -> None:
+        """Closes files that were not read yet."""
+        for image in self._images:
+            if image is not None:
+                image.close()
+
+    def decoded_for(self, model: TiledUpscaler, lr: Image, report: Callable[[], None]) -> DecodedReferences:
+        """The references in the colours of an LR photo; calls `report` before each is decoded.
+
+        What the model computed of them stays as long as model and colour space do.
+        """
+        key = (model, lr.icc_profile)
+        if self._decoded is None or key != self._key:
+            self._key = self._decoded = None  # frees the old features before the new ones are computed
+            photos = []
+            for number, image in enumerate(self._images):
+                assert image is not None
+                report()
+                photos.append(image.in_colours_of(lr))
+                if not self._kept:
+                    self._images[number] = None
+            self._decoded, self._key = DecodedReferences(photos), key
+        return self._decoded
+
+
+ReferencesLike: TypeAlias = ImageLike | Sequence[ImageLike] | References
 
 
 def _turned(region: Region | None, orientation: Orientation, lr_shape: Sequence[int]) -> Region | None:

@@ -12,7 +12,7 @@ from colour_profiles import P3
 
 from c2m_tf.cli import main
 from c2m_tf.commands import evaluate as command
-from c2m_tf.evaluation import metrics, protocols
+from c2m_tf.evaluation import metrics
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import DEGRADATIONS
 
@@ -65,12 +65,12 @@ def test_every_protocol_evaluates_a_model(pairs, tmp_path, model, capsys):
         arguments = ["--protocol", protocol, "--references", references, "--json", report, "--save-images", folder]
         assert evaluate(pairs, "--model", model, *arguments) == 0
         written = json.loads(report.read_text())
-        definition = str(protocols.PROTOCOLS[protocol])
+        definition = str(metrics.PROTOCOLS[protocol])
         assert written["protocol"]["definition"] == definition
         assert f"Protocol {definition}" in capsys.readouterr().out
         assert list(written["systems"]) == ["bicubic", "golden"]
         assert {group["name"] for group in written["groups"]} == {"000", "001"}
-        for figure in protocols.FIGURES:
+        for figure in metrics.FIGURES:
             values = [group["figures"]["golden"][figure] for group in written["groups"]]
             assert written["systems"]["golden"]["mean"][figure] == pytest.approx(np.mean(values))
         assert all((group["fit"] is None) == (references == "none") for group in written["groups"])
@@ -230,7 +230,7 @@ def test_models_have_distinct_names():
 
 
 def test_the_choices_of_the_command_are_those_that_exist():
-    assert tuple(protocols.PROTOCOLS) == command.PROTOCOLS
+    assert tuple(metrics.PROTOCOLS) == command.PROTOCOLS
     assert metrics.MEASURES == command.MEASURES
 
 
@@ -238,7 +238,7 @@ def test_the_page_on_evaluation_has_every_degradation_as_it_is():
     page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
     for name, degradation in DEGRADATIONS.items():
         assert f"| `{name}` | {degradation}" in page
-    for protocol in protocols.PROTOCOLS:
+    for protocol in metrics.PROTOCOLS:
         assert f"| `{protocol}` |" in page
 
 

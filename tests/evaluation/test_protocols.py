@@ -8,8 +8,7 @@ from golden_models import golden
 from c2m_tf import Upscaler
 from c2m_tf.evaluation.evaluator import SR, evaluate_model
 from c2m_tf.evaluation.groups import find_groups
-from c2m_tf.evaluation.metrics import luma, psnr
-from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, protocol_named
+from c2m_tf.evaluation.metrics import FIGURES, PROTOCOLS, luma, protocol_named, psnr
 from c2m_tf.photos import images
 
 

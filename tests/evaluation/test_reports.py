@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from c2m_tf.evaluation.evaluator import Evaluator, GroupResult, ResultsSystem
-from c2m_tf.evaluation.protocols import FIGURES, PROTOCOLS, Case
+from c2m_tf.evaluation.metrics import FIGURES, PROTOCOLS, Case
 from c2m_tf.evaluation.reports import as_json, comparison_sheet, make_report, table
 
 EVALUATOR = Evaluator([ResultsSystem("ours", {}), ResultsSystem("theirs", {})], PROTOCOLS["plain"])
