@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from c2m_tf.cli import main
-from c2m_tf.photos import images
+from c2m_tf.photos import headers, images
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,13 @@ def test_upscale_writes_the_result_and_the_sheet(pair, model):
     assert upscale(pair, model, "--comparison", f"{pair}/sheet.png") == 0
     assert images.read(pair / "sr.png").rgb.shape == (24, 32, 3)
     assert images.read(pair / "sheet.png").rgb.shape[0] > 360
+
+
+def test_the_file_of_a_photo_is_opened_once(pair, model, monkeypatch):
+    opened, whole = [], headers._open
+    monkeypatch.setattr(headers, "_open", lambda path: opened.append(path.name) or whole(path))
+    assert upscale(pair, model, "--comparison", f"{pair}/sheet.png", "--scale", "2") == 0
+    assert opened == ["lr.png", "ref.png"]
 
 
 def test_several_references_are_taken(pair, model):

@@ -2,15 +2,17 @@
 
 import argparse
 from contextlib import ExitStack
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from c2m_tf.commands import many_photos
 from c2m_tf.commands.options import add_model_options, add_result_options, encoding_of, open_upscaler, size_of
 from c2m_tf.commands.running import tile_progress, track
+from c2m_tf.photos.formats import Encoding
 from c2m_tf.startup import say, warn
 
 if TYPE_CHECKING:
+    from c2m_tf.photos.image import Image
     from c2m_tf.upscaling.album import Album
 
 _WORTH_SAYING, _LONG = 5, 60  # seconds
@@ -80,11 +82,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from c2m_tf.jobs.folders import find_jobs
-    from c2m_tf.photos import images
-    from c2m_tf.photos.drawing import match_map
-    from c2m_tf.photos.result_size import Region
-    from c2m_tf.upscaling.evidence import write_evidence
+    from c2m_tf.photos.image import Image
 
     _check_reference_options(options)
     if options.album is not None and options.reference:
@@ -104,11 +102,24 @@ def _run(options: argparse.Namespace) -> int:
                 raise ValueError(f"--{name} is for a single photo; give a photo as input, not a folder")
         return many_photos.run(options)
     many_photos.check_single(options)
+    with ExitStack() as files:
+        # Opened once, for its header and its pixels. What is no file, as a pipe, can be read only once.
+        photo = files.enter_context(Image.open(options.input)) if Path(options.input).is_file() else None
+        return _upscale(options, encoding, photo, files)
+
+
+def _upscale(options: argparse.Namespace, encoding: Encoding, photo: "Image | None", files: ExitStack) -> int:
+    """Upscales one photo; what is opened besides is closed with `files`."""
+    from c2m_tf.jobs.folders import find_jobs
+    from c2m_tf.photos import images
+    from c2m_tf.photos.drawing import match_map
+    from c2m_tf.photos.result_size import Region
+    from c2m_tf.upscaling.evidence import write_evidence
 
     region = None if options.region is None else Region.of(options.region)
     size = size_of(options)
     read = [path for path in (options.model, options.album) if path]
-    found = find_jobs(options.input, options.reference, options.output, read, options.suffix, encoding, size, region)
+    found = find_jobs(options.input, options.reference, options.output, read, options.suffix, encoding, size, region, photo)
     (job,) = found.jobs
     written = [job.output]
     for path in (options.comparison, options.matches):
@@ -128,14 +139,13 @@ def _run(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None and not upscaler.reports_matches:
             raise ValueError(f"a SavedModel does not report its matches; leave --{name} out, or give a preset or a .keras file")
     strength = options.reference_strength
-    with ExitStack() as files:
-        lr = files.enter_context(images.Image.open(job.lr))
-        if options.matches is not None:
-            height, width, _ = lr.stored_shape
-            images.check_fits(options.matches, (images.SCALE * height, images.SCALE * width))
-        progress = files.enter_context(tile_progress())
-        prepared = files.enter_context(upscaler.prepare(lr, job.refs or None, strength, size, region, album))
-        prepared.check_output(job.output, encoding)
+    lr = files.enter_context(images.Image.open(job.lr)) if photo is None else photo
+    if options.matches is not None:
+        height, width, _ = lr.stored_shape
+        images.check_fits(options.matches, (images.SCALE * height, images.SCALE * width))
+    prepared = files.enter_context(upscaler.prepare(lr, job.refs or None, strength, size, region, album))
+    prepared.check_output(job.output, encoding)
+    with tile_progress() as progress:
         _say_time(prepared.estimated_seconds(), options)
         result = prepared.run(progress)
         result.image.save(job.output, **encoding._asdict())

@@ -137,6 +137,7 @@ def find_jobs(
     encoding: formats.Encoding = formats.DEFAULT_ENCODING,
     size: ResultSize = FULL_SIZE,
     region: Region | None = None,
+    opened: images.Image | None = None,
 ) -> FoundJobs:
     """The jobs of a command line, checked as far as possible without decoding photos.
 
@@ -154,6 +155,7 @@ def find_jobs(
         encoding: how results are stored.
         size: of results.
         region: of one photo, the part that is wanted.
+        opened: the one photo, if it is open; what its header says of the result is checked then.
 
     Returns:
         FoundJobs.
@@ -170,10 +172,7 @@ def find_jobs(
     if not many:
         refs = [path for reference in given for path in reference.of(source) or reference.others(source)]
         inputs = images.Inputs([source, *refs, *references, *read])
-        sides = None
-        if Path(source).is_file():  # a pipe can be read only once
-            with images.Image.open(source) as image:
-                sides = Wanted(image.upright_shape, size, region).shape
+        sides = None if opened is None else Wanted(opened.upright_shape, size, region).shape
         if output.endswith(("/", os.sep)) or Path(output).is_dir():
             output = storage.joined(output if is_url(output) else str(images.make_folder(output)), result_name(source, suffix))
             _check_output(output, inputs, encoding)
