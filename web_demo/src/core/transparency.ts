@@ -1,6 +1,6 @@
 /**
  * Colours of fully transparent pixels: files hold any colour there, which a network would let bleed into what is visible. As in
- * c2m_tf/photos/transparency.py they take the colour of the nearest pixel that can be seen.
+ * c2m_tf/photos/pixels.py they take the colour of the nearest pixel that can be seen.
  */
 import { Photo } from "./photo";
 
