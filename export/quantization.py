@@ -29,8 +29,8 @@ from rich.progress import track
 from c2m_tf.network.model import C2Matching
 from c2m_tf.photos.writing import write_single
 from c2m_tf.presets import current_name, load_model
-from c2m_tf.weights import read_npz
 from c2m_tf.startup import one_line
+from c2m_tf.weights import read_npz
 
 from .phone_network import PhoneNetwork
 
