@@ -118,7 +118,7 @@ def test_results_say_what_they_are_made_of(folder):
     [
         (("--evidence", "lr.png"), "is an input"),
         (("--evidence", "sr.png"), "is the name of another result too"),
-        (("--evidence", "e.gif"), "cannot write .gif"),
+        (("--evidence", "e.gif"), "give .npz for arrays, or a picture"),
         (("--evidence", "e.npz", "--reference-strength", "0"), "--evidence draws where the reference shows the photo"),
     ],
 )
