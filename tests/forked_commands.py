@@ -11,7 +11,9 @@ from c2m_tf.cli import main
 from c2m_tf.upscaling import opening
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["forked_commands"])
+# Keras and TensorFlow among them, which have computed nothing where processes are forked.
+_IMPORTED = ["c2m_tf.training.stages", "c2m_tf.evaluation.comparison", "c2m_tf.evaluation.evaluator", "c2m_tf.jobs.report"]
+_FORKSERVER.set_forkserver_preload(["forked_commands", *_IMPORTED])
 
 
 def start(arguments, log):

@@ -170,9 +170,10 @@ def _left_out(options: argparse.Namespace) -> list[str]:
 def _outputs(
     options: argparse.Namespace, groups: "Sequence[Group]", systems: "Sequence[ResultsSystem]", models: Sequence[str]
 ) -> dict[str, Path]:
-    """Checks every file that will be written; gives {model: folder of its pictures}."""
+    """Checks every file that will be written, removes what killed runs left of it; gives {model: folder of pictures}."""
     from c2m_tf.evaluation.groups import photos_of
     from c2m_tf.photos import writing
+    from c2m_tf.photos.files import remove_left_over
 
     files = [path for system in systems for path in system.files.values()]
     inputs = writing.Inputs([*photos_of(options.pairs), *files, *models])
@@ -186,6 +187,7 @@ def _outputs(
         written.append(options.sheet)
     if options.save_images is None:
         writing.check_distinct(written)
+        remove_left_over(written)
         return {}
     writing.check_distinct([*written, options.save_images])
     folder, names = writing.make_folder(options.save_images), model_names(models)
@@ -197,6 +199,7 @@ def _outputs(
             _check_own(path, group)
             written.append(path)
     writing.check_distinct(written)
+    remove_left_over(written)
     return folders
 
 

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from c2m_tf.server.app import create_app
 from c2m_tf.server.limits import Limits
 from c2m_tf.server.middleware import ANY_HOST, log_to_standard_error
+from c2m_tf.startup import ending_signals
 from c2m_tf.upscaling.upscaler import Upscaler
 
 MAX_CONNECTIONS = 512
@@ -163,7 +164,7 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn would raise them again for the handlers before; they have been handled.
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, self.handle_exit) for number in (*ending_signals(), signal.SIGINT)}
         try:
             yield
         finally:
@@ -185,7 +186,9 @@ def allowed_hosts(host: str, given: Collection[str]) -> Collection[str]:
 
 
 def run_server(upscaler: Upscaler, model: str, limits: Limits, listener: socket.socket, hosts: Collection[str] = ()) -> None:
-    """Serves until SIGTERM or SIGINT; small photos are upscaled first, and each request is a line on standard error.
+    """Serves until SIGTERM, SIGINT or SIGHUP, and then ends the process, with code 0.
+
+    Small photos are upscaled first, and each request is a line on standard error.
 
     Requests that were accepted are answered if that takes `GRACE_SECONDS` at most; the process ends within ten seconds.
 
@@ -196,4 +199,8 @@ def run_server(upscaler: Upscaler, model: str, limits: Limits, listener: socket.
     log_to_standard_error()
     config = server_config(create_app(upscaler, model, limits, warms_up=True, hosts=hosts), limits, log_level="error")
     print(f"serving {model} on {address(listener)}", flush=True)
-    _Server(config).run(sockets=[listener])
+    server = _Server(config)
+    server.run(sockets=[listener])
+    # Python would destroy what TensorFlow holds, seconds of processor time that a busy machine does not have within the ten.
+    logging.shutdown()
+    os._exit(0 if server.started else 1)

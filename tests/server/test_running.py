@@ -1,5 +1,6 @@
 """Addresses and limits that `c2m-tf serve` accepts."""
 
+import functools
 import math
 import re
 import signal
@@ -97,14 +98,17 @@ with running.listen("127.0.0.1", 0) as listener:
 
 
 @pytest.mark.parametrize("moment", ["working", "ready"])
-def test_the_process_ends_well_whatever_it_computes(moment):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_the_process_ends_well_whatever_it_computes(moment, number):
     command = [sys.executable, "-c", STUCK, moment]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    heed = functools.partial(signal.signal, number, signal.SIG_DFL)  # where the tests run below nohup
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, **pipes, preexec_fn=heed) as process:
         try:
             for line in process.stdout:
                 if line == "working\n":
                     break
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             assert process.wait(60) == 0
         finally:
             process.kill()
