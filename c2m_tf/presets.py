@@ -39,12 +39,14 @@ class Preset(NamedTuple):
         parameters: number of all of them.
         description: how they were made.
         network: its class, under Keras's name for it.
+        licence: "CC BY 4.0", or "research" for research use only.
     """
 
     config: dict[str, Any]
     parameters: int
     description: str
     network: str = "c2m_tf>C2Matching"
+    licence: str = "research"
 
 
 PRESETS = {
@@ -68,9 +70,9 @@ PRESETS = {
     "mobile": Preset(
         {},
         1_206_880,
-        "Mobile network, everything at the LR photo's resolution, trained on photos that anyone may use; its weights may be "
-        "used for anything with credit (CC BY 4.0).",
+        "Mobile network, everything at the LR photo's resolution, trained on photos that anyone may use.",
         "c2m_tf>Mobile",
+        "CC BY 4.0",
     ),
 }
 

@@ -1,15 +1,16 @@
-"""C2Matching as it goes into a TFLite file: matching and aggregation in another form, and rounding for int8."""
+"""Networks as they go into a TFLite file: matching and aggregation in another form, and rounding for int8."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from c2m_tf.network.aggregation import DynamicAggregation
 from c2m_tf.network.base import clone_model
 from c2m_tf.network.features import ImageNetNormalization
 from c2m_tf.network.matching import flow_from_matches
+from c2m_tf.network.mobile import Matches, Mobile
 from c2m_tf.network.model import C2Matching, around_pixels
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample
@@ -21,8 +22,52 @@ from .phone_matching import after, match, match_coarsely
 _PIXELS = (0.0, 1.0)
 
 
+class PhoneForm(keras.Model):
+    """What networks for TFLite files have in common.
+
+    Attributes:
+        parts: their functional models, by name.
+        quantized: whether activations and kernels are rounded as int8 will round them.
+        own_trunk: whether what restores photos without a reference is no part of what restores them with one.
+        variant: what the file's description calls the network.
+        locate: of small photos, matches int32 [1,h-2,w-2,2] and scores float32 [1,h-2,w-2].
+    """
+
+    parts: dict[str, keras.Model]
+    quantized: bool
+    own_trunk: bool
+    variant: str
+    locate: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+    def ranges(self) -> Iterator[ActivationRange]:
+        """All layers that round activations."""
+        return (layer for layer in self._all_layers() if isinstance(layer, ActivationRange))
+
+    def fit_kernel_limits(self) -> None:
+        """Sets the range of each filter to its largest magnitude."""
+        for layer in self._all_layers():
+            if isinstance(layer, QuantizedConv2D):
+                layer.limit.assign(kernel_limit(layer.kernel.numpy()))
+            elif isinstance(layer, PhoneAggregation) and layer.quantized:
+                layer.limit.assign(kernel_limit(layer.deform_conv.kernel.numpy()))
+
+    def hold_kernels(self) -> None:
+        """Makes the kernels that are rearranged constants, as the converter expects; the network is then for export only."""
+        for layer in self._all_layers():
+            if isinstance(layer, PhoneAggregation):
+                layer.hold_kernel()
+
+    def _all_layers(self):
+        """Layers of the parts, and those within aggregations."""
+        for part in self.parts.values():
+            for layer in part.layers:
+                yield layer
+                if isinstance(layer, PhoneAggregation):
+                    yield from layer.inner_layers
+
+
 @keras.saving.register_keras_serializable("c2m_tf.export")
-class PhoneNetwork(C2Matching):
+class PhoneNetwork(PhoneForm, C2Matching):
     """A C2Matching model with the same weights, in the form that a TFLite file holds.
 
     References must be at least four times as high and as wide as the LR photo.
@@ -45,24 +90,6 @@ class PhoneNetwork(C2Matching):
         parts = {name: _clone(part, quantized and name != "trunk") for name, part in network.parts.items()}
         super().__init__(**network.arguments, name=name, parts=parts)
         self.quantized = quantized
-
-    def ranges(self) -> Iterator[ActivationRange]:
-        """All layers that round activations."""
-        return (layer for layer in self._all_layers() if isinstance(layer, ActivationRange))
-
-    def fit_kernel_limits(self) -> None:
-        """Sets the range of each filter to its largest magnitude."""
-        for layer in self._all_layers():
-            if isinstance(layer, QuantizedConv2D):
-                layer.limit.assign(kernel_limit(layer.kernel.numpy()))
-            elif isinstance(layer, PhoneAggregation) and layer.quantized:
-                layer.limit.assign(kernel_limit(layer.deform_conv.kernel.numpy()))
-
-    def hold_kernels(self) -> None:
-        """Makes the kernels that are rearranged constants, as the converter expects; the network is then for export only."""
-        for layer in self._all_layers():
-            if isinstance(layer, PhoneAggregation):
-                layer.hold_kernel()
 
     def locate(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
         """Matches of a small photo in a small reference, exact to two cells (`phone_matching.match_coarsely`).
@@ -87,14 +114,6 @@ class PhoneNetwork(C2Matching):
         encoded = self.reference_encoder(after(ref, flow))
         return self.restore(lr, flow, encoded, score=around_pixels(score), training=training)
 
-    def _all_layers(self):
-        """Layers of the parts, and those within aggregations."""
-        for part in self.parts.values():
-            for layer in part.layers:
-                yield layer
-                if isinstance(layer, PhoneAggregation):
-                    yield from layer.inner_layers
-
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, **self.arguments, "quantized": self.quantized}
 
@@ -103,6 +122,70 @@ class PhoneNetwork(C2Matching):
         name, quantized, arguments = config["name"], config["quantized"], {**config}
         del arguments["name"], arguments["quantized"]
         return cls(C2Matching.from_config(arguments), quantized, name)
+
+
+@keras.saving.register_keras_serializable("c2m_tf.export")
+class PhoneMobile(PhoneForm, Mobile):
+    """A Mobile model with the same weights, in the form that a TFLite file holds.
+
+    Args:
+        network: Mobile, float32.
+        quantized: as of `PhoneNetwork`, of the fusion, which has half of the weights. The single-image branch, small and full
+            of products of features, stays in float; so do the descriptors.
+    """
+
+    own_trunk = True
+
+    def __init__(self, network: Mobile, quantized: bool = False, name: str = "phone_mobile") -> None:
+        parts = {part: _clone(network.parts[part], quantized and part == "fusion") for part in network.parts}
+        super().__init__(**network.arguments, name=name, parts=parts)
+        self.quantized = quantized
+
+    def exact_search(self, lr: Tensor, ref: Tensor, candidates: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As of `Mobile`; batches, in training, are searched as there."""
+        return match(lr, ref) if lr.shape[0] == 1 else super().exact_search(lr, ref, candidates)
+
+    def restore(self, lr: Tensor, matches: Matches, *arguments: Any, **options: Any) -> Tensor:
+        """As of `Mobile`."""
+        return super().restore(lr, matches._replace(score=_apart(matches.score)), *arguments, **options)
+
+    def _fused(self, taps, features, picture, training):
+        return super()._fused(taps, _apart(features), _apart(picture), training)
+
+    def locate(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+        """As of `PhoneNetwork`."""
+        reference = self._encode_one(ref, True)
+        return match_coarsely(self.descriptors(lr), reference["descriptors"])
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, **self.arguments, "quantized": self.quantized}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneMobile":
+        name, quantized, arguments = config["name"], config["quantized"], {**config}
+        del arguments["name"], arguments["quantized"]
+        return cls(Mobile(**arguments), quantized, name)
+
+
+def _apart(values):
+    """The same in float: what the fusion takes in int8 would be so where it comes from, where scores are compared, too.
+
+    By a zero that the converter cannot know.
+    """
+    return values + ops.clip(values, 0.0, 0.0)
+
+
+def phone_form(network: keras.Model, quantized: bool = False) -> PhoneForm:
+    """A network in the form that a TFLite file holds.
+
+    Args:
+        network: C2Matching or Mobile, float32.
+        quantized: whether activations and kernels are rounded.
+
+    Raises:
+        ValueError: a C2Matching model that is none of the light ones.
+    """
+    return PhoneMobile(network, quantized) if isinstance(network, Mobile) else PhoneNetwork(network, quantized)
 
 
 def _clone(part, quantized):
@@ -122,6 +205,8 @@ def _clone(part, quantized):
             inputs = inputs[:-1]  # without the strength: a file has one signature for 1 and one for 0
         if quantized and layer.name == "content_extractor_conv_first":
             inputs = (ActivationRange(_PIXELS, name="range_lr")(inputs[0]), *inputs[1:])
+        if quantized and layer.name == "enter":
+            inputs = (ActivationRange(name="range_taps")(inputs[0]), *inputs[1:])
         outputs = layer(*inputs, **options)
         if quantized and _is_rounded(part.get_layer(layer.name), before_relu):
             outputs = ActivationRange(name=f"range_{layer.name}")(outputs)

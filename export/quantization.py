@@ -1,4 +1,4 @@
-"""Quantization-aware training of the light networks: calibration, then training with rounded numbers.
+"""Quantization-aware training of the light and mobile networks: calibration, then training with rounded numbers.
 
     calibration   the float network runs on training patches; the range of each activation is the one observed there
     training      L1 on the SR photo through `fit`; restoration network and reference encoder adapt to the rounding.
@@ -22,7 +22,7 @@ from c2m_tf.training.datasets import ReferencePairs
 from c2m_tf.training.fitting import Parts, fit_run
 from c2m_tf.training.optimizers import GroupedAdam, Schedule
 from c2m_tf.training.runs import Run
-from c2m_tf.training.trainers import RestorationTrainer
+from c2m_tf.training.trainers import MobileTrainer, RestorationTrainer
 from rich.console import Console
 from rich.progress import track
 
@@ -32,7 +32,7 @@ from c2m_tf.presets import current_name, load_model
 from c2m_tf.startup import one_line
 from c2m_tf.weights import read_npz
 
-from .phone_network import PhoneNetwork
+from .phone_network import PhoneForm, PhoneMobile, PhoneNetwork, phone_form
 
 INT8_STEPS = 127
 _CALIBRATION_LR, _CALIBRATION_REF = 40, 160  # pixels per side
@@ -70,7 +70,7 @@ class QuantizationConfig:
     log_every: int = 10
 
 
-def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetwork:
+def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneForm:
     """A quantized network, calibrated and trained.
 
     Args:
@@ -85,8 +85,8 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
         training.runs.RunFailedError, training.fitting.RunStoppedError: as of training.
     """
     keras.utils.set_random_seed(config.seed)
-    start = load_model(config.model, "float32", C2Matching)
-    network = PhoneNetwork(start, quantized=True)
+    start = load_model(config.model, "float32")
+    network = phone_form(start, quantized=True)
     photos = [sources.source_of(path) for path in config.data]
     run = Run(folder, "quantization", config)
     weights = run.folder / _WEIGHTS
@@ -94,11 +94,14 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
         calibrate(network, photos, config.calibration_patches, config.seed)
         save_quantized(network, weights)
     if config.iterations:
-        trainer = RestorationTrainer(network, learns_encoder=True, alone_weight=0.0)
+        if isinstance(network, PhoneMobile):
+            trainer = MobileTrainer(network, alone_weight=0.0)
+        else:
+            trainer = RestorationTrainer(network, learns_encoder=True, alone_weight=0.0)
         schedule = Schedule(config.learning_rate, config.iterations, cosine_from=0.0)
         trainer.compile(optimizer=GroupedAdam(schedule, use_ema=True, ema_momentum=config.average), jit_compile=False)
         trainer.optimizer.build(trainer.trainable_variables)
-        product = PhoneNetwork(start, quantized=True)
+        product = phone_form(start, quantized=True)
         fit_run(
             run,
             config,
@@ -109,11 +112,11 @@ def quantize(config: QuantizationConfig, folder: str | os.PathLike) -> PhoneNetw
     return load_quantized(weights)
 
 
-def calibrate(network: PhoneNetwork, photos: Sequence[Any], patches: int, seed: int = 0) -> None:
+def calibrate(network: PhoneForm, photos: Sequence[Any], patches: int, seed: int = 0) -> None:
     """Finds the ranges of all activations and kernels of a quantized network.
 
     Args:
-        network: PhoneNetwork, quantized.
+        network: PhoneForm, quantized.
         photos: sources, drawn from with equal probability.
         patches: number of patches.
         seed: of the patches; the same seed gives the same ranges.
@@ -129,11 +132,11 @@ def calibrate(network: PhoneNetwork, photos: Sequence[Any], patches: int, seed: 
                 network({"lr": inputs["lr"]})  # values that occur without a reference lie within the ranges too
 
 
-def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
-    """Writes weights and ranges of a quantized network as .npz: kernels as int8 numbers, a trunk of its own as float16."""
+def save_quantized(network: PhoneForm, path: str | os.PathLike) -> None:
+    """Writes weights and ranges of a quantized network as .npz: kernels as int8 numbers, what stays in float as float16."""
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _named_variables(network)}
     for name in arrays:
-        if name.startswith("trunk/"):
+        if name.startswith(("trunk/", "branch/", "descriptors/")):
             arrays[name] = arrays[name].astype(np.float16)
         elif name.endswith("kernel"):
             step = arrays[_limit_of(name, arrays)] / INT8_STEPS
@@ -142,7 +145,7 @@ def save_quantized(network: PhoneNetwork, path: str | os.PathLike) -> None:
     write_single(path, lambda file: np.savez_compressed(file, config=config, **arrays))
 
 
-def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
+def load_quantized(path: str | os.PathLike) -> PhoneForm:
     """The quantized network that `save_quantized` wrote.
 
     Raises:
@@ -151,7 +154,8 @@ def load_quantized(path: str | os.PathLike) -> PhoneNetwork:
     try:
         arrays = read_npz(path)
         if "config" in arrays:
-            network = PhoneNetwork.from_config(json.loads(str(arrays["config"])))
+            config = json.loads(str(arrays["config"]))
+            network = (PhoneMobile if config["name"] == "phone_mobile" else PhoneNetwork).from_config(config)
         else:  # files of 0.1.0
             config = {"variant": str(arrays["variant"]), "own_trunk": any(name.startswith("trunk/") for name in arrays)}
             network = PhoneNetwork(C2Matching.from_config(config), quantized=True)

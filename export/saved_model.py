@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from c2m_tf.network.model import C2Matching
+from c2m_tf.network.base import ReferenceModel
 from c2m_tf.photos.files import temporary_folder
 from c2m_tf.photos.images import ImageError, make_folder
 from c2m_tf.startup import one_line
@@ -41,7 +41,7 @@ _KEY, _VALUE = 1, 2  # of an entry of a map
 
 
 def export_saved_model(
-    model: C2Matching,
+    model: ReferenceModel,
     folder: str | os.PathLike,
     max_lr_pixels: int = MAX_LR_PIXELS,
     max_ref_pixels: int = MAX_REF_PIXELS,
@@ -49,7 +49,7 @@ def export_saved_model(
     """Writes FOLDER/N, where N is one more than the largest version there, or 1.
 
     Args:
-        model: C2Matching.
+        model: C2Matching or Mobile.
         folder: made if missing.
         max_lr_pixels, max_ref_pixels: larger photos are refused.
 

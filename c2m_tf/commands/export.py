@@ -79,14 +79,14 @@ def _tflite(options: argparse.Namespace) -> int:
     if options.precision != "int8":
         check_model(options.model)
     start_keras()
-    from c2m_tf.export.phone_network import PhoneNetwork
+    from c2m_tf.export.phone_network import phone_form
     from c2m_tf.export.quantization import load_quantized, quantized_preset
-    from c2m_tf.network.model import C2Matching
+    from c2m_tf.presets import load_model
 
     if options.precision == "int8":
         network = load_quantized(quantized_preset(options.model))
     else:
-        network = PhoneNetwork(C2Matching.from_preset(options.model, "float32"))
+        network = phone_form(load_model(options.model, "float32"))
     return _write_tflite(options, network, options.precision, groups)
 
 
@@ -144,11 +144,9 @@ def _saved_model(options: argparse.Namespace) -> int:
     check_model(options.model)
     start_keras()
     from c2m_tf.export.saved_model import export_saved_model
-    from c2m_tf.network.model import C2Matching
+    from c2m_tf.presets import load_model
 
-    path = export_saved_model(
-        C2Matching.from_preset(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels
-    )
+    path = export_saved_model(load_model(options.model), options.output, options.max_lr_pixels, options.max_ref_pixels)
     say(f"wrote {path}")
     return 0
 
@@ -200,10 +198,10 @@ def _push(options: argparse.Namespace) -> int:
     check_target(options.target)
     check_model(options.model)
     start_keras()
-    from c2m_tf.network.model import C2Matching
+    from c2m_tf.presets import load_model
 
     card = None if options.card is None else Path(options.card).read_text(encoding="utf-8")
-    model = C2Matching.from_preset(options.model)
+    model = load_model(options.model)
     card = card or model_card(model, options.model, options.target)
     if options.target.startswith(HANDLE):
         say(f"pushed to {push(model, options.target, card)}")

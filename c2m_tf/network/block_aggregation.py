@@ -29,7 +29,7 @@ CHANNELS = SIDE**2 * 3 + 3 + 1  # of a tap
 _GAIN = 4.0  # of differences of pixels, which are small beside a correlation
 _BLOCKS = 3  # blocks per side around a match, one for each neighbour that it predicts
 _REACH = BICUBIC_WEIGHTS.shape[1] // 2  # low-pass values beside the one of a block that its upsampled pixels depend on
-_CHUNK = 2048  # pixels aggregated at once; each takes about 10 kB
+_CHUNK = 4608  # pixels aggregated at once; each takes about 10 kB
 _LOW = _BLOCKS + 2 * _REACH  # low-pass values per side around a match
 
 
@@ -41,7 +41,14 @@ def _upsampling_matrix():
     return matrix
 
 
-_UPSAMPLING = _upsampling_matrix()
+def _shifted(new, taps, step=1):
+    """float32 [taps, new, last one seen + 1]: of every `step`-th place that so many taps start at, each tap's own."""
+    return np.stack([np.eye(step * (new - 1) + taps, dtype=np.float32)[tap::step][:new] for tap in range(taps)])
+
+
+_PIXELS = _shifted(_BLOCKS * SIDE, 4)
+_CELLS = _shifted(_BLOCKS, 2, step=2)
+_UPSAMPLED = _upsampling_matrix() @ _shifted(_LOW, 2, step=2)
 
 
 def joined_pixels(references: Sequence[Tensor]) -> Tensor:
@@ -136,39 +143,35 @@ def _around(chunk, photo, low):
         taken = ops.take(values, ops.reshape(index, (-1,)), axis=0)
         return ops.cast(ops.reshape(taken, (-1, len(steps), len(steps), 3)), "float32")
 
-    seen = _interpolated(gathered(photo, np.arange(-SIDE - 1, 2 * SIDE + 2, dtype=np.int32)), _cubic, fraction)
+    fraction = ops.reshape(fraction, (-1, 2, 1))
+    seen = gathered(photo, np.arange(-SIDE - 1, 2 * SIDE + 2, dtype=np.int32))
+    seen = _interpolated(seen, _cubic(fraction), _PIXELS)
     cells = SIDE * np.arange(-(_LOW // 2), _LOW // 2 + 1, dtype=np.int32)
     both = gathered(low, np.stack([cells, cells + 1], axis=1).reshape(-1))  # beside each other, the two to go between
-    low = _interpolated(both, _linear, fraction)[:, ::2, ::2]
-    inner = slice(_REACH, _REACH + _BLOCKS)
-    return seen - ops.einsum("ak,nklc,bl->nabc", _UPSAMPLING, low, _UPSAMPLING), low[:, inner, inner]
+    linear = ops.concatenate([1.0 - fraction, fraction], axis=-1)
+    inner = slice(2 * _REACH, 2 * (_REACH + _BLOCKS))
+    return seen - _interpolated(both, linear, _UPSAMPLED), _interpolated(both[:, inner, inner], linear, _CELLS)
 
 
-def _interpolated(values, weights, fraction):
-    """[N,K,K,3] at a fraction [N,2] of the way from each row and column to the next, by weights of rows beside each other."""
-    for axis in (1, 2):
-        weight = weights(ops.reshape(fraction[:, axis - 1], (-1, 1, 1, 1)))
-        length = values.shape[axis] - len(weight) + 1
-        index = [slice(None)] * 4
-        total = 0.0
-        for tap, factor in enumerate(weight):
-            index[axis] = slice(tap, tap + length)
-            total = total + factor * values[tuple(index)]
-        values = total
+def _interpolated(values, weights, matrices):
+    """[N,K,K,3] at new places along both axes, [N,M,M,3], by weights [N,2,T] of the axes' constant matrices [T,M,K]."""
+    new, old = matrices.shape[1:]
+    matrix = ops.reshape(ops.matmul(weights, matrices.reshape(len(matrices), -1)), (-1, 2, new, old))
+    for axis in range(2):
+        # Both axes have their turn in front.
+        values = ops.matmul(matrix[:, axis], ops.reshape(values, (-1, old, values.shape[2] * 3)))
+        values = ops.transpose(ops.reshape(values, (-1, new, old if axis == 0 else new, 3)), (0, 2, 1, 3))
     return values
 
 
-def _linear(fraction):
-    return 1.0 - fraction, fraction
-
-
 def _cubic(fraction):
-    """Keys's, of the pixels from one before to two after."""
+    """Keys's, of the pixels from one before to two after: [N,2,1] -> [N,2,4]."""
     square = fraction * fraction
     cube = square * fraction
-    return (
+    weights = (
         -0.5 * cube + square - 0.5 * fraction,
         1.5 * cube - 2.5 * square + 1.0,
         -1.5 * cube + 2.0 * square + 0.5 * fraction,
         0.5 * cube - 0.5 * square,
     )
+    return ops.concatenate(weights, axis=-1)

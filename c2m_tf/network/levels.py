@@ -13,18 +13,19 @@ Level by level, blocks of 8x8 cells of the LR photo look only around displacemen
 Restored photos are as good as with exact search: what is given up in score, neighbours that agree make up for.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
 from c2m_tf.network import PATCH
 from c2m_tf.network.matching import match, unit
-from c2m_tf.network.tensors import Tensor, in_chunks, smaller
+from c2m_tf.network.tensors import Tensor, first_highest, in_chunks, smaller
 
 EXACT_PAIRS = 2**23  # pairs of cells up to which a level is searched exactly
 LEVELS = 3  # at most, above the photo's cells: blocks of 2x2, 4x4 and 8x8
-RADIUS = 2  # cells around a displacement that are tried along each axis
-DISPLACEMENTS = 4  # tried in each block
+RADIUS = 1  # cells around a displacement that are tried along each axis
+DISPLACEMENTS = 2  # tried in each block
 BLOCK = 8  # LR cells per side; even
 _HALF = BLOCK // 2
 _LEAST_SIDE = 2 * PATCH - 1  # of what is halved
@@ -33,7 +34,9 @@ _NUMBERS = 1536  # of features, in all blocks that are searched at a time
 _INVALID = -100.0  # added to scores of patches that must not be matched; scores lie within [-9, 9]
 
 
-def match_by_levels(lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def match_by_levels(
+    lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None, exact: Callable = match
+) -> tuple[Tensor, Tensor]:
     """A good matching reference patch of each LR patch; the best where photos are small (`EXACT_PAIRS`).
 
     Where all that is tried lies outside of the reference, it is what averaged cells have found, with its score. No gradient
@@ -52,10 +55,10 @@ def match_by_levels(lr_features: Tensor, ref_features: Tensor, candidates: Tenso
     if candidates is not None:
         candidates = ops.cast(candidates, "float32")
     lr_features, ref_features = (unit(ops.stop_gradient(features)) for features in (lr_features, ref_features))
-    return _match(lr_features, ref_features, candidates, LEVELS)
+    return _match(lr_features, ref_features, candidates, LEVELS, exact)
 
 
-def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int) -> tuple[Tensor, Tensor]:
+def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int, exact: Callable) -> tuple[Tensor, Tensor]:
     """`match_by_levels` of unit vectors, with so many levels at most."""
     (height, width), (ref_height, ref_width) = ops.shape(lr)[1:3], ops.shape(ref)[1:3]
     least = smaller(smaller(height, width), smaller(ref_height, ref_width))
@@ -70,10 +73,10 @@ def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int) -> tuple[Te
         by_levels = by_levels & (ops.max(_lowest(padded, PATCH, 1)) > 0.0)
 
     def exactly() -> tuple[Tensor, Tensor]:
-        return match(lr, ref, candidates)
+        return exact(lr, ref, candidates)
 
     def around_coarse() -> tuple[Tensor, Tensor]:
-        coarse, score = _match(unit(_halved(lr)), unit(_halved(ref)), small_candidates, levels - 1)
+        coarse, score = _match(unit(_halved(lr)), unit(_halved(ref)), small_candidates, levels - 1, exact)
         return _refined(lr, ref, candidates, coarse, score)
 
     if levels == 0:
@@ -139,7 +142,7 @@ def _agreed(displacements: Tensor, weights: Tensor) -> Tensor:
     agreement = ops.maximum(1.0 - ops.cast(apart, "float32") / _AGREED, 0.0)
     chosen = []
     for _ in range(DISPLACEMENTS):
-        best = ops.argmax(ops.sum(agreement * weights[:, None, :], axis=-1), axis=-1)[:, None, None]
+        best = first_highest(ops.sum(agreement * weights[:, None, :], axis=-1))[0][:, None, None]
         chosen.append(ops.take_along_axis(displacements, best, axis=1))
         weights = weights * (1.0 - ops.take_along_axis(agreement, best, axis=1)[:, 0])
     return ops.concatenate(chosen, axis=1)
@@ -209,7 +212,7 @@ def _search(
         scores = ops.reshape(sums + added, (-1, patches, reach, BLOCK, count * reach))
 
         # The best in each row of the reference, then of the rows [N,BLOCK,reach,BLOCK].
-        by_row = ops.cast(ops.argmax(scores, axis=-1), "int32"), ops.max(scores, axis=-1)
+        by_row = first_highest(scores)
         place, score = (ops.stack([part[:, i : i + BLOCK, i] for i in range(reach)], axis=2) for part in by_row)
         which = ops.reshape(place // reach, (-1, BLOCK * reach * BLOCK))
         y, x = (ops.reshape(ops.take_along_axis(part, which, axis=1), ops.shape(place)) for part in (start_y, start_x))

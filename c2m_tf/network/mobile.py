@@ -28,6 +28,7 @@ from c2m_tf.network import FEATURE_STRIDE, subcell
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined_pixels, sizes_of
 from c2m_tf.network.levels import match_by_levels
+from c2m_tf.network.matching import match
 from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
 from c2m_tf.network.tensors import Tensor, edge_padded
 from c2m_tf.network.upsampling import resized
@@ -64,7 +65,9 @@ class Mobile(ReferenceModel):
         reference_scales: sizes in which each reference is searched, relative to its own.
         refined_scales: further sizes, in which matches found in those are only refined.
         branch_blocks, branch_width: blocks of the single-image branch, and their channels, even.
-        dtype: "float32" or "mixed_bfloat16"; matching, positions and the sum with the branch's picture are float32 in both.
+        dtype: "float32" or "mixed_bfloat16", of descriptors and fusion. The rest is float32 in both: matching for the sake of
+            positions, the single-image branch because it moves more than it computes (bfloat16 makes it slower on CPUs).
+        parts: networks in place of new ones, as the property of this name gives them.
 
     Raises:
         ValueError: sizes that cannot be (the message names the argument), or Keras's default type is not float32.
@@ -90,6 +93,7 @@ class Mobile(ReferenceModel):
         branch_blocks: int = BLOCKS,
         branch_width: int = WIDTH,
         name: str = "mobile",
+        parts: dict[str, keras.Model] | None = None,
         **kwargs: Any,
     ) -> None:
         sizes = {
@@ -113,13 +117,18 @@ class Mobile(ReferenceModel):
         super().__init__({**sizes, "reference_scales": searched, "refined_scales": refined, **branch}, name=name, **kwargs)
         self.reference_scales, self.refined_scales = searched, refined
         dtype = self.dtype_policy
-        self.branch = single_image_network(branch_blocks, branch_width, "branch", dtype)
+        parts = parts or {
+            "branch": single_image_network(branch_blocks, branch_width, "branch", "float32"),
+            "descriptors": descriptor_network(descriptor_width, descriptor_layers, "descriptors", dtype),
+            "fusion": fusion_network(entry_width, fusion_width, fusion_blocks, branch_width, "fusion", dtype),
+        }
+        self.branch, self.descriptors, self.fusion = (parts[part] for part in ("branch", "descriptors", "fusion"))
         picture = self.branch.get_layer("to_img_0")
         self.branch_features = keras.Model(self.branch.inputs, [picture.input, picture.output], name="branch_features")
-        self.descriptors = descriptor_network(descriptor_width, descriptor_layers, "descriptors", dtype)
-        self.fusion = fusion_network(entry_width, fusion_width, fusion_blocks, branch_width, "fusion", dtype)
         self.to_pixels = PixelsOfChannels(name="sr", dtype="float32")
         self.built = True
+
+    variant = "mobile"
 
     @property
     def parts(self) -> dict[str, keras.Model]:
@@ -214,8 +223,12 @@ class Mobile(ReferenceModel):
 
     def search(self, lr: Tensor, described: Tensor, reference: dict[str, Tensor]) -> Matches:
         """Matches in one of the references that `encode_reference` describes, whose number is 0; `described` by `describe`."""
-        cells, _ = match_by_levels(described, reference["descriptors"])
+        cells, _ = match_by_levels(described, reference["descriptors"], exact=self.exact_search)
         return self._refined(ops.cast(lr, "float32"), reference, cells + 1)
+
+    def exact_search(self, lr: Tensor, ref: Tensor, candidates: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The search of the coarsest level, as of `matching.match`."""
+        return match(lr, ref, candidates)
 
     def refine(self, lr: Tensor, reference: dict[str, Tensor], centres: Tensor) -> Matches:
         """The same, near the blocks whose middle is at `centres`, float32 [B,h,w,2], in the reference's pixels."""
@@ -254,11 +267,13 @@ class Mobile(ReferenceModel):
         lr = ops.cast(lr, "float32")
         taps = ops.stop_gradient(aggregate_blocks(lr, pixels, sizes, *matches, origin))
         features, picture = self.branch_features({"lr": lr}, training=training)
-        added = self.fusion({"taps": taps, "features": features, "picture": picture}, training=training)
-        added = ops.cast(added, "float32")
+        added = ops.cast(self._fused(taps, features, picture, training), "float32")
         if strength is not None:
             added = added * ops.reshape(ops.cast(strength, "float32"), (-1, 1, 1, 1))
         return self.to_pixels(ops.cast(picture, "float32") + added)
+
+    def _fused(self, taps, features, picture, training):
+        return self.fusion({"taps": taps, "features": features, "picture": picture}, training=training)
 
 
 def descriptor_network(width: int = 48, convolutions: int = 5, name: str = "descriptors", dtype: Any = None) -> keras.Model:

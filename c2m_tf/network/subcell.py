@@ -15,11 +15,12 @@ import numpy as np
 from keras import ops
 
 from c2m_tf.network import FEATURE_STRIDE
-from c2m_tf.network.tensors import Tensor, edge_padded, in_chunks
+from c2m_tf.network.tensors import Tensor, edge_padded, first_highest, in_chunks
+from c2m_tf.network.upsampling import filtered
 
 WINDOW = 5  # LR pixels per side that are correlated
 REACH = 1  # cells around a match that are tried along each axis
-CHUNK = 2048  # pixels refined at once; each takes about 15 kB
+CHUNK = 4096  # pixels refined at once; each takes about 15 kB
 _LEAST_NORM = 0.03  # added to norms, so that what is flat correlates with nothing
 _MIDDLE = 0.5  # subtracted from values before they are squared, for the sake of precision
 _PHASES = FEATURE_STRIDE**2
@@ -39,7 +40,7 @@ def _low_pass_weights():
 
 
 _WEIGHTS = _low_pass_weights()
-_BEFORE, _AFTER = 6, 9
+_BEFORE = 6
 
 
 def low_pass(photo: Tensor) -> Tensor:
@@ -54,17 +55,8 @@ def low_pass(photo: Tensor) -> Tensor:
     photo = ops.cast(photo, "float32")
     for axis in (1, 2):
         length = ops.shape(photo)[axis]
-        padding = [[0, 0]] * 4
-        padding[axis] = [_BEFORE, _AFTER]
-        padded = ops.pad(photo, padding)
-        present = ops.pad(ops.ones((length,)), [[_BEFORE, _AFTER]])
-        index = [slice(None)] * 4
-        total, weight = 0.0, 0.0
-        for tap, value in enumerate(_WEIGHTS):
-            index[axis] = slice(tap, tap + length)
-            total = total + value * padded[tuple(index)]
-            weight = weight + value * present[tap : tap + length]
-        photo = total / ops.reshape(weight, (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1))
+        weights = ops.broadcast_to(ops.convert_to_tensor(_WEIGHTS), (length, len(_WEIGHTS)))
+        photo = filtered(photo, axis, ops.arange(length, dtype="int32") - _BEFORE, weights)
     return photo
 
 
@@ -147,8 +139,7 @@ def _refined(chunk, edged, norms):
     # Shifts and phases as pixels, row by row: [N, 12*12].
     correlations = ops.reshape(correlations, (-1, _SHIFTS, _SHIFTS, FEATURE_STRIDE, FEATURE_STRIDE))
     correlations = ops.reshape(ops.transpose(correlations, (0, 1, 3, 2, 4)), (-1, _TRIED**2))
-    best = ops.cast(ops.argmax(correlations, axis=-1), "int32")
-    peak = ops.max(correlations, axis=-1)
+    best, peak = first_highest(correlations)
     positions, highest = [], peak
     for cell, place, step in ((y, best // _TRIED, _TRIED), (x, best % _TRIED, 1)):
         moved, added = _vertex(correlations, best, place, step, peak)

@@ -15,6 +15,8 @@ Tensor: TypeAlias = Any
 
 Size: TypeAlias = int | Tensor
 
+_UNROLLED = 4  # chunks of a known number that are no loop: LiteRT files hold the results of loops, as zeros
+
 
 def smaller(a: Size, b: Size) -> Size:
     """The smaller of two sizes; a Python integer if both are."""
@@ -50,6 +52,23 @@ def edge_padded(values: Tensor, before: int, after: int | None = None) -> Tensor
     return values
 
 
+def first_highest(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Place and value of the highest along the last axis, the first of equals.
+
+    `keras.ops.argmax` tells zeros apart by their sign, by operations that LiteRT lacks and that take longer than the rest.
+
+    Args:
+        values: float [...,N].
+
+    Returns:
+        int32 [...] and float [...].
+    """
+    highest = ops.max(values, axis=-1, keepdims=True)
+    count = values.shape[-1]
+    place = ops.min(ops.where(values >= highest, ops.arange(count, dtype="int32"), count - 1), axis=-1)
+    return place, highest[..., 0]
+
+
 def in_chunks(function: Callable[[Sequence[Tensor]], Any], values: Sequence[Tensor], chunk: int) -> Any:
     """What a function gives of N items, computed for a chunk of them at a time.
 
@@ -64,5 +83,8 @@ def in_chunks(function: Callable[[Sequence[Tensor]], Any], values: Sequence[Tens
     # The last chunk is filled with the last item.
     numbers = ops.minimum(ops.arange(chunks * size, dtype="int32"), count - 1)
     chunked = tuple(ops.reshape(ops.take(part, numbers, axis=0), (chunks, size, *part.shape[1:])) for part in values)
+    if isinstance(chunks, int) and chunks <= _UNROLLED:
+        parts = [function([part[number] for part in chunked]) for number in range(chunks)]
+        return keras.tree.map_structure(lambda *results: ops.concatenate(results)[:count], *parts)
     results = ops.map(function, chunked)
     return keras.tree.map_structure(lambda result: ops.reshape(result, (-1, *result.shape[2:]))[:count], results)

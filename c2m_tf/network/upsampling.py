@@ -25,6 +25,7 @@ _REACH = 2  # taps reach two input pixels to either side
 _PRECISION_BITS = 22  # of Pillow's fixed-point weights
 
 _LANCZOS_REACH = 3  # of Lanczos's filter
+_ROWS = 32  # of a result that one product of matrices gives
 _LEAST = 12  # pixels per side that are kept: one 3x3 patch of cells of 4 pixels
 
 
@@ -195,18 +196,47 @@ def _resized_along(photo: Tensor, scale: float, axis: int) -> Tensor:
     ratio = ops.cast(length, "float32") / ops.cast(new, "float32")  # old pixels per new one
     stretch = ops.maximum(ratio, 1.0)  # the filter widens where the photo shrinks
     centre = (ops.cast(ops.arange(new), "float32") + 0.5) * ratio
-    taps = 2 * math.ceil(_LANCZOS_REACH * max(1.0, 1.0 / scale * 1.1)) + 1
+    highest = 1.1 / scale  # of the ratio: sides of 12 pixels are rounded by a twenty-fourth
+    taps = 2 * math.ceil(_LANCZOS_REACH * max(1.0, highest)) + 1
     first = ops.cast(ops.floor(centre - _LANCZOS_REACH * stretch), "int32")
-    shape = (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1)
-    total, sum_of_weights = 0.0, 0.0
-    for tap in range(taps):
-        position = first + tap
-        weight = _lanczos((ops.cast(position, "float32") + 0.5 - centre) / stretch)
-        weight = ops.where((position >= 0) & (position < length), weight, 0.0)
-        pixels = ops.take(photo, ops.clip(position, 0, length - 1), axis=axis)
-        total = total + ops.reshape(weight, shape) * pixels
-        sum_of_weights = sum_of_weights + weight
-    return total / ops.reshape(sum_of_weights, shape)
+    position = first[:, None] + ops.arange(taps, dtype="int32")
+    weights = _lanczos((ops.cast(position, "float32") + 0.5 - centre[:, None]) / stretch)
+    return filtered(photo, axis, first, weights, highest)
+
+
+def filtered(photo: Tensor, axis: int, first: Tensor, weights: Tensor, step: float = 1.0) -> Tensor:
+    """Rows or columns that are weighted means of some of a photo's, computed by products of matrices.
+
+    Args:
+        photo: float32 [B,H,W,C].
+        axis: 1 for rows, 2 for columns.
+        first: int32 [N], not falling: the first row that each new one sees; it may lie outside the photo.
+        weights: float32 [N,T] of the rows from there on. Rows outside the photo are left out, and the others weigh more.
+        step: an upper bound of the mean difference of `first` from one to the next, over as many rows as `_ROWS`.
+
+    Returns:
+        float32 [B,N,W,C], or [B,H,N,C].
+    """
+    if axis == 2:
+        return ops.transpose(filtered(ops.transpose(photo, (0, 2, 1, 3)), 1, first, weights, step), (0, 2, 1, 3))
+    batch, height, width = ops.shape(photo)[:3]
+    channels, taps = photo.shape[-1], weights.shape[-1]
+    count = ops.shape(first)[0]
+    blocks = (count + _ROWS - 1) // _ROWS
+    position = first[:, None] + ops.arange(taps, dtype="int32")
+    weights = ops.where((position >= 0) & (position < height), weights, 0.0)
+    weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+    # The last block is filled with the last row.
+    numbers = ops.minimum(ops.arange(blocks * _ROWS, dtype="int32"), count - 1)
+    first, weights = (ops.take(values, numbers, axis=0) for values in (first, weights))
+    start = ops.reshape(first, (blocks, _ROWS))[:, :1]
+    seen = start + ops.arange(math.ceil(_ROWS * step) + taps, dtype="int32")  # [blocks, rows of the photo]
+    tap = ops.reshape(seen[:, None], (blocks, 1, -1)) - ops.reshape(first, (blocks, _ROWS, 1))
+    matrix = ops.take_along_axis(ops.reshape(weights, (blocks, _ROWS, taps)), ops.clip(tap, 0, taps - 1), axis=-1)
+    matrix = ops.where((tap >= 0) & (tap < taps), matrix, 0.0)
+    rows = ops.take(photo, ops.reshape(ops.clip(seen, 0, height - 1), (-1,)), axis=1)
+    result = ops.matmul(matrix, ops.reshape(rows, (batch, blocks, seen.shape[1], width * channels)))
+    return ops.reshape(result, (batch, blocks * _ROWS, width, channels))[:, :count]
 
 
 def _lanczos(distance: Tensor) -> Tensor:

@@ -45,7 +45,9 @@ class MobileUpscaler(TiledUpscaler):
     def __init__(self, model: Mobile, *, search: str = "auto", tile: int | None = None, window: int | None = None) -> None:
         for name, value, default in (("search", search, "auto"), ("window", window, None)):
             if value != default:
-                raise ValueError(f"a mobile network has its own search, whatever the sizes; leave --{name} {value} out")
+                raise ValueError(
+                    f"a mobile network has its own search for all sizes; leave --{name} {value} out, or choose --model light"
+                )
         plans.check_sizes(search, tile, window, WIDE)
         self.model = model
         self._tile = DEFAULT_TILE if tile is None else tile

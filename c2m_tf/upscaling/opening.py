@@ -11,7 +11,7 @@ from c2m_tf.upscaling.base import TiledUpscaler
 from c2m_tf.upscaling.plans import check_sizes
 
 AUTO = "auto"  # in place of a model's name
-CLEAN = "light"
+CLEAN = "mobile"
 DEGRADED = "light-photo"
 
 # A photo is degraded if one of these says so; how often they are right is in docs/evaluation.md. The scores' thresholds are

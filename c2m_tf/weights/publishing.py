@@ -19,12 +19,13 @@ from c2m_tf.presets import HANDLE, PRESETS
 from c2m_tf.startup import one_line
 
 if TYPE_CHECKING:
-    from c2m_tf.network.model import C2Matching
+    from c2m_tf.network.base import ReferenceModel
 
-_LICENCE_OF_PRESETS = (
-    "**For research, teaching and evaluation only**: part of the training photos is licensed for research only. "
-    "The terms are in LICENSE-WEIGHTS.md of c2m-tf."
-)
+_LICENCES = {
+    "research": "**For research, teaching and evaluation only**: part of the training photos is licensed for research only. "
+    "The terms are in LICENSE-WEIGHTS.md of c2m-tf.",
+    "CC BY 4.0": "**CC BY 4.0: any use, with credit** to c2m-tf and to the sources that its LICENSE-WEIGHTS.md lists.",
+}
 _UNKNOWN_LICENCE = (
     "Not stated. Write here under which terms the weights may be used; that depends on the photos that they were trained on."
 )
@@ -42,11 +43,11 @@ def check_target(target: str) -> None:
         raise ValueError(f"{folder} is there already; give a new or an empty folder, or hf://USER/NAME")
 
 
-def write_folder(model: "C2Matching", folder: str | os.PathLike, card: str) -> None:
+def write_folder(model: "ReferenceModel", folder: str | os.PathLike, card: str) -> None:
     """Writes what is pushed.
 
     Args:
-        model: C2Matching.
+        model: C2Matching or Mobile.
         folder: made if missing; files of these names are replaced.
         card: text of the model card, Markdown.
 
@@ -59,11 +60,11 @@ def write_folder(model: "C2Matching", folder: str | os.PathLike, card: str) -> N
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def model_card(model: "C2Matching", source: str, target: str) -> str:
+def model_card(model: "ReferenceModel", source: str, target: str) -> str:
     """The card of a model.
 
     Args:
-        model: C2Matching.
+        model: C2Matching or Mobile.
         source: what the user named as the model: a preset, whose weights have a licence of their own, or a file.
         target: where the model will be found.
 
@@ -80,15 +81,15 @@ def model_card(model: "C2Matching", source: str, target: str) -> str:
         parameters=f"{model.count_params():,}",
         version=__version__,
         description=preset.description if preset else _UNKNOWN_TRAINING,
-        licence=_LICENCE_OF_PRESETS if preset else _UNKNOWN_LICENCE,
+        licence=_LICENCES[preset.licence] if preset else _UNKNOWN_LICENCE,
     )
 
 
-def push(model: "C2Matching", target: str, card: str) -> str:
+def push(model: "ReferenceModel", target: str, card: str) -> str:
     """Uploads a model to the Hub; returns the address of its page.
 
     Args:
-        model: C2Matching.
+        model: C2Matching or Mobile.
         target: hf://USER/NAME; the repository is made if it is missing.
         card: text of the model card.
 

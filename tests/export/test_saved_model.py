@@ -14,6 +14,7 @@ import pytest
 from c2m_tf.export.saved_model import export_saved_model
 from exporting import export
 from PIL import Image
+from tiny_models import tiny_mobile
 
 from c2m_tf import Upscaler
 from c2m_tf.cli import main as c2m_tf
@@ -218,3 +219,13 @@ def test_a_file_that_is_cut_is_refused_in_one_sentence(answer, tmp_path, name):
     with pytest.raises(ValueError, match=r"model/1 cannot be loaded as a SavedModel: ") as refusal:
         Upscaler.from_preset(folder)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_mobile_network_gives_the_same(tmp_path, rng):
+    network = tiny_mobile()
+    export_saved_model(network, tmp_path / "mobile")
+    lr, ref = rng.random((14, 17, 3), np.float32), rng.random((48, 60, 3), np.float32)
+    exported = Upscaler.from_preset(tmp_path / "mobile")  # nothing in it is harmful
+    # Where two places match as well, another graph may take the other.
+    assert np.mean(np.abs(exported(lr, ref).image.rgb - Upscaler(network)(lr, ref).image.rgb) > 1e-4) < 0.01
+    np.testing.assert_allclose(exported(lr).image.rgb, Upscaler(network)(lr).image.rgb, atol=1e-5)

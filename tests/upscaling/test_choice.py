@@ -98,15 +98,15 @@ def test_each_photo_of_a_folder_gets_its_model_and_each_model_is_opened_once(fol
     command = ["upscale", "-i", f"{folder}/lr", "-r", f"{folder}/ref.png", "-o", f"{folder}/sr", "--model", "auto"]
     assert main([*command, "--report", f"{folder}/report.csv"]) == 1
     assert opened == [CLEAN, DEGRADED]
-    said = "c2m-tf: took light for 2, light-photo for 2 of 4 photos (--report says why, --model takes another)"
+    said = "c2m-tf: took light-photo for 2, mobile for 2 of 4 photos (--report says why, --model takes another)"
     assert said in capsys.readouterr().err
     with (folder / "report.csv").open(newline="") as file:
         rows = {row["name"][-5:]: row["model"] for row in csv.DictReader(file)}
     assert rows.pop("d.png").startswith("light-photo: noise of")
     assert rows == {
-        "a.png": "light: the photo looks clean",
+        "a.png": "mobile: the photo looks clean",
         "b.jpg": "light-photo: JPEG quality 60",
-        "c.png": "light: the photo looks clean",
+        "c.png": "mobile: the photo looks clean",
         "e.png": "",
     }
 

@@ -4,9 +4,11 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from tiny_models import equal, tiny_mobile
 
 from c2m_tf import C2Matching
 from c2m_tf.cli import main
+from c2m_tf.presets import load_model
 from c2m_tf.weights.publishing import model_card, write_folder
 
 
@@ -25,6 +27,15 @@ def test_the_folder_that_would_be_pushed_loads_again(tiny, tmp_path):
 
 def test_the_card_of_a_preset_has_its_licence(tiny):
     assert "For research, teaching and evaluation only" in model_card(tiny, "light", "folder")
+    card = model_card(tiny_mobile(), "mobile", "folder")
+    assert "CC BY 4.0" in card
+    assert "research" not in card
+
+
+def test_a_mobile_network_is_pushed_too(tmp_path):
+    network = tiny_mobile()
+    write_folder(network, tmp_path / "hub", model_card(network, "runs/mine/best.keras", "hf://me/mine"))
+    assert equal(load_model(tmp_path / "hub"), network)
 
 
 @pytest.mark.parametrize("target", ["hf://name", "hf://a/b/c", "hf://a b/c", "{}"])
