@@ -12,7 +12,7 @@ from c2m_tf.upscaling import opening
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 # Keras and TensorFlow among them, which have computed nothing where processes are forked.
-_IMPORTED = ["c2m_tf.training.stages", "c2m_tf.evaluation.comparison", "c2m_tf.evaluation.evaluator", "c2m_tf.jobs.report"]
+_IMPORTED = ["c2m_tf.training.stages", "c2m_tf.evaluation.reports", "c2m_tf.jobs.tables"]
 _FORKSERVER.set_forkserver_preload(["forked_commands", *_IMPORTED])
 
 
