@@ -74,7 +74,9 @@ def test_every_stage_through_the_command_line(root, tmp_path, monkeypatch, capsy
 
 def started(arguments):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-m", "c2m_tf", "train", *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "c2m_tf", "train", *arguments], env=environment, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(path, process, seconds=120):
