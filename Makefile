@@ -34,7 +34,7 @@ android: $(VENV)/installed
 	PYTHON=$(BIN)/python android_demo/ci/check.sh
 
 # The page that upscales in the browser, in web_demo/dist: make web-demo MODEL=FILE.tflite for another model.
-MODEL ?= web_demo/model/c2m_light_int8.tflite
+MODEL ?= web_demo/model/c2m_mobile_int8.tflite
 
 web-demo: web_demo/node_modules/.package-lock.json $(MODEL)
 	cd web_demo && MODEL=$(abspath $(MODEL)) npm run --silent build
@@ -52,9 +52,9 @@ web_demo/node_modules/.package-lock.json: web_demo/package-lock.json
 	npm ci --prefix web_demo --silent --no-audit --no-fund
 	touch $@
 
-web_demo/model/c2m_light_int8.tflite: export/weights/light-int8.npz | $(VENV)/installed
+web_demo/model/c2m_mobile_int8.tflite: export/weights/mobile-int8.npz | $(VENV)/installed
 	mkdir -p $(@D)
-	$(BIN)/c2m-tf export tflite --model light --precision int8 -o $@
+	$(BIN)/c2m-tf export tflite --model mobile --precision int8 -o $@
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -51,8 +51,8 @@ val checkModel by tasks.registering {
             throw GradleException(
                 "app/src/main/assets must hold one model, a .tflite and a .json of the same name; it holds " +
                     "${models.size} .tflite and ${descriptions.size} .json. In the repository's root, run:\n" +
-                    "  c2m-tf export tflite --model light --precision int8 " +
-                    "-o android_demo/app/src/main/assets/c2m_light_int8.tflite",
+                    "  c2m-tf export tflite --model mobile --precision int8 " +
+                    "-o android_demo/app/src/main/assets/c2m_mobile_int8.tflite",
             )
         }
     }

@@ -17,7 +17,7 @@ from c2m_tf.cli import main as c2m_tf
 from c2m_tf.evaluation.demo import other_view
 from c2m_tf.photos import images
 
-MODEL = "c2m_light_int8.tflite"
+MODEL = "c2m_mobile_int8.tflite"
 
 
 def photos(folder: Path) -> tuple[Path, Path]:
@@ -34,7 +34,7 @@ def main(library: str, classpath: str, folder: str, *chosen: str) -> int:
     folder = Path(folder)
     model = folder / MODEL
     lr, ref = (Path(path) for path in chosen) if chosen else photos(folder)
-    if c2m_tf(["export", "tflite", "--model", "light", "--precision", "int8", "-o", str(model)]) != 0:
+    if c2m_tf(["export", "tflite", "--model", "mobile", "--precision", "int8", "-o", str(model)]) != 0:
         return 1
     java = ["java", "-cp", classpath, "org.c2mtf.jvm.MainKt", library, str(model), str(lr)]
     for kind, refs in (("", [ref]), ("_alone", [])):

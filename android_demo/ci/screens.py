@@ -22,7 +22,7 @@ from c2m_tf import Upscaler
 from c2m_tf.evaluation.demo import other_view
 from c2m_tf.photos import images
 
-MODEL = "c2m_light_int8.tflite"
+MODEL = "c2m_mobile_int8.tflite"
 STYLE = Path(__file__).with_name("screens.css").read_text(encoding="utf-8")
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 INSETS = {"paddingTop": "36dp", "paddingBottom": "40dp", "paddingStart": "@dimen/edge", "paddingEnd": "@dimen/edge"}
