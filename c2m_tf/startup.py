@@ -71,6 +71,7 @@ MODULES = {
     "c2m_tf>WeightedSum": "c2m_tf.network.single_image",
     "c2m_tf.export>ActivationRange": "c2m_tf.export.fake_quantization",
     "c2m_tf.export>PhoneAggregation": "c2m_tf.export.phone_aggregation",
+    "c2m_tf.export>PhoneMobile": "c2m_tf.export.phone_network",
     "c2m_tf.export>PhoneNetwork": "c2m_tf.export.phone_network",
     "c2m_tf.export>QuantizedConv2D": "c2m_tf.export.fake_quantization",
     "c2m_tf.training>Extractors": "c2m_tf.training.trainers",
