@@ -14,5 +14,5 @@ def test_the_notebook_runs_and_a_reference_helps(tmp_path, monkeypatch, capsys):
             exec("".join(cell["source"]), names)
     bicubic, alone, with_it = names["figures"].values()
     assert with_it > alone > bicubic
-    assert "light: " in capsys.readouterr().out
+    assert "mobile: " in capsys.readouterr().out
     assert (tmp_path / "sr.png").exists()

@@ -26,6 +26,7 @@ MOBILE_SIZES = {
     "fusion_blocks": 1,
     "branch_blocks": 1,
     "branch_width": 8,
+    "trusted": (-2.0, -1.0),  # photos of noise too
 }
 
 

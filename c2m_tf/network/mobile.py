@@ -34,6 +34,7 @@ from c2m_tf.network.tensors import Tensor, edge_padded
 from c2m_tf.network.upsampling import resized
 
 _SLOPE = 0.1  # of the fusion's leaky activations
+_TRUST_SIDE = 9  # LR pixels
 _PICTURE = 3 * FEATURE_STRIDE**2  # channels of a picture whose 4x4 blocks are channels
 
 
@@ -64,6 +65,7 @@ class Mobile(ReferenceModel):
         fusion_blocks: its residual blocks.
         reference_scales: sizes in which each reference is searched, relative to its own.
         refined_scales: further sizes, in which matches found in those are only refined.
+        trusted: mean correlations around a pixel up to which nothing of what the fusion adds is added, and from which on all.
         branch_blocks, branch_width: blocks of the single-image branch, and their channels, even.
         dtype: "float32" or "mixed_bfloat16", of descriptors and fusion. The rest is float32 in both: matching for the sake of
             positions, the single-image branch because it moves more than it computes (bfloat16 makes it slower on CPUs).
@@ -90,6 +92,7 @@ class Mobile(ReferenceModel):
         fusion_blocks: int = 6,
         reference_scales: Sequence[float] = (1.0, 0.84, 1.19),
         refined_scales: Sequence[float] = (0.92, 1.09),
+        trusted: Sequence[float] = (0.5, 0.8),
         branch_blocks: int = BLOCKS,
         branch_width: int = WIDTH,
         name: str = "mobile",
@@ -112,9 +115,13 @@ class Mobile(ReferenceModel):
             )
         if min(refined_scales, default=1.0) <= 0.0:
             raise ValueError(f"refined_scales {tuple(refined_scales)} are not positive")
+        if len(trusted) != 2 or not trusted[0] < trusted[1]:
+            raise ValueError(f"trusted {tuple(trusted)} are no two correlations, the lower one first")
         searched, refined = (tuple(float(scale) for scale in scales) for scales in (reference_scales, refined_scales))
         branch = {"branch_blocks": branch_blocks, "branch_width": branch_width}
-        super().__init__({**sizes, "reference_scales": searched, "refined_scales": refined, **branch}, name=name, **kwargs)
+        others = {"reference_scales": searched, "refined_scales": refined, "trusted": tuple(trusted)}
+        super().__init__({**sizes, **others, **branch}, name=name, **kwargs)
+        self.trusted = tuple(float(bound) for bound in trusted)
         self.reference_scales, self.refined_scales = searched, refined
         dtype = self.dtype_policy
         parts = parts or {
@@ -268,6 +275,7 @@ class Mobile(ReferenceModel):
         taps = ops.stop_gradient(aggregate_blocks(lr, pixels, sizes, *matches, origin))
         features, picture = self.branch_features({"lr": lr}, training=training)
         added = ops.cast(self._fused(taps, features, picture, training), "float32")
+        added = added * _trust(matches.score, *self.trusted)[..., None]
         if strength is not None:
             added = added * ops.reshape(ops.cast(strength, "float32"), (-1, 1, 1, 1))
         return self.to_pixels(ops.cast(picture, "float32") + added)
@@ -344,6 +352,16 @@ def _grid(score):
     height, width = ops.shape(score)[1:3]
     rows, columns = (FEATURE_STRIDE * ops.arange(size, dtype="int32") for size in (height, width))
     return ops.stack(ops.meshgrid(rows, columns, indexing="ij"), axis=-1)
+
+
+def _trust(score: Tensor, least: float, most: float) -> Tensor:
+    """How much of what the fusion adds is added, in [0, 1], by the mean correlation around each pixel [B,h,w].
+
+    The fusion sees each match's correlation, but not whether a whole part of the photo is shown nowhere: of an unrelated
+    reference this takes the harm, and of others nothing.
+    """
+    mean = ops.average_pool(score[..., None], _TRUST_SIDE, 1, padding="same", data_format="channels_last")[..., 0]
+    return ops.clip((mean - least) / (most - least), 0.0, 1.0)
 
 
 def better_matches(first: Matches, second: Matches) -> Matches:

@@ -99,6 +99,7 @@ WRONG = [
     ("reference_scales", ()),
     ("reference_scales", (0,)),
     ("refined_scales", (0,)),
+    ("trusted", (0.8, 0.5)),
 ]
 
 
@@ -143,3 +144,9 @@ def test_equals_the_prototype_stage_by_stage():
 
 def set_kernel(layer, weights, name, inputs=slice(None)):
     layer.set_weights([weights[f"{name}.weight"].transpose(2, 3, 1, 0)[:, :, inputs], weights[f"{name}.bias"]])
+
+
+def test_what_is_shown_nowhere_is_left_to_the_branch(rng):
+    network = tiny_mobile(trusted=(0.5, 0.8))
+    lr, ref = photos(rng, (8, 9), (32, 40))
+    np.testing.assert_array_equal(network({"lr": lr, "ref": ref}), network({"lr": lr}))
