@@ -7,7 +7,7 @@ On a phone the time goes into moving rows and into reading whole tensors once pe
 - expands masks and weights to the width of what they multiply by a 1x1 convolution with ones, and sums the corners within
   the product with the kernel, so that everything after the gathering can run in int8;
 - works in strips of rows, which keeps tensors in the cache. The strips are unrolled, because `ops.map` would leave its whole
-  result in the file as a constant of zeros, and each depends on the one before it (`order.after`);
+  result in the file as a constant of zeros, and each depends on the one before it (`phone_matching.after`);
 - has at most four axes in each tensor and one in each list of places to gather, which is what GPUs take.
 
 Sampling positions and their fractions stay float32: 256 values would be too coarse.

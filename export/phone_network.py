@@ -7,7 +7,7 @@ import keras
 from keras import layers, ops
 
 from c2m_tf.network.aggregation import DynamicAggregation
-from c2m_tf.network.base import clone_model
+from c2m_tf.network.base import ReferenceModel, clone_model
 from c2m_tf.network.features import ImageNetNormalization
 from c2m_tf.network.matching import flow_from_matches
 from c2m_tf.network.mobile import Matches, Mobile
@@ -26,6 +26,8 @@ class PhoneForm(keras.Model):
     """What networks for TFLite files have in common.
 
     Attributes:
+        original: the class of networks that one is made of.
+        arguments: of that network.
         parts: their functional models, by name.
         quantized: whether activations and kernels are rounded as int8 will round them.
         own_trunk: whether what restores photos without a reference is no part of what restores them with one.
@@ -33,6 +35,8 @@ class PhoneForm(keras.Model):
         locate: of small photos, matches int32 [1,h-2,w-2,2] and scores float32 [1,h-2,w-2].
     """
 
+    original: type[ReferenceModel]
+    arguments: dict[str, Any]
     parts: dict[str, keras.Model]
     quantized: bool
     own_trunk: bool
@@ -57,13 +61,22 @@ class PhoneForm(keras.Model):
             if isinstance(layer, PhoneAggregation):
                 layer.hold_kernel()
 
-    def _all_layers(self):
+    def _all_layers(self) -> Iterator[keras.Layer]:
         """Layers of the parts, and those within aggregations."""
         for part in self.parts.values():
             for layer in part.layers:
                 yield layer
                 if isinstance(layer, PhoneAggregation):
                     yield from layer.inner_layers
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, **self.arguments, "quantized": self.quantized}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneForm":
+        name, quantized, arguments = config["name"], config["quantized"], {**config}
+        del arguments["name"], arguments["quantized"]
+        return cls(cls.original.from_config(arguments), quantized, name)
 
 
 @keras.saving.register_keras_serializable("c2m_tf.export")
@@ -80,6 +93,8 @@ class PhoneNetwork(PhoneForm, C2Matching):
     Raises:
         ValueError: another kind of C2Matching.
     """
+
+    original = C2Matching
 
     def __init__(self, network: C2Matching, quantized: bool = False, name: str = "phone_network") -> None:
         if "relu3_1" in network.levels:
@@ -114,15 +129,6 @@ class PhoneNetwork(PhoneForm, C2Matching):
         encoded = self.reference_encoder(after(ref, flow))
         return self.restore(lr, flow, encoded, score=around_pixels(score), training=training)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.arguments, "quantized": self.quantized}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneNetwork":
-        name, quantized, arguments = config["name"], config["quantized"], {**config}
-        del arguments["name"], arguments["quantized"]
-        return cls(C2Matching.from_config(arguments), quantized, name)
-
 
 @keras.saving.register_keras_serializable("c2m_tf.export")
 class PhoneMobile(PhoneForm, Mobile):
@@ -134,6 +140,7 @@ class PhoneMobile(PhoneForm, Mobile):
             of products of features, stays in float; so do the descriptors.
     """
 
+    original = Mobile
     own_trunk = True
 
     def __init__(self, network: Mobile, quantized: bool = False, name: str = "phone_mobile") -> None:
@@ -149,7 +156,7 @@ class PhoneMobile(PhoneForm, Mobile):
         """As of `Mobile`."""
         return super().restore(lr, matches._replace(score=_apart(matches.score)), *arguments, **options)
 
-    def _fused(self, taps, features, picture, training):
+    def _fused(self, taps: Tensor, features: Tensor, picture: Tensor, training: bool) -> Tensor:
         return super()._fused(taps, _apart(features), _apart(picture), training)
 
     def locate(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,17 +164,8 @@ class PhoneMobile(PhoneForm, Mobile):
         reference = self._encode_one(ref, True)
         return match_coarsely(self.descriptors(lr), reference["descriptors"])
 
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.arguments, "quantized": self.quantized}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PhoneMobile":
-        name, quantized, arguments = config["name"], config["quantized"], {**config}
-        del arguments["name"], arguments["quantized"]
-        return cls(Mobile(**arguments), quantized, name)
-
-
-def _apart(values):
+def _apart(values: Tensor) -> Tensor:
     """The same in float: what the fusion takes in int8 would be so where it comes from, where scores are compared, too.
 
     By a zero that the converter cannot know.

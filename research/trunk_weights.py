@@ -95,7 +95,7 @@ def join(liif: Arrays, basicvsr: Arrays, photos: PhotoPatches, patches: int = 60
 
     Returns:
         {"<layer>/kernel" or "<layer>/bias": float32 array}, layers named like those of the restoration network; see
-        `growth.load_trunk`.
+        `starts.load_trunk`.
     """
     random = np.random.RandomState(seed)
     lr = np.stack([photos.draw(random).lr for _ in range(patches)])

@@ -22,7 +22,7 @@ _PYTHONS_FORMAT = warnings.formatwarning
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose options, and those of its commands, are given once; of lists action="extend" takes several.
 
-    Text without a type is read by `paths.local_path`, since nearly all of it names files: shells leave ~ in --option=~/file.
+    Text without a type is read by `files.local_path`, since nearly all of it names files: shells leave ~ in --option=~/file.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

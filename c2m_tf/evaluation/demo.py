@@ -8,7 +8,6 @@ import numpy as np
 import skimage
 from skimage.transform import warp
 
-from c2m_tf.evaluation.metrics import PROTOCOLS
 from c2m_tf.photos import images
 from c2m_tf.photos.drawing import comparison_sheet
 
@@ -34,6 +33,8 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
     Raises:
         images.ImageError: the folder cannot be made or written, or holds pictures of these names that are not the demo's.
     """
+    from c2m_tf.evaluation.metrics import PROTOCOLS  # needs Keras, the sample does not
+
     folder = images.make_folder(folder)
     hr, reference = sample_photos()
     lr = images.downsample(hr)

@@ -54,7 +54,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
     Args:
         folder: laid out in one of the ways above.
         references: one of `REFERENCES`: "1" for the first, "all" for all, "none" for no reference (the only choice for
-            photos without references). For references of other groups see `shuffled.shuffle`.
+            photos without references). For references of other groups see `shuffle`.
 
     Raises:
         ValueError: no folder, no group in it, two photos of one name, groups without an HR photo or without a reference (all

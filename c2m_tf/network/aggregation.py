@@ -23,7 +23,7 @@ from keras import layers, ops
 from c2m_tf.network import PATCH
 from c2m_tf.network.deform_conv import TAPS, ModulatedDeformConv2D
 from c2m_tf.network.matching import pre_offsets
-from c2m_tf.network.tensors import Tensor
+from c2m_tf.network.tensors import Tensor, edge_padded
 
 LEAKY_SLOPE = 0.1
 DEFORMABLE_GROUPS = 8
@@ -103,6 +103,9 @@ class DynamicAggregation(layers.Layer):
         context_shape: tuple | None = None,
         strength_shape: tuple | None = None,
     ) -> None:
+        self._build_layers(x_shape)
+
+    def _build_layers(self, x_shape: tuple) -> None:
         reference_shape = (*x_shape[:3], self.channels)
         points = DEFORMABLE_GROUPS * TAPS
         self.offset_conv1.build((*x_shape[:3], x_shape[-1] + self.channels))
@@ -175,14 +178,7 @@ class FlowWarping(DynamicAggregation):
     def _make_offset_layers(self) -> None:
         """None: nothing is learnt of where to look."""
 
-    def build(
-        self,
-        x_shape: tuple,
-        reference_shape: tuple | None = None,
-        flow_shape: tuple | None = None,
-        context_shape: tuple | None = None,
-        strength_shape: tuple | None = None,
-    ) -> None:
+    def _build_layers(self, x_shape: tuple) -> None:
         self.deform_conv.build((*x_shape[:3], self.channels))
 
     def _aggregated(self, x: Tensor, reference: Tensor, flow: Tensor, context: Tensor, training: bool) -> Tensor:
@@ -203,9 +199,6 @@ def warp_offsets(flow: Tensor, scale: int) -> Tensor:
     height, width = (size - (PATCH - 1) for size in ops.shape(flow)[1:3])
     # Flow belongs to a patch's top-left cell; that of the patch around a cell lies one cell up and left.
     middle = flow[:, 1 : height + 1, 1 : width + 1] * float(scale)
-    middle = ops.repeat(ops.repeat(middle, scale, axis=1), scale, axis=2)
-    for axis in (1, 2):
-        size = ops.shape(middle)[axis]
-        middle = ops.take(middle, ops.clip(ops.arange(-1, size + 1), 0, size - 1), axis=axis)
+    middle = edge_padded(ops.repeat(ops.repeat(middle, scale, axis=1), scale, axis=2), 1)
     rows, columns = scale * height, scale * width
     return ops.stack([middle[:, i : i + rows, j : j + columns] for i in range(PATCH) for j in range(PATCH)], axis=3)

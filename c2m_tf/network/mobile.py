@@ -117,12 +117,13 @@ class Mobile(ReferenceModel):
             raise ValueError(f"refined_scales {tuple(refined_scales)} are not positive")
         if len(trusted) != 2 or not trusted[0] < trusted[1]:
             raise ValueError(f"trusted {tuple(trusted)} are no two correlations, the lower one first")
-        searched, refined = (tuple(float(scale) for scale in scales) for scales in (reference_scales, refined_scales))
+        searched, refined, bounds = (
+            tuple(float(value) for value in values) for values in (reference_scales, refined_scales, trusted)
+        )
         branch = {"branch_blocks": branch_blocks, "branch_width": branch_width}
-        others = {"reference_scales": searched, "refined_scales": refined, "trusted": tuple(trusted)}
+        others = {"reference_scales": searched, "refined_scales": refined, "trusted": bounds}
         super().__init__({**sizes, **others, **branch}, name=name, **kwargs)
-        self.trusted = tuple(float(bound) for bound in trusted)
-        self.reference_scales, self.refined_scales = searched, refined
+        self.reference_scales, self.refined_scales, self.trusted = searched, refined, bounds
         dtype = self.dtype_policy
         parts = parts or {
             "branch": single_image_network(branch_blocks, branch_width, "branch", "float32"),
@@ -275,12 +276,12 @@ class Mobile(ReferenceModel):
         taps = ops.stop_gradient(aggregate_blocks(lr, pixels, sizes, *matches, origin))
         features, picture = self.branch_features({"lr": lr}, training=training)
         added = ops.cast(self._fused(taps, features, picture, training), "float32")
-        added = added * _trust(matches.score, *self.trusted)[..., None]
+        added = added * _trust(matches.score, *self.trusted)
         if strength is not None:
             added = added * ops.reshape(ops.cast(strength, "float32"), (-1, 1, 1, 1))
         return self.to_pixels(ops.cast(picture, "float32") + added)
 
-    def _fused(self, taps, features, picture, training):
+    def _fused(self, taps: Tensor, features: Tensor, picture: Tensor, training: bool) -> Tensor:
         return self.fusion({"taps": taps, "features": features, "picture": picture}, training=training)
 
 
@@ -355,20 +356,22 @@ def _grid(score):
 
 
 def _trust(score: Tensor, least: float, most: float) -> Tensor:
-    """How much of what the fusion adds is added, in [0, 1], by the mean correlation around each pixel [B,h,w].
+    """How much of what the fusion adds is added, [B,h,w,1] in [0, 1], by the mean correlation around each pixel [B,h,w].
 
     The fusion sees each match's correlation, but not whether a whole part of the photo is shown nowhere: of an unrelated
     reference this takes the harm, and of others nothing.
     """
-    mean = ops.average_pool(score[..., None], _TRUST_SIDE, 1, padding="same", data_format="channels_last")[..., 0]
-    return ops.clip((mean - least) / (most - least), 0.0, 1.0)
+    return ops.clip((_mean_around(score, _TRUST_SIDE) - least) / (most - least), 0.0, 1.0)
+
+
+def _mean_around(score: Tensor, side: int) -> Tensor:
+    """[B,h,w] -> [B,h,w,1], the mean over side x side pixels, of those that lie inside."""
+    return ops.average_pool(score[..., None], side, 1, padding="same", data_format="channels_last")
 
 
 def better_matches(first: Matches, second: Matches) -> Matches:
     """Of two matches of each pixel the one whose correlation is higher in the mean over 3x3 pixels."""
-    options = {"padding": "same", "data_format": "channels_last"}
-    smooth = [ops.average_pool(found.score[..., None], 3, 1, **options) for found in (first, second)]
-    taken = smooth[1] > smooth[0]  # [B,h,w,1]
+    taken = _mean_around(second.score, 3) > _mean_around(first.score, 3)  # [B,h,w,1]
     displacement = ops.where(taken, second.displacement, first.displacement)
     number, score = (ops.where(taken[..., 0], new, old) for old, new in zip(first[1:], second[1:], strict=True))
     return Matches(displacement, number, score)

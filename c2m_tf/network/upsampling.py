@@ -97,18 +97,6 @@ def bilinear_upsample(lr: Tensor) -> Tensor:
     return _weighted_upsample(lr, _BILINEAR_WEIGHTS)
 
 
-def bicubic_upsample_floats(photo: Tensor) -> Tensor:
-    """Bicubic 4x upsampling of values that are not rounded to 8 bits, edges clamped.
-
-    Args:
-        photo: float [B,h,w,C].
-
-    Returns:
-        [B,4h,4w,C] of the same dtype.
-    """
-    return _weighted_upsample(photo, BICUBIC_WEIGHTS)
-
-
 _BILINEAR_WEIGHTS = np.array([[0.375, 0.625, 0.0], [0.125, 0.875, 0.0], [0.0, 0.875, 0.125], [0.0, 0.625, 0.375]])
 BICUBIC_WEIGHTS = _BICUBIC_TABLE[0, 0] / (1 << _PRECISION_BITS)
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image as Picture
 
-from c2m_tf.network import BLEND_FROM, BLEND_TO
 from c2m_tf.photos.files import list_photos
 from c2m_tf.photos.formats import ImageError
 from c2m_tf.photos.image import Image
 from c2m_tf.photos.pixels import as_float, as_uint8
 from c2m_tf.photos.writing import make_folder, write_atomically
 from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED
+from c2m_tf.upscaling.evidence import blend_weight
 from c2m_tf.weights import read_npz
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ _loaded: dict = {}
 
 def _weights(score: np.ndarray) -> np.ndarray:
     """How much each part of the photo would count, float32 [_GRID,_GRID], by the scores [h,w] of its patches."""
-    weight = np.clip((np.asarray(score, np.float32) - BLEND_FROM) / (BLEND_TO - BLEND_FROM), 0.0, 1.0)
+    weight = blend_weight(np.asarray(score, np.float32))
     return np.asarray(Picture.fromarray(weight).resize((_GRID, _GRID), Picture.Resampling.BOX))
 
 

@@ -122,11 +122,16 @@ class Noted:
             return
         inside = slice(top - tile.y, bottom - tile.y), slice(left - tile.x, right - tile.x)
         place = slice(top - region.y, bottom - region.y), slice(left - region.x, right - region.x)
-        weight = self._strength * np.clip((score[inside] - BLEND_FROM) / (BLEND_TO - BLEND_FROM), 0.0, 1.0)
+        weight = self._strength * blend_weight(score[inside])
         counts = weight > 0
         self.evidence.reference[place] = np.where(counts, number[inside], NONE)
         self.evidence.position[place] = np.where(counts[..., None], position[inside], np.nan)
         self.evidence.score[place], self.evidence.weight[place] = score[inside], weight
+
+
+def blend_weight(score: np.ndarray) -> np.ndarray:
+    """How much of a result comes from a reference, in [0, 1], by the scores of the matches (`C2Matching.blend`)."""
+    return np.clip((score - BLEND_FROM) / (BLEND_TO - BLEND_FROM), 0.0, 1.0)
 
 
 def write_evidence(path: str | os.PathLike, evidence: Evidence, rgb: np.ndarray, wanted: Wanted) -> None:

@@ -230,7 +230,7 @@ class KerasUpscaler(TiledUpscaler):
         return coarse.encoded
 
     def _locate(self, lr: np.ndarray, coarse: CoarseReferences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """See `windows.Locate`."""
+        """See `tiles.Locate`."""
         flow, score = self._steps.find_flow.predict_on_batch({"lr": lr[None], "reference": self._encoded_coarse(coarse)})
         height, width = score.shape[1:]
         matches = flow[0, :height, :width] + np.moveaxis(np.mgrid[:height, :width], 0, -1)

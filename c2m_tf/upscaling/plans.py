@@ -136,7 +136,7 @@ def unwanted_bytes(ensemble: int, lr_shape: Sequence[int], wanted: Wanted) -> in
 
 
 def default_max_memory() -> int:
-    """Default limit in bytes for one photo: `SHARE` of `machine.usable_memory`."""
+    """Default limit in bytes for one photo: `SHARE` of `startup.usable_memory`."""
     return int(SHARE * usable_memory())
 
 

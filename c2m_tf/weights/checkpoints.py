@@ -214,7 +214,7 @@ def import_weights(
     Args:
         extractor: feature_extraction.pth.
         restoration: c2_matching_restoration.pth, c2_matching_restoration_mse.pth, or one of the light network.
-        vgg: vgg19-dcbb9e9d.pth, an .npz of Keras arrays, or "keras"; see `vgg_weights.read_vgg`.
+        vgg: vgg19-dcbb9e9d.pth, an .npz of Keras arrays, or "keras"; see `arrays.read_vgg`.
         output: .keras file to write.
         discriminator: optional checkpoint of the critic, saved beside the output as <output's stem>.discriminator.keras.
 

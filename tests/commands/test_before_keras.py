@@ -55,3 +55,10 @@ def test_missing_files_are_named_before_keras_is_imported(tmp_path):
     for said, expected in zip(lines[::2], lines[1::2], strict=True):
         assert expected in said
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_sample_needs_no_keras(tmp_path):
+    script = 'import sys; from c2m_tf.cli import main; print(main(["sample", "."]), "keras" in sys.modules)'
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout.splitlines()[-1] == "0 False", done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"lr.png", "reference.jpg"}

@@ -14,6 +14,7 @@ from c2m_tf.export.quantization import (
 )
 from c2m_tf.export.tflite import LR_THUMB, REF_THUMB, export_tflite
 from c2m_tf.training import sources
+from exporting import run
 from skimage import data
 from tiny_models import tiny_mobile
 from training_data import make
@@ -22,7 +23,7 @@ from c2m_tf import Upscaler
 from c2m_tf.photos import images
 from c2m_tf.presets import load_preset
 
-interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+pytest.importorskip("ai_edge_litert.interpreter")
 
 TILE, WINDOW = 20, 80
 
@@ -51,10 +52,6 @@ def exported(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("tflite") / "mobile.tflite"
     export_tflite(phone_form(network), path, "float32", TILE, WINDOW)
     return path
-
-
-def run(path, signature, **inputs):
-    return interpreter.Interpreter(str(path), num_threads=2).get_signature_runner(signature)(**inputs)
 
 
 def test_it_gives_what_the_keras_model_gives(exported, network, photos):

@@ -13,7 +13,7 @@ import tensorflow as tf
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import LR_THUMB, REF_THUMB, export_tflite, weights_sha256
 from c2m_tf.training.starts import with_own_trunk
-from exporting import export
+from exporting import export, run
 from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -37,11 +37,6 @@ def exported(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("tflite") / "c2m_light_float32.tflite"
     export_tflite(PhoneNetwork(tiny), path, "float32", TILE, WINDOW)
     return path
-
-
-def run(path, signature, **inputs):
-    runner = interpreter.Interpreter(str(path), num_threads=2).get_signature_runner(signature)
-    return runner(**inputs)
 
 
 def test_upscale_equals_the_keras_model(exported, tiny, rng):
