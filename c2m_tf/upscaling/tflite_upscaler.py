@@ -39,6 +39,8 @@ class _PeakBytes(NamedTuple):
     per_window_pixel: int
 
 
+# The file as it is and its arrays of half precision unfolded to twice their size.
+_FILE_COPIES = 3
 _FLOAT_BYTES = _PeakBytes(300 * 2**20, 6000, 3000)
 _INT8_BYTES = _PeakBytes(150 * 2**20, 2000, 1000)
 
@@ -80,7 +82,7 @@ class TFLiteUpscaler(TiledUpscaler):
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> Plan:
         memory = (
             self._peak.fixed
-            + self.path.stat().st_size
+            + _FILE_COPIES * self.path.stat().st_size
             + (SCALE * self.tile) ** 2 * self._peak.per_tile_pixel
             + self.window**2 * self._peak.per_window_pixel
             + photo_bytes(lr_shape, list(ref_shapes))
