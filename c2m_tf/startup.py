@@ -51,9 +51,9 @@ _HARMLESS = "\n\u200c\u200d"  # joiners are letters of some scripts
 
 # Registered name: module. A test compares this table with what the modules register.
 MODULES = {
-    "c2m_tf>ApproximateGELU": "c2m_tf.network.single_image",
     "c2m_tf>BilinearUpsample": "c2m_tf.network.upsampling",
     "c2m_tf>C2Matching": "c2m_tf.network.model",
+    "c2m_tf>Conv2D": "c2m_tf.network.single_image",
     "c2m_tf>DynamicAggregation": "c2m_tf.network.aggregation",
     "c2m_tf>FlowWarping": "c2m_tf.network.aggregation",
     "c2m_tf>ImageNetNormalization": "c2m_tf.network.features",
@@ -64,7 +64,6 @@ MODULES = {
     "c2m_tf>PixelShuffle": "c2m_tf.network.restoration",
     "c2m_tf>PixelsOfChannels": "c2m_tf.network.single_image",
     "c2m_tf>SSIM": "c2m_tf.evaluation.metrics",
-    "c2m_tf>SplitChannels": "c2m_tf.network.single_image",
     "c2m_tf>TwiceDifferentiableBatchNormalization": "c2m_tf.network.discriminator",
     "c2m_tf>UnitLength": "c2m_tf.network.single_image",
     "c2m_tf>VarianceAround": "c2m_tf.network.single_image",

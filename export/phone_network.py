@@ -6,12 +6,16 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from c2m_tf.network import subcell
 from c2m_tf.network.aggregation import DynamicAggregation
 from c2m_tf.network.base import ReferenceModel, clone_model
 from c2m_tf.network.features import ImageNetNormalization
+from c2m_tf.network.levels import Searches
 from c2m_tf.network.matching import flow_from_matches
-from c2m_tf.network.mobile import Matches, Mobile
+from c2m_tf.network.matching import match as match_batches
+from c2m_tf.network.mobile import Matches, Mobile, encode_copy
 from c2m_tf.network.model import C2Matching, around_pixels
+from c2m_tf.network.single_image import Conv2D
 from c2m_tf.network.tensors import Tensor
 from c2m_tf.network.upsampling import bicubic_upsample
 
@@ -148,9 +152,7 @@ class PhoneMobile(PhoneForm, Mobile):
         super().__init__(**network.arguments, name=name, parts=parts)
         self.quantized = quantized
 
-    def exact_search(self, lr: Tensor, ref: Tensor, candidates: Tensor | None) -> tuple[Tensor, Tensor]:
-        """As of `Mobile`; batches, in training, are searched as there."""
-        return match(lr, ref) if lr.shape[0] == 1 else super().exact_search(lr, ref, candidates)
+    searches = Searches(exact=lambda lr, ref, candidates: (match if lr.shape[0] == 1 else match_batches)(lr, ref))
 
     def restore(self, lr: Tensor, matches: Matches, *arguments: Any, **options: Any) -> Tensor:
         """As of `Mobile`."""
@@ -161,8 +163,8 @@ class PhoneMobile(PhoneForm, Mobile):
 
     def locate(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
         """As of `PhoneNetwork`."""
-        reference = self._encode_one(ref, True)
-        return match_coarsely(self.descriptors(lr), reference["descriptors"])
+        cells = encode_copy(ref)["phases"]
+        return match_coarsely(self.descriptors(lr), self.descriptors(subcell.first_phase(cells)))
 
 
 def _apart(values: Tensor) -> Tensor:
@@ -194,6 +196,8 @@ def _clone(part, quantized):
         config = layer.get_config()
         if isinstance(layer, DynamicAggregation):
             return PhoneAggregation.from_config({**config, "quantized": quantized})
+        if isinstance(layer, Conv2D):
+            return Conv2D.from_config({**config, "as_product": False})
         if quantized and isinstance(layer, layers.Conv2D):
             return QuantizedConv2D.from_config(config)
         return type(layer).from_config(config)

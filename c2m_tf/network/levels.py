@@ -14,7 +14,7 @@ Restored photos are as good as with exact search: what is given up in score, nei
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -34,80 +34,15 @@ _NUMBERS = 1536  # of features, in all blocks that are searched at a time
 _INVALID = -100.0  # added to scores of patches that must not be matched; scores lie within [-9, 9]
 
 
-def match_by_levels(
-    lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None, exact: Callable = match
+def halved(features: Tensor) -> Tensor:
+    """Unit vectors [B,h,w,C] averaged over 2x2 cells, again of length one: [B,h/2,w/2,C], sizes rounded up."""
+    return unit(ops.average_pool(_even(features), 2, 2, padding="valid", data_format="channels_last"))
+
+
+def match_around(
+    lr: Tensor, ref: Tensor, candidates: Tensor | None, coarse: Tensor, coarse_score: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """A good matching reference patch of each LR patch; the best where photos are small (`EXACT_PAIRS`).
-
-    Where all that is tried lies outside of the reference, it is what averaged cells have found, with its score. No gradient
-    flows through either.
-
-    Args:
-        lr_features: float [B,h,w,C], features of the LR photo; h, w >= 3.
-        ref_features: float [B,H,W,C], features of the reference (or an atlas of several); H, W >= 3, need not equal h, w.
-        candidates: optional float [H,W], 1 where a cell shows the reference, 0 where it is padding or a gap; a patch
-            that touches a 0 is never chosen. At least one patch must be free of zeros.
-
-    Returns:
-        matches: int32 [B,h-2,w-2,2], (y, x) of the reference patch's top-left cell.
-        score: float32 [B,h-2,w-2], mean cosine over the patch's nine cells, in [-1, 1].
-    """
-    if candidates is not None:
-        candidates = ops.cast(candidates, "float32")
-    lr_features, ref_features = (unit(ops.stop_gradient(features)) for features in (lr_features, ref_features))
-    return _match(lr_features, ref_features, candidates, LEVELS, exact)
-
-
-def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int, exact: Callable) -> tuple[Tensor, Tensor]:
-    """`match_by_levels` of unit vectors, with so many levels at most."""
-    (height, width), (ref_height, ref_width) = ops.shape(lr)[1:3], ops.shape(ref)[1:3]
-    least = smaller(smaller(height, width), smaller(ref_height, ref_width))
-    # As floats, because pairs of cells of large photos are more than an int32 can count.
-    pairs = _float(height) * _float(width) * _float(ref_height) * _float(ref_width)
-    by_levels = (pairs > EXACT_PAIRS) & (least >= _LEAST_SIDE)
-    small_candidates = None
-    if candidates is not None:
-        # Each patch of averaged cells that is free of zeros covers patches of cells that are.
-        small_candidates = _lowest(_even(candidates[None, :, :, None]), 2, 2)[0, :, :, 0]
-        padded = ops.pad(small_candidates, [[2, 2], [2, 2]])[None, :, :, None]
-        by_levels = by_levels & (ops.max(_lowest(padded, PATCH, 1)) > 0.0)
-
-    def exactly() -> tuple[Tensor, Tensor]:
-        return exact(lr, ref, candidates)
-
-    def around_coarse() -> tuple[Tensor, Tensor]:
-        coarse, score = _match(unit(_halved(lr)), unit(_halved(ref)), small_candidates, levels - 1, exact)
-        return _refined(lr, ref, candidates, coarse, score)
-
-    if levels == 0:
-        return exactly()
-    if isinstance(by_levels, bool):
-        return around_coarse() if by_levels else exactly()
-    return ops.cond(by_levels, around_coarse, exactly)
-
-
-def _float(size: Any) -> Any:
-    return float(size) if isinstance(size, int) else ops.cast(size, "float32")
-
-
-def _even(values: Tensor) -> Tensor:
-    """[B,h,w,C] with the last row and column repeated where h and w are odd."""
-    for axis in (1, 2):
-        size = ops.shape(values)[axis]
-        values = ops.take(values, ops.minimum(ops.arange(size + size % 2), size - 1), axis=axis)
-    return values
-
-
-def _halved(features: Tensor) -> Tensor:
-    return ops.average_pool(_even(features), 2, 2, padding="valid", data_format="channels_last")
-
-
-def _lowest(values: Tensor, size: int, strides: int) -> Tensor:
-    return -ops.max_pool(-values, size, strides, padding="valid", data_format="channels_last")
-
-
-def _refined(lr: Tensor, ref: Tensor, candidates: Tensor, coarse: Tensor, coarse_score: Tensor) -> tuple[Tensor, Tensor]:
-    """Matches of cells, from those of cells averaged over 2x2."""
+    """Matches of cells, as of `match_by_levels`, near those of cells averaged over 2x2; features are unit vectors."""
     batch, height, width = (ops.shape(lr)[axis] for axis in range(3))
     rows, columns = ops.shape(coarse)[1:3]
     blocks_y, blocks_x = ((size - (PATCH - 1) + BLOCK - 1) // BLOCK for size in (height, width))
@@ -131,6 +66,88 @@ def _refined(lr: Tensor, ref: Tensor, candidates: Tensor, coarse: Tensor, coarse
     own, own_score = (ops.take(ops.take(values, own_rows, axis=1), own_columns, axis=2) for values in (coarse, coarse_score))
     valid = score > _INVALID / (2 * PATCH * PATCH)
     return ops.where(valid[..., None], matches, 2 * own + 1), ops.where(valid, score, own_score)
+
+
+class Searches(NamedTuple):
+    """The parts of a search by levels; what compiles each by itself may take their places.
+
+    Attributes:
+        exact: of a level's features, `matching.match`.
+        halved: `halved`.
+        around: `match_around`.
+    """
+
+    exact: Callable = match
+    halved: Callable = halved
+    around: Callable = match_around
+
+
+def match_by_levels(
+    lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None, searches: Searches = Searches()
+) -> tuple[Tensor, Tensor]:
+    """A good matching reference patch of each LR patch; the best where photos are small (`EXACT_PAIRS`).
+
+    Where all that is tried lies outside of the reference, it is what averaged cells have found, with its score. No gradient
+    flows through either.
+
+    Args:
+        lr_features: float [B,h,w,C], features of the LR photo; h, w >= 3.
+        ref_features: float [B,H,W,C], features of the reference (or an atlas of several); H, W >= 3, need not equal h, w.
+        candidates: optional float [H,W], 1 where a cell shows the reference, 0 where it is padding or a gap; a patch
+            that touches a 0 is never chosen. At least one patch must be free of zeros.
+
+    Returns:
+        matches: int32 [B,h-2,w-2,2], (y, x) of the reference patch's top-left cell.
+        score: float32 [B,h-2,w-2], mean cosine over the patch's nine cells, in [-1, 1].
+    """
+    if candidates is not None:
+        candidates = ops.cast(candidates, "float32")
+    lr_features, ref_features = (unit(ops.stop_gradient(features)) for features in (lr_features, ref_features))
+    return _match(lr_features, ref_features, candidates, LEVELS, searches)
+
+
+def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int, searches: Searches) -> tuple[Tensor, Tensor]:
+    """`match_by_levels` of unit vectors, with so many levels at most."""
+    (height, width), (ref_height, ref_width) = ops.shape(lr)[1:3], ops.shape(ref)[1:3]
+    least = smaller(smaller(height, width), smaller(ref_height, ref_width))
+    # As floats, because pairs of cells of large photos are more than an int32 can count.
+    pairs = _float(height) * _float(width) * _float(ref_height) * _float(ref_width)
+    by_levels = (pairs > EXACT_PAIRS) & (least >= _LEAST_SIDE)
+    small_candidates = None
+    if candidates is not None:
+        # Each patch of averaged cells that is free of zeros covers patches of cells that are.
+        small_candidates = _lowest(_even(candidates[None, :, :, None]), 2, 2)[0, :, :, 0]
+        padded = ops.pad(small_candidates, [[2, 2], [2, 2]])[None, :, :, None]
+        by_levels = by_levels & (ops.max(_lowest(padded, PATCH, 1)) > 0.0)
+
+    def exactly() -> tuple[Tensor, Tensor]:
+        return searches.exact(lr, ref, candidates)
+
+    def around_coarse() -> tuple[Tensor, Tensor]:
+        coarse = _match(searches.halved(lr), searches.halved(ref), small_candidates, levels - 1, searches)
+        return searches.around(lr, ref, candidates, *coarse)
+
+    if levels == 0:
+        return exactly()
+    if isinstance(by_levels, bool):
+        return around_coarse() if by_levels else exactly()
+    return ops.cond(by_levels, around_coarse, exactly)
+
+
+def _float(size: Any) -> Any:
+    return float(size) if isinstance(size, int) else ops.cast(size, "float32")
+
+
+def _even(values: Tensor) -> Tensor:
+    """[B,h,w,C] with the last row and column repeated where h and w are odd."""
+    for axis in (1, 2):
+        size = ops.shape(values)[axis]
+        values = ops.take(values, ops.minimum(ops.arange(size + size % 2), size - 1), axis=axis)
+    return values
+
+
+def _lowest(values: Tensor, size: int, strides: int) -> Tensor:
+    return -ops.max_pool(-values, size, strides, padding="valid", data_format="channels_last")
 
 
 def _agreed(displacements: Tensor, weights: Tensor) -> Tensor:

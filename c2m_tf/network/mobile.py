@@ -27,8 +27,7 @@ from keras import layers, ops
 from c2m_tf.network import FEATURE_STRIDE, subcell
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined_pixels, sizes_of
-from c2m_tf.network.levels import match_by_levels
-from c2m_tf.network.matching import match
+from c2m_tf.network.levels import Searches, match_by_levels
 from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
 from c2m_tf.network.tensors import Tensor, edge_padded
 from c2m_tf.network.upsampling import resized
@@ -170,20 +169,14 @@ class Mobile(ReferenceModel):
             [B,Y,X,48], unit vectors.
         """
         photos = references if isinstance(references, (list, tuple)) else [references]
-        searched = len(self.reference_scales)
-        return [
-            self._encode_one(resized(photo, scale), k < searched) for photo in photos for k, scale in enumerate(self.scales)
-        ]
+        return [copy for photo in photos for copy in self.copies(photo, encode_copy, self.descriptors)]
 
-    def _encode_one(self, photo, searched):
-        height, width = (size // FEATURE_STRIDE * FEATURE_STRIDE for size in ops.shape(photo)[1:3])
-        photo = photo[:, :height, :width]
-        low = subcell.low_pass(photo)
-        phases = subcell.phases(low)
-        encoded = {"photo": photo, "low": low, "phases": phases, "norms": subcell.phase_norms(phases)}
-        if searched:
-            encoded["descriptors"] = self.descriptors(subcell.first_phase(phases))
-        return encoded
+    def copies(self, photo: Tensor, encode: Callable[[Tensor], dict[str, Any]], describe: Callable[[Tensor], Any]) -> list:
+        """`encode_reference` of one reference by `encode_copy` and `descriptors`, or by what runs these."""
+        copies = [encode(resized(photo, scale)) for scale in self.scales]
+        for copy in copies[: len(self.reference_scales)]:
+            copy["descriptors"] = describe(subcell.first_phase(copy["phases"]))
+        return copies
 
     def find_matches(self, lr: Tensor, references: Sequence[dict[str, Tensor]]) -> Matches:
         """Where the references show what the LR photo shows: the best cell of each, refined to pixels, and the best of these.
@@ -192,30 +185,36 @@ class Mobile(ReferenceModel):
             lr: [B,h,w,3] in [0, 1].
             references: result of `encode_reference`.
         """
-        described = self.describe(lr)
-        return self.best_matches(
-            references, lambda reference: self.search(lr, described, reference), lambda *near: self.refine(lr, *near)
-        )
+        described = self.descriptors(ops.cast(lr, "float32"))
+        return self.best_matches(described, references, self.searches, lambda *near: self.refine(lr, *near))
+
+    searches = Searches()
 
     def best_matches(
         self,
+        described: Tensor,
         references: Sequence[dict[str, Any]],
-        search: Callable[[dict[str, Any]], Matches],
+        searches: Searches,
         refine: Callable[[dict[str, Any], Tensor], Matches],
     ) -> Matches:
-        """`find_matches` by `search` and `refine`, or by what runs these."""
+        """`find_matches` of `descriptors` of the LR photo, by parts of the search and `refine`, or by what runs these."""
         searched, copies = len(self.reference_scales), len(self.scales)
+        described = edge_padded(described, 1)
 
-        def numbered(found, number):
+        def refined(number, cells):
+            found = refine(references[number], cells)
             return found._replace(number=ops.full(ops.shape(found.score), number, "int32"))
 
         best = []
         for first in range(0, len(references), copies):
-            found = (numbered(search(references[first + copy]), first + copy) for copy in range(searched))
-            own = functools.reduce(better_matches, found)
-            for copy in range(searched, copies):
-                centres = self._centres(own, self.scales[copy])
-                own = better_matches(own, numbered(refine(references[first + copy], centres), first + copy))
+            own = None
+            for number in range(first, first + searched):
+                cells, _ = match_by_levels(described, references[number]["descriptors"], searches=searches)
+                found = refined(number, cells + 1)
+                own = found if own is None else better_matches(own, found)
+            for number in range(first + searched, first + copies):
+                cells = _cells(self._centres(own, self.scales[number - first]), references[number])
+                own = better_matches(own, refined(number, cells))
             best.append(own)
         return functools.reduce(better_matches, best)
 
@@ -225,29 +224,9 @@ class Mobile(ReferenceModel):
         first = matches.displacement + ops.cast(_grid(matches.score), "float32")
         return (first + FEATURE_STRIDE / 2) * scale / sizes
 
-    def describe(self, lr: Tensor) -> Tensor:
-        """What `search` compares of an LR photo [B,h,w,3], for all references: unit vectors [B,h+2,w+2,48], with a border."""
-        return edge_padded(self.descriptors(ops.cast(lr, "float32")), 1)
-
-    def search(self, lr: Tensor, described: Tensor, reference: dict[str, Tensor]) -> Matches:
-        """Matches in one of the references that `encode_reference` describes, whose number is 0; `described` by `describe`."""
-        cells, _ = match_by_levels(described, reference["descriptors"], exact=self.exact_search)
-        return self._refined(ops.cast(lr, "float32"), reference, cells + 1)
-
-    def exact_search(self, lr: Tensor, ref: Tensor, candidates: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The search of the coarsest level, as of `matching.match`."""
-        return match(lr, ref, candidates)
-
-    def refine(self, lr: Tensor, reference: dict[str, Tensor], centres: Tensor) -> Matches:
-        """The same, near the blocks whose middle is at `centres`, float32 [B,h,w,2], in the reference's pixels."""
-        rows, columns = ops.shape(reference["norms"])[1:3]
-        # A block that starts at a cell, or up to 3 pixels after it, is one of that cell.
-        cells = ops.cast(ops.floor((centres - FEATURE_STRIDE / 2 + 0.5) / FEATURE_STRIDE), "int32")
-        inside = [ops.clip(cells[..., axis], 1, size - 2) for axis, size in enumerate((rows, columns))]
-        return self._refined(ops.cast(lr, "float32"), reference, ops.stack(inside, axis=-1))
-
-    def _refined(self, lr, reference, cells):
-        positions, score = subcell.refine(lr, reference["phases"], reference["norms"], cells)
+    def refine(self, lr: Tensor, reference: dict[str, Tensor], cells: Tensor) -> Matches:
+        """Matches in one of the references, whose number is 0: the best pixel in and around cells, int32 [B,h,w,2]."""
+        positions, score = subcell.refine(ops.cast(lr, "float32"), reference["phases"], reference["norms"], cells)
         return Matches(positions - ops.cast(_grid(score), "float32"), ops.zeros_like(score, "int32"), score)
 
     def restore(
@@ -276,10 +255,19 @@ class Mobile(ReferenceModel):
         taps = ops.stop_gradient(aggregate_blocks(lr, pixels, sizes, *matches, origin))
         features, picture = self.branch_features({"lr": lr}, training=training)
         added = ops.cast(self._fused(taps, features, picture, training), "float32")
-        added = added * _trust(matches.score, *self.trusted)
+        added = added * self.trust(matches.score)
         if strength is not None:
             added = added * ops.reshape(ops.cast(strength, "float32"), (-1, 1, 1, 1))
         return self.to_pixels(ops.cast(picture, "float32") + added)
+
+    def trust(self, score: Tensor) -> Tensor:
+        """How much of what the fusion adds is added, [B,h,w,1] in [0, 1], by the mean correlation around each pixel [B,h,w].
+
+        The fusion sees each match's correlation, but not whether a whole part of the photo is shown nowhere: of an unrelated
+        reference this takes the harm, and of others nothing.
+        """
+        least, most = self.trusted
+        return ops.clip((_mean_around(score, _TRUST_SIDE) - least) / (most - least), 0.0, 1.0)
 
     def _fused(self, taps: Tensor, features: Tensor, picture: Tensor, training: bool) -> Tensor:
         return self.fusion({"taps": taps, "features": features, "picture": picture}, training=training)
@@ -355,13 +343,20 @@ def _grid(score):
     return ops.stack(ops.meshgrid(rows, columns, indexing="ij"), axis=-1)
 
 
-def _trust(score: Tensor, least: float, most: float) -> Tensor:
-    """How much of what the fusion adds is added, [B,h,w,1] in [0, 1], by the mean correlation around each pixel [B,h,w].
+def encode_copy(photo: Tensor) -> dict[str, Tensor]:
+    """A reference as it is for refinement and aggregation: "photo", "low", "phases" and "norms" of `Mobile.encode_reference`."""
+    height, width = (size // FEATURE_STRIDE * FEATURE_STRIDE for size in ops.shape(photo)[1:3])
+    photo = photo[:, :height, :width]
+    low = subcell.low_pass(photo)
+    phases = subcell.phases(low)
+    return {"photo": photo, "low": low, "phases": phases, "norms": subcell.phase_norms(phases)}
 
-    The fusion sees each match's correlation, but not whether a whole part of the photo is shown nowhere: of an unrelated
-    reference this takes the harm, and of others nothing.
-    """
-    return ops.clip((_mean_around(score, _TRUST_SIDE) - least) / (most - least), 0.0, 1.0)
+
+def _cells(centres, reference):
+    """int32 [B,h,w,2], the cells of a reference that are next to where blocks start whose middle is at float32 [B,h,w,2]."""
+    cells = ops.cast(ops.round(centres / FEATURE_STRIDE - 0.5), "int32")
+    rows, columns = ops.shape(reference["norms"])[1:3]
+    return ops.stack([ops.clip(cells[..., axis], 1, size - 1) for axis, size in enumerate((rows, columns))], axis=-1)
 
 
 def _mean_around(score: Tensor, side: int) -> Tensor:

@@ -110,7 +110,8 @@ class Work(NamedTuple):
         found: what `_find` found, None if the model does not report its matches.
         alone: the photo as the single-image branch restores it; None if the plan has no tiles for it.
         note: called for each tile that is restored with the references: with the tile, and of its pixels the number of the
-            reference [h,w], the first pixel of the block in it [h,w,2] and the score [h,w].
+            reference [h,w], the first pixel of the block in it [h,w,2], the score [h,w], and how much the reference counts [h,w]
+            if the model says so.
     """
 
     lr: np.ndarray
@@ -119,7 +120,7 @@ class Work(NamedTuple):
     strength: float
     found: Any = None
     alone: Alone | None = None
-    note: Callable[[Tile, np.ndarray, np.ndarray, np.ndarray], None] = lambda tile, number, position, score: None
+    note: Callable[..., None] = lambda tile, *found: None
 
 
 class Restored(NamedTuple):

@@ -1,7 +1,8 @@
 """What of a result comes from references: for each LR pixel, and so each 4x4 block of the result, from which, and where.
 
 `light` says by itself how much of its result rests on the references: as the score of a match rises from 0.3 to 0.6
-(`network.model.C2Matching.blend`). Networks that do not say are taken to do the same.
+(`network.model.C2Matching.blend`), and so does `mobile` (`network.mobile.Mobile.trust`). Exported files do not say, and are
+taken to do as `light`.
 """
 
 import os
@@ -105,7 +106,15 @@ class Noted:
         self._region = region
         self._strength = strength
 
-    def add(self, core: Tile, tile: Tile, number: np.ndarray, position: np.ndarray, score: np.ndarray) -> None:
+    def add(
+        self,
+        core: Tile,
+        tile: Tile,
+        number: np.ndarray,
+        position: np.ndarray,
+        score: np.ndarray,
+        weight: np.ndarray | None = None,
+    ) -> None:
         """Notes the matches of a tile where it makes most of the result.
 
         Args:
@@ -114,6 +123,7 @@ class Noted:
             number: int [h,w] of the tile's pixels.
             position: float [h,w,2].
             score: float [h,w].
+            weight: float [h,w] in [0, 1], how much the reference counts; None for what follows from the score.
         """
         region = self._region
         top, left = max(core.y, region.y), max(core.x, region.x)
@@ -122,7 +132,7 @@ class Noted:
             return
         inside = slice(top - tile.y, bottom - tile.y), slice(left - tile.x, right - tile.x)
         place = slice(top - region.y, bottom - region.y), slice(left - region.x, right - region.x)
-        weight = self._strength * blend_weight(score[inside])
+        weight = self._strength * (blend_weight(score[inside]) if weight is None else weight[inside])
         counts = weight > 0
         self.evidence.reference[place] = np.where(counts, number[inside], NONE)
         self.evidence.position[place] = np.where(counts[..., None], position[inside], np.nan)

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from c2m_tf.network import FEATURE_STRIDE
-from c2m_tf.network.mobile import Matches, Mobile
+from c2m_tf.network.levels import Searches, halved, match_around
+from c2m_tf.network.matching import match
+from c2m_tf.network.mobile import Matches, Mobile, encode_copy
 from c2m_tf.photos.pixels import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
@@ -64,19 +66,21 @@ class MobileUpscaler(TiledUpscaler):
         return plans.Plan("exact" if shapes else "none", self._tile, 0, memory)
 
     def _find(self, work: Work) -> "_Found":
-        lr = as_float(work.lr)[None]
-        described = self._steps.describe.predict_on_batch(lr)
+        steps, lr = self._steps, as_float(work.lr)[None]
+        searches = Searches(
+            lambda lr, ref, candidates: steps.exact.predict_on_batch({"lr": lr, "ref": ref}),
+            steps.halved.predict_on_batch,
+            lambda lr, ref, candidates, *coarse: steps.around.predict_on_batch({"lr": lr, "ref": ref, "coarse": coarse}),
+        )
 
-        # One by one, so that what is compiled does not depend on how many there are.
-        def search(copy):
-            inputs = {"lr": lr, "described": described, "reference": copy}
-            return Matches(*self._steps.search.predict_on_batch(inputs))
+        def refine(reference, cells):
+            near = {name: reference[name] for name in ("phases", "norms")}
+            return Matches(*steps.refine.predict_on_batch({"lr": lr, "reference": near, "cells": cells}))
 
-        def refine(copy, centres):
-            return Matches(*self._steps.refine.predict_on_batch({"lr": lr, "reference": copy, "centres": np.asarray(centres)}))
-
-        matches = self.model.best_matches(self._encoded(work.reference)["copies"], search, refine)
-        return _Found.of(Matches(*(np.asarray(part) for part in matches)), self.model.scales)
+        described = steps.describe.predict_on_batch(lr)
+        matches = self.model.best_matches(described, self._encoded(work.reference)["copies"], searches, refine)
+        trust = np.asarray(self.model.trust(matches.score))[0, ..., 0]
+        return _Found.of(Matches(*(np.asarray(part) for part in matches)), trust, self.model.scales)
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         encoded, found = self._encoded(work.reference), work.found
@@ -90,7 +94,8 @@ class MobileUpscaler(TiledUpscaler):
                 "origin": np.array([tile.y, tile.x], np.int32),
                 "strength": np.array([work.strength], np.float32),
             }
-            work.note(tile, *(part[tile.rows, tile.columns] for part in (found.number, position, found.score)))
+            noted = (found.number, position, found.score, found.weight)
+            work.note(tile, *(part[tile.rows, tile.columns] for part in noted))
             yield self._steps.restore.predict_on_batch(inputs)[0]
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
@@ -100,7 +105,8 @@ class MobileUpscaler(TiledUpscaler):
     def _encoded(self, reference: DecodedReferences) -> dict:
         """What matching needs of each reference in each of its sizes, and the pixels of all, computed once."""
         if reference.encoded is None:
-            copies = [copy for photo in reference.photos for copy in self._steps.encode.predict_on_batch(as_float(photo)[None])]
+            encode, describe = (step.predict_on_batch for step in (self._steps.encode, self._steps.describe))
+            copies = [copy for photo in reference.photos for copy in self.model.copies(as_float(photo)[None], encode, describe)]
             photos, lows = ([copy.pop(name) for copy in copies] for name in ("photo", "low"))
             pixels = tuple(np.concatenate([part.reshape(1, -1, 3) for part in parts], axis=1) for parts in (photos, lows))
             sizes = np.array([part.shape[1:3] for part in photos], np.int32)
@@ -109,11 +115,15 @@ class MobileUpscaler(TiledUpscaler):
 
 
 class _Steps(Steps):
+    """Small ones, each of which serves all references in all their sizes, and all levels of the search."""
+
     def __init__(self, model: Mobile) -> None:
-        self.encode = Step(model, model.encode_reference)
-        self.describe = Step(model, model.describe)
-        self.search = Step(model, lambda inputs: model.search(inputs["lr"], inputs["described"], inputs["reference"]))
-        self.refine = Step(model, lambda inputs: model.refine(inputs["lr"], inputs["reference"], inputs["centres"]))
+        self.encode = Step(model, encode_copy)
+        self.describe = Step(model, model.descriptors)
+        self.exact = Step(model, lambda inputs: match(inputs["lr"], inputs["ref"]))
+        self.halved = Step(model, halved)
+        self.around = Step(model, lambda inputs: match_around(inputs["lr"], inputs["ref"], None, *inputs["coarse"]))
+        self.refine = Step(model, lambda inputs: model.refine(inputs["lr"], inputs["reference"], inputs["cells"]))
         self.restore = Step(model, lambda inputs: _restored(model, inputs))
         self.branch = Step(model, model.branch)
 
@@ -124,18 +134,19 @@ def _restored(model, inputs):
 
 
 class _Found(NamedTuple):
-    """Matches of the whole photo: as the network takes them, and as a match map draws them."""
+    """Matches of the whole photo: as the network takes them, as a match map draws them, and how much each counts [h,w]."""
 
     matches: Matches
     flow: np.ndarray
     score: np.ndarray
     number: np.ndarray
+    weight: np.ndarray
 
     @classmethod
-    def of(cls, matches: Matches, scales: Sequence[float]) -> "_Found":
+    def of(cls, matches: Matches, weight: np.ndarray, scales: Sequence[float]) -> "_Found":
         displacement, number, score = (part[0] for part in matches)
         grid = FEATURE_STRIDE * np.moveaxis(np.mgrid[: score.shape[0], : score.shape[1]], 0, -1)
         # A position in a reference's copy, in cells of the reference itself.
         scale = np.asarray(scales, np.float32)[number % len(scales)][..., None]
         flow = ((grid + displacement) / scale - grid) / np.float32(FEATURE_STRIDE)
-        return cls(matches, flow, score, number // len(scales))
+        return cls(matches, flow, score, number // len(scales), weight)
