@@ -51,16 +51,17 @@ _CELLS = _shifted(_BLOCKS, 2, step=2)
 _UPSAMPLED = _upsampling_matrix() @ _shifted(_LOW, 2, step=2)
 
 
-def joined_pixels(references: Sequence[Tensor]) -> Tensor:
-    """Pixels of several references as one list.
+def joined(references: Sequence[Tensor]) -> Tensor:
+    """Pixels, or cells, of several references as one list.
 
     Args:
-        references: [B,H,W,3] each, of any sizes.
+        references: [B,H,W,C] each, of any sizes.
 
     Returns:
-        [B,N,3], those of the first reference row by row, then of the second, and so on.
+        [B,N,C], those of the first reference row by row, then of the second, and so on.
     """
-    return ops.concatenate([ops.reshape(reference, (ops.shape(reference)[0], -1, 3)) for reference in references], axis=1)
+    flat = [ops.reshape(reference, (ops.shape(reference)[0], -1, reference.shape[-1])) for reference in references]
+    return ops.concatenate(flat, axis=1)
 
 
 def sizes_of(references: Sequence[Tensor]) -> Tensor:
@@ -70,7 +71,7 @@ def sizes_of(references: Sequence[Tensor]) -> Tensor:
 
 def aggregate_blocks(
     lr: Tensor,
-    pixels: tuple[Tensor, Tensor],
+    references: tuple[Tensor, Tensor],
     sizes: Tensor,
     displacement: Tensor,
     number: Tensor,
@@ -81,8 +82,9 @@ def aggregate_blocks(
 
     Args:
         lr: float32 [B,h,w,3] in [0, 1].
-        pixels: of the references, and of their low-pass (`subcell.low_pass`), results of `joined_pixels`.
-        sizes: result of `sizes_of`.
+        references: their pixels, float [B,N,3], and the phases of their cells (`subcell.phases`), float [B,N/16,48], results of
+            `joined`. Sides are multiples of 4.
+        sizes: result of `sizes_of`, of the pixels.
         displacement: float32 [B,h,w,2], (dy, dx): the block of the pixel at (y, x) starts at (4y + dy, 4x + dx) in its
             reference.
         number: int32 [B,h,w], of the reference that each pixel is matched with.
@@ -95,21 +97,21 @@ def aggregate_blocks(
     """
     batch, height, width = ops.shape(lr)[:3]
     number = edge_padded(number[..., None], 1)[..., 0]
-    high, low = _around_matches(pixels, sizes, edge_padded(displacement, 1), number, origin)
+    high, low = _around_matches(references, sizes, edge_padded(displacement, 1), number, origin)
     score = edge_padded(score[..., None], 1)
     taps = []
     for i in range(_BLOCKS):
         for j in range(_BLOCKS):
             # The neighbour's match predicts what lies on its other side.
             from_row, from_column = 2 - i, 2 - j
-            own = (slice(None), slice(i, i + height), slice(j, j + width))
+            own = (slice(None), slice(i, i - 2 or None), slice(j, j - 2 or None))
             rows, columns = (slice(SIDE * first, SIDE * (first + 1)) for first in (from_row, from_column))
             block = ops.reshape(high[(*own, rows, columns)], (batch, height, width, SIDE**2 * 3))
             taps += [_GAIN * block, _GAIN * (low[(*own, from_row, from_column)] - lr), score[own]]
     return ops.concatenate(taps, axis=-1)
 
 
-def _around_matches(pixels, sizes, displacement, number, origin):
+def _around_matches(references, sizes, displacement, number, origin):
     """Of the 3x3 blocks around each match, high frequencies [B,h,w,12,12,3] and low-pass values [B,h,w,3,3,3].
 
     Of pixels from one before the tile's first one to one after its last. Beyond the reference's edge is its nearest pixel.
@@ -118,7 +120,7 @@ def _around_matches(pixels, sizes, displacement, number, origin):
     first = (0, 0) if origin is None else (origin[0], origin[1])
     areas = sizes[:, 0] * sizes[:, 1]
     start = ops.take(ops.cumsum(areas) - areas, number)
-    start = start + ops.reshape(ops.arange(batch, dtype="int32") * ops.shape(pixels[0])[1], (-1, 1, 1))
+    start = start + ops.reshape(ops.arange(batch, dtype="int32") * ops.shape(references[0])[1], (-1, 1, 1))
     y, x = (SIDE * (first[axis] - 1 + ops.arange(size, dtype="int32")) for axis, size in enumerate((height, width)))
     grid = ops.stack(ops.meshgrid(y, x, indexing="ij"), axis=-1)
     block = ops.floor(displacement)
@@ -126,28 +128,37 @@ def _around_matches(pixels, sizes, displacement, number, origin):
     block = ops.cast(block, "int32") + grid
     items = (start[..., None], ops.take(sizes, number, axis=0), block, fraction)
     flat = [ops.reshape(values, (-1, length)) for values, length in zip(items, (1, 2, 2, 2), strict=True)]
-    photo, low = (ops.reshape(values, (-1, 3)) for values in pixels)
-    high, low = in_chunks(lambda chunk: _around(chunk, photo, low), flat, _CHUNK)
+    pixels, phases = (ops.reshape(values, shape) for values, shape in zip(references, ((-1, 3), (-1,)), strict=True))
+    high, low = in_chunks(lambda chunk: _around(chunk, pixels, phases), flat, _CHUNK)
     shape = (batch, height, width)
     return ops.reshape(high, (*shape, *high.shape[1:])), ops.reshape(low, (*shape, *low.shape[1:]))
 
 
-def _around(chunk, photo, low):
+def _around(chunk, pixels, phases):
     """`_around_matches` for a chunk of pixels: where their reference starts [N,1], its size, block and fraction [N,2]."""
     start, size, block, fraction = chunk
 
-    def gathered(values, steps):
-        """Of [pixels,3] those at `steps` from each block along both axes: [N,steps,steps,3]."""
-        rows, columns = (ops.clip(block[:, axis, None] + steps, 0, size[:, axis, None] - 1) for axis in range(2))
-        index = (start + rows * size[:, 1, None])[:, :, None] + columns[:, None, :]
+    def places(steps):
+        """Rows and columns [N,steps] of those at `steps` from each block along both axes."""
+        return [ops.clip(block[:, axis, None] + steps, 0, size[:, axis, None] - 1) for axis in range(2)]
+
+    def gathered(values, index, steps):
         taken = ops.take(values, ops.reshape(index, (-1,)), axis=0)
         return ops.cast(ops.reshape(taken, (-1, len(steps), len(steps), 3)), "float32")
 
     fraction = ops.reshape(fraction, (-1, 2, 1))
-    seen = gathered(photo, np.arange(-SIDE - 1, 2 * SIDE + 2, dtype=np.int32))
+    steps = np.arange(-SIDE - 1, 2 * SIDE + 2, dtype=np.int32)
+    rows, columns = places(steps)
+    seen = gathered(pixels, (start + rows * size[:, 1, None])[:, :, None] + columns[:, None, :], steps)
     seen = _interpolated(seen, _cubic(fraction), _PIXELS)
     cells = SIDE * np.arange(-(_LOW // 2), _LOW // 2 + 1, dtype=np.int32)
-    both = gathered(low, np.stack([cells, cells + 1], axis=1).reshape(-1))  # beside each other, the two to go between
+    steps = np.stack([cells, cells + 1], axis=1).reshape(-1)  # beside each other, the two to go between
+    rows, columns = places(steps)
+    # A cell's numbers are 16 phases of each colour.
+    of_rows = (start // SIDE**2 + rows // SIDE * (size[:, 1, None] // SIDE)) * (3 * SIDE**2) + rows % SIDE * SIDE
+    of_columns = columns // SIDE * (3 * SIDE**2) + columns % SIDE
+    colours = SIDE**2 * np.arange(3, dtype=np.int32)
+    both = gathered(phases, (of_rows[:, :, None] + of_columns[:, None, :])[..., None] + colours, steps)
     linear = ops.concatenate([1.0 - fraction, fraction], axis=-1)
     inner = slice(2 * _REACH, 2 * (_REACH + _BLOCKS))
     return seen - _interpolated(both, linear, _UPSAMPLED), _interpolated(both[:, inner, inner], linear, _CELLS)

@@ -26,7 +26,7 @@ from keras import layers, ops
 
 from c2m_tf.network import FEATURE_STRIDE, subcell
 from c2m_tf.network.base import ReferenceModel
-from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined_pixels, sizes_of
+from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined, sizes_of
 from c2m_tf.network.levels import Searches, match_by_levels
 from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
 from c2m_tf.network.tensors import Tensor, edge_padded
@@ -152,9 +152,9 @@ class Mobile(ReferenceModel):
             return self.branch({"lr": inputs["lr"]}, training=training)
         references = self.encode_reference(inputs["ref"])
         matches = self.find_matches(inputs["lr"], references)
-        photos = [reference["photo"] for reference in references]
-        pixels = joined_pixels(photos), joined_pixels([reference["low"] for reference in references])
-        return self.restore(inputs["lr"], matches, pixels, sizes_of(photos), None, inputs.get("strength"), training=training)
+        photos, phases = ([reference[name] for reference in references] for name in ("photo", "phases"))
+        both = joined(photos), joined(phases)
+        return self.restore(inputs["lr"], matches, both, sizes_of(photos), None, inputs.get("strength"), training=training)
 
     def encode_reference(self, references: Tensor | Sequence[Tensor]) -> list[dict[str, Tensor]]:
         """Everything that is computed from the references alone; it serves any number of LR photos.
@@ -164,19 +164,19 @@ class Mobile(ReferenceModel):
 
         Returns:
             For each reference, and of it each of its sizes (`scales`), whose cells are counted in its own pixels: "photo"
-            [B,4Y,4X,3], of Y x X cells of 4x4 pixels (a rest of 1 to 3 rows or columns is left out), and "low", its
-            low-pass; "phases" [B,Y,X,48], "norms" [B,Y,X,16] (`subcell`); for the sizes that are searched, "descriptors"
-            [B,Y,X,48], unit vectors.
+            [B,4Y,4X,3], of Y x X cells of 4x4 pixels (a rest of 1 to 3 rows or columns is left out); "phases" [B,Y,X,48] and
+            "norms" [B,Y,X,16] (`subcell`); for the sizes that are searched, "descriptors" [B,Y,X,48], unit vectors.
         """
         photos = references if isinstance(references, (list, tuple)) else [references]
-        return [copy for photo in photos for copy in self.copies(photo, encode_copy, self.descriptors)]
-
-    def copies(self, photo: Tensor, encode: Callable[[Tensor], dict[str, Any]], describe: Callable[[Tensor], Any]) -> list:
-        """`encode_reference` of one reference by `encode_copy` and `descriptors`, or by what runs these."""
-        copies = [encode(resized(photo, scale)) for scale in self.scales]
-        for copy in copies[: len(self.reference_scales)]:
-            copy["descriptors"] = describe(subcell.first_phase(copy["phases"]))
+        copies = [encode_copy(resized(photo, scale)) for photo in photos for scale in self.scales]
+        for number, copy in enumerate(copies):
+            if self.is_searched(number):
+                copy["descriptors"] = self.descriptors(subcell.first_phase(copy["phases"]))
         return copies
+
+    def is_searched(self, number: int) -> bool:
+        """Whether a copy of all references' is in one of the sizes that are searched."""
+        return number % len(self.scales) < len(self.reference_scales)
 
     def find_matches(self, lr: Tensor, references: Sequence[dict[str, Tensor]]) -> Matches:
         """Where the references show what the LR photo shows: the best cell of each, refined to pixels, and the best of these.
@@ -233,7 +233,7 @@ class Mobile(ReferenceModel):
         self,
         lr: Tensor,
         matches: Matches,
-        pixels: tuple[Tensor, Tensor],
+        references: tuple[Tensor, Tensor],
         sizes: Tensor,
         origin: Tensor | None = None,
         strength: Tensor | None = None,
@@ -244,7 +244,7 @@ class Mobile(ReferenceModel):
         Args:
             lr: [B,h,w,3] in [0, 1], the photo or a tile of it.
             matches: result of `find_matches`, or the same part of its arrays.
-            pixels, sizes: of the references that the matches are counted in (`block_aggregation.aggregate_blocks`).
+            references, sizes: those that the matches are counted in (`block_aggregation.aggregate_blocks`).
             origin: int [2], (y, x) of the tile's first pixel in the photo; None for the whole photo.
             strength: float32 [B] in [0, 1]; None for 1.
 
@@ -252,7 +252,7 @@ class Mobile(ReferenceModel):
             float32 [B,4h,4w,3], not clamped to [0, 1].
         """
         lr = ops.cast(lr, "float32")
-        taps = ops.stop_gradient(aggregate_blocks(lr, pixels, sizes, *matches, origin))
+        taps = ops.stop_gradient(aggregate_blocks(lr, references, sizes, *matches, origin))
         features, picture = self.branch_features({"lr": lr}, training=training)
         added = ops.cast(self._fused(taps, features, picture, training), "float32")
         added = added * self.trust(matches.score)
@@ -344,12 +344,11 @@ def _grid(score):
 
 
 def encode_copy(photo: Tensor) -> dict[str, Tensor]:
-    """A reference as it is for refinement and aggregation: "photo", "low", "phases" and "norms" of `Mobile.encode_reference`."""
+    """A reference as it is for refinement and aggregation: "photo", "phases" and "norms" of `Mobile.encode_reference`."""
     height, width = (size // FEATURE_STRIDE * FEATURE_STRIDE for size in ops.shape(photo)[1:3])
     photo = photo[:, :height, :width]
-    low = subcell.low_pass(photo)
-    phases = subcell.phases(low)
-    return {"photo": photo, "low": low, "phases": phases, "norms": subcell.phase_norms(phases)}
+    phases = subcell.phases(subcell.low_pass(photo))
+    return {"photo": photo, "phases": phases, "norms": subcell.phase_norms(phases)}
 
 
 def _cells(centres, reference):

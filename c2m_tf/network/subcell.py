@@ -109,8 +109,8 @@ def refine(lr: Tensor, cells: Tensor, norms: Tensor, matches: Tensor) -> tuple[T
 
     Args:
         lr: float [B,h,w,3] in [0, 1].
-        cells: float32 [B,Y,X,48], result of `phases`.
-        norms: float32 [B,Y,X,16], result of `phase_norms`.
+        cells: float [B,Y,X,48], result of `phases`.
+        norms: float [B,Y,X,16], result of `phase_norms`.
         matches: int32 [B,h,w,2], (y, x) of the matched cell, of none in the reference's first row or column.
 
     Returns:
@@ -119,22 +119,18 @@ def refine(lr: Tensor, cells: Tensor, norms: Tensor, matches: Tensor) -> tuple[T
     """
     batch, height, width = ops.shape(lr)[:3]
     photo = ops.repeat(ops.arange(batch, dtype="int32"), height * width)
-    edged = edge_padded(cells, WINDOW // 2)
     pixels = (_windows(lr), photo, ops.reshape(matches[..., 0], (-1,)), ops.reshape(matches[..., 1], (-1,)))
-    positions, correlation = in_chunks(lambda chunk: _refined(chunk, edged, norms), pixels, CHUNK)
+    positions, correlation = in_chunks(lambda chunk: _refined(chunk, cells, norms), pixels, CHUNK)
     return ops.reshape(positions, (batch, height, width, 2)), ops.reshape(correlation, (batch, height, width))
 
 
-def _refined(chunk, edged, norms):
+def _refined(chunk, cells, norms):
     """`refine` for a chunk of pixels: windows [N,75], numbers of photos, rows and columns of cells, [N] each."""
     window, photo, y, x = chunk
-    rows, columns = ops.shape(norms)[1:3]
-    around = _cells_from(photo, y, x, rows, columns, _SEEN, WINDOW // 2)
-    seen = ops.take(ops.reshape(edged, (-1, 3 * _PHASES)), ops.reshape(around, (-1,)), axis=0)
+    seen = _from_cells(cells, photo, y, x, -1 - WINDOW // 2, _SEEN)
     seen = ops.reshape(seen, (-1, 3 * _SEEN**2, _PHASES))
     products = ops.matmul(_placed(window), seen)  # [N, shifts, phases]
-    tried = _cells_from(photo, y, x, rows, columns, _SHIFTS, 0)
-    norm = ops.take(ops.reshape(norms, (-1, _PHASES)), ops.reshape(tried, (-1,)), axis=0)
+    norm = _from_cells(norms, photo, y, x, -1, _SHIFTS)
     correlations = products / (ops.reshape(norm, ops.shape(products)) + _LEAST_NORM)
     # Shifts and phases as pixels, row by row: [N, 8*8].
     correlations = ops.reshape(correlations, (-1, _SHIFTS, _SHIFTS, FEATURE_STRIDE, FEATURE_STRIDE))
@@ -183,8 +179,17 @@ def _placed(window):
     return ops.concatenate(placed, axis=1)
 
 
-def _cells_from(photo, y, x, rows, columns, count, border):
-    """Flat indices [N, count^2] of the cells from one, and a border, before (y, x), in arrays with that border on each side."""
-    offsets = ops.arange(-1, count - 1, dtype="int32")
-    of_rows = (photo * (rows + 2 * border) + y)[:, None] + offsets
-    return of_rows[:, :, None] * (columns + 2 * border) + (x[:, None] + offsets)[:, None, :]
+def _from_cells(values, photo, y, x, first, count):
+    """Of [B,Y,X,C] those of count x count cells, the first of them at (y + first, x + first): float32 [N,count^2,C].
+
+    Beyond the edge is the nearest cell.
+    """
+    rows, columns = ops.shape(values)[1:3]
+    channels = values.shape[-1]
+    offsets = ops.arange(first, first + count, dtype="int32")
+    of_rows, of_columns = (
+        ops.clip(cell[:, None] + offsets, 0, size - 1) for cell, size in ((y, rows), (x, columns))
+    )
+    index = ((photo[:, None] * rows + of_rows) * columns)[:, :, None] + of_columns[:, None, :]
+    taken = ops.take(ops.reshape(values, (-1, channels)), ops.reshape(index, (-1,)), axis=0)
+    return ops.cast(ops.reshape(taken, (-1, count**2, channels)), "float32")

@@ -175,10 +175,15 @@ def resized(photo: Tensor, scale: float) -> Tensor:
     return photo
 
 
+def resized_length(length: int, scale: float) -> int:
+    """The new size of a side, by numbers, rounded as tensors are."""
+    return max(int(np.round(np.float32(scale) * np.float32(length))), min(length, _LEAST))
+
+
 def _resized_along(photo: Tensor, scale: float, axis: int) -> Tensor:
     length = ops.shape(photo)[axis]
-    if isinstance(length, int):  # JAX needs sizes as numbers; rounded as tensors are
-        new = max(int(np.round(np.float32(scale) * np.float32(length))), min(length, _LEAST))
+    if isinstance(length, int):  # JAX needs sizes as numbers
+        new = resized_length(length, scale)
     else:
         new = ops.maximum(ops.cast(ops.round(scale * ops.cast(length, "float32")), "int32"), ops.minimum(length, _LEAST))
     ratio = ops.cast(length, "float32") / ops.cast(new, "float32")  # old pixels per new one

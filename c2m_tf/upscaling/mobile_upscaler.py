@@ -1,31 +1,41 @@
 """Restores tiles with a mobile network: matches of the whole photo first, then tile by tile.
 
 Matches are those of the whole photo, so that a tile differs from the whole only by what convolutions see beyond its edges.
+References are encoded once, strip by strip, and kept in half precision: 14 bytes a pixel of each copy, 6 of which are the
+pixels themselves.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
+from PIL import Image
 
 from c2m_tf.network import FEATURE_STRIDE
 from c2m_tf.network.levels import Searches, halved, match_around
 from c2m_tf.network.matching import match
 from c2m_tf.network.mobile import Matches, Mobile, encode_copy
+from c2m_tf.network.subcell import first_phase
+from c2m_tf.network.upsampling import resized_length
 from c2m_tf.photos.pixels import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
 from c2m_tf.upscaling.keras_upscaler import Step, Steps
 from c2m_tf.upscaling.tiles import WIDE, Tile, positions
 
-DEFAULT_TILE = 256  # LR pixels per side
+DEFAULT_TILE = 384  # LR pixels per side
+_KEPT = np.float16  # type of what is kept of references
+_STRIP, _BESIDE = 512, 32  # rows of a reference that are encoded at once, and beside them, further than encoding sees
 
 # Peak bytes, an upper fit to measurements: framework and weights; per LR pixel of a tile, of the photo, and per pixel of a
 # reference in all its sizes.
-_FIXED_BYTES = 1300 * 2**20
-_BYTES_PER_TILE_PIXEL = 20_000
-_BYTES_PER_MATCHED_PIXEL = 2_500
-_BYTES_PER_ENCODED_PIXEL = 220
+_FIXED_BYTES = 950 * 2**20
+_BYTES_PER_TILE_PIXEL = 7_500
+_BYTES_PER_MATCHED_PIXEL = 500
+_BYTES_PER_ENCODED_PIXEL = 50
+# Of all copies of all references, so that their numbers can be counted in 32 bits.
+_MOST_ENCODED_PIXELS = 2**31 // 3
 
 
 class MobileUpscaler(TiledUpscaler):
@@ -34,7 +44,7 @@ class MobileUpscaler(TiledUpscaler):
     Args:
         model: Mobile.
         search, window: "auto" and None.
-        tile: largest side of the tiles in LR pixels, a multiple of 4 of at least 64; 256 by default.
+        tile: largest side of the tiles in LR pixels, a multiple of 4 of at least 64; 384 by default.
 
     Raises:
         ValueError: a tile that is too small, or a search or window: a mobile network has no choice of these.
@@ -62,7 +72,13 @@ class MobileUpscaler(TiledUpscaler):
         if shapes:
             memory += lr_shape[0] * lr_shape[1] * _BYTES_PER_MATCHED_PIXEL
             copies = sum(scale**2 for scale in self.model.scales)
-            memory += int(copies * sum(shape[0] * shape[1] for shape in shapes) * _BYTES_PER_ENCODED_PIXEL)
+            given = sum(shape[0] * shape[1] for shape in shapes)
+            if copies * given > _MOST_ENCODED_PIXELS:
+                raise ValueError(
+                    f"references have {given / 1e6:.0f} megapixels, a mobile network takes "
+                    f"{_MOST_ENCODED_PIXELS / copies / 1e6:.0f}; give fewer or smaller ones, or choose --model light"
+                )
+            memory += int(copies * given * _BYTES_PER_ENCODED_PIXEL)
         return plans.Plan("exact" if shapes else "none", self._tile, 0, memory)
 
     def _find(self, work: Work) -> "_Found":
@@ -89,7 +105,7 @@ class MobileUpscaler(TiledUpscaler):
             inputs = {
                 "lr": as_float(work.lr[tile.rows, tile.columns])[None],
                 "matches": tuple(part[:, tile.rows, tile.columns] for part in matches),
-                "pixels": encoded["pixels"],
+                "references": encoded["references"],
                 "sizes": encoded["sizes"],
                 "origin": np.array([tile.y, tile.x], np.int32),
                 "strength": np.array([work.strength], np.float32),
@@ -103,15 +119,54 @@ class MobileUpscaler(TiledUpscaler):
             yield self._steps.branch.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
 
     def _encoded(self, reference: DecodedReferences) -> dict:
-        """What matching needs of each reference in each of its sizes, and the pixels of all, computed once."""
+        """What matching needs of each reference in each of its sizes, and pixels and phases of all, computed once."""
         if reference.encoded is None:
-            encode, describe = (step.predict_on_batch for step in (self._steps.encode, self._steps.describe))
-            copies = [copy for photo in reference.photos for copy in self.model.copies(as_float(photo)[None], encode, describe)]
-            photos, lows = ([copy.pop(name) for copy in copies] for name in ("photo", "low"))
-            pixels = tuple(np.concatenate([part.reshape(1, -1, 3) for part in parts], axis=1) for parts in (photos, lows))
-            sizes = np.array([part.shape[1:3] for part in photos], np.int32)
-            reference.encoded = {"copies": copies, "pixels": pixels, "sizes": sizes}
+            copies = [self._encoded_copy(_resized(photo, scale)) for photo in reference.photos for scale in self.model.scales]
+            for number, copy in enumerate(copies):
+                if self.model.is_searched(number):
+                    cells = as_float(first_phase(copy["phases"]))
+                    copy["descriptors"] = self._steps.describe.predict_on_batch(cells).astype(_KEPT)
+            sizes = np.array([copy["photo"].shape[1:3] for copy in copies], np.int32)
+            # As tensors, which are not copied for each tile; the copies' phases are parts of these.
+            both = [ops.convert_to_tensor(_joined([copy.pop(name) for copy in copies])) for name in ("photo", "phases")]
+            phases = np.asarray(both[1])
+            starts = np.cumsum([0, *(copy["norms"][..., 0].size for copy in copies)])
+            for copy, start, end in zip(copies, starts[:-1], starts[1:], strict=True):
+                copy["phases"] = phases[:, start:end].reshape(*copy["norms"].shape[:3], -1)
+            reference.encoded = {"copies": copies, "references": tuple(both), "sizes": sizes}
         return reference.encoded
+
+    def _encoded_copy(self, photo: np.ndarray) -> dict[str, np.ndarray]:
+        """`mobile.encode_copy` of float16 [1,H,W,3], strip by strip, in half precision."""
+        parts = []
+        for start in range(0, photo.shape[1], _STRIP):
+            before = min(start, _BESIDE)
+            strip = photo[:, start - before : start + _STRIP + _BESIDE].astype(np.float32)
+            encoded = self._steps.encode.predict_on_batch(strip)
+            cells = slice(before // FEATURE_STRIDE, (before + _STRIP) // FEATURE_STRIDE)
+            parts.append({name: encoded[name][:, cells].astype(_KEPT) for name in ("phases", "norms")})
+        return {"photo": photo, **{name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}}
+
+
+def _resized(photo: np.ndarray, scale: float) -> np.ndarray:
+    """A reference [H,W,3] in another size, as `upsampling.resized` makes it, of whole cells: float16 [1,H',W',3]."""
+    height, width = (resized_length(size, scale) for size in photo.shape[:2])
+    resized = np.empty((1, *(size // FEATURE_STRIDE * FEATURE_STRIDE for size in (height, width)), 3), _KEPT)
+    for channel in range(3):
+        values = Image.fromarray(as_float(photo[..., channel])).resize((width, height), Image.Resampling.LANCZOS)
+        resized[0, ..., channel] = np.asarray(values)[: resized.shape[1], : resized.shape[2]]
+    return resized
+
+
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    """`block_aggregation.joined`, which frees each array once it is copied."""
+    lengths = [array.shape[1] * array.shape[2] for array in arrays]
+    result = np.empty((1, sum(lengths), arrays[0].shape[-1]), arrays[0].dtype)
+    end = len(result[0])
+    for length in reversed(lengths):
+        result[0, end - length : end] = arrays.pop().reshape(length, -1)
+        end -= length
+    return result
 
 
 class _Steps(Steps):
@@ -129,7 +184,7 @@ class _Steps(Steps):
 
 
 def _restored(model, inputs):
-    names = ("pixels", "sizes", "origin", "strength")
+    names = ("references", "sizes", "origin", "strength")
     return model.restore(inputs["lr"], Matches(*inputs["matches"]), *(inputs[name] for name in names))
 
 

@@ -7,7 +7,7 @@ from golden_models import golden, state
 from tiny_models import MOBILE_SIZES, tiny_mobile
 
 from c2m_tf.network import subcell
-from c2m_tf.network.block_aggregation import joined_pixels, sizes_of
+from c2m_tf.network.block_aggregation import joined, sizes_of
 from c2m_tf.network.mobile import Matches, Mobile
 
 
@@ -62,7 +62,7 @@ def test_fusion_of_a_tile_is_that_of_the_whole_inside(network, rng):
     lr, ref = photos(rng, (20, 22), (48, 56))
     references = network.encode_reference(ref)
     matches = network.find_matches(lr, references)
-    pixels = tuple(joined_pixels([reference[name] for reference in references]) for name in ("photo", "low"))
+    pixels = tuple(joined([reference[name] for reference in references]) for name in ("photo", "phases"))
     sizes = sizes_of([reference["photo"] for reference in references])
     whole = np.asarray(network.restore(lr, matches, pixels, sizes)) - np.asarray(network({"lr": lr}))
     tile, part = lr[:, 4:18, 3:20], Matches(*(values[:, 4:18, 3:20] for values in matches))

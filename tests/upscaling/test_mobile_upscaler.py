@@ -5,6 +5,7 @@ import pytest
 from tiny_models import tiny_mobile
 
 from c2m_tf import Upscaler
+from c2m_tf.upscaling import mobile_upscaler
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +23,34 @@ def whole(network, lr, *references):
     return np.clip(np.asarray(network(inputs))[0], 0.0, 1.0)
 
 
-def test_gives_what_the_network_gives(network, lr, rng):
+def test_gives_what_the_network_gives(lr, rng, monkeypatch):
+    monkeypatch.setattr(mobile_upscaler, "_KEPT", np.float32)
+    network = tiny_mobile()  # compiled for these
     references = [rng.random(size, np.float32) for size in ((41, 30, 3), (24, 64, 3))]
     upscaler = Upscaler(network)
     for given in ([], references[:1], references):
         result = upscaler(lr, given or None)
         np.testing.assert_allclose(result.image.rgb, whole(network, lr, *given), atol=1e-4)
         assert (result.coverage is None) == (not given)
+
+
+def test_half_precision_of_what_is_kept_moves_few_matches(network, lr, rng):
+    reference = rng.random((64, 80, 3), np.float32)
+    sr = Upscaler(network)(lr, reference).image.rgb
+    assert np.median(np.abs(sr - whole(network, lr, reference))) < 1e-3
+
+
+def test_strips_are_parts_of_the_whole(network, lr, rng, monkeypatch):
+    reference = rng.random((150, 70, 3), np.float32)
+    whole = Upscaler(network)(lr, reference)
+    monkeypatch.setattr(mobile_upscaler, "_STRIP", 32)
+    strips = Upscaler(network)(lr, reference)
+    np.testing.assert_allclose(strips.matches.score, whole.matches.score, atol=1e-3)
+
+
+def test_references_that_numbers_cannot_count_are_refused(network):
+    with pytest.raises(ValueError, match=r"references have 900 megapixels, a mobile network takes \d+; give fewer"):
+        Upscaler(network).estimated_memory((20, 24, 3), [(30_000, 30_000, 3)])
 
 
 def test_a_tile_is_larger_than_what_its_branch_needs_around(network):
