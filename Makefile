@@ -9,8 +9,14 @@ TORCH ?= torch==2.13.0
 
 .PHONY: demo test slow-test ci coverage slow-ci docs android web-demo web-demo-check web-demo-test lint format clean
 
-demo: $(VENV)/installed
-	$(BIN)/c2m-tf demo --output demo_output
+demo: .venv/run/installed
+	.venv/run/bin/c2m-tf demo --output demo_output
+
+# The package and what it needs, without what tests and lint need.
+.venv/run/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv/run
+	.venv/run/bin/python -m pip install --quiet --constraint requirements.txt --editable .
+	touch $@
 
 test: lint android
 	$(PYTEST) -m "not slow" $(PARALLEL)
@@ -44,7 +50,7 @@ web-demo-check: web_demo/node_modules/.package-lock.json
 	cd web_demo && npm run --silent check && npm run --silent test
 
 # The page in Chromium (CHROMIUM=...), beside c2m-tf with the same model.
-web-demo-test: web-demo-check web-demo
+web-demo-test: web-demo-check web-demo $(VENV)/installed
 	$(BIN)/python web_demo/ci/photos.py expected $(MODEL)
 	cd web_demo && npm run --silent test:browser
 
@@ -52,9 +58,9 @@ web_demo/node_modules/.package-lock.json: web_demo/package-lock.json
 	npm ci --prefix web_demo --silent --no-audit --no-fund
 	touch $@
 
-web_demo/model/c2m_mobile_int8.tflite: export/weights/mobile-int8.npz | $(VENV)/installed
+web_demo/model/c2m_mobile_int8.tflite: export/weights/mobile-int8.npz | .venv/run/installed
 	mkdir -p $(@D)
-	$(BIN)/c2m-tf export tflite --model mobile --precision int8 -o $@
+	.venv/run/bin/c2m-tf export tflite --model mobile --precision int8 -o $@
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

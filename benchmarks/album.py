@@ -2,8 +2,9 @@
 
     python benchmarks/album.py --pairs FOLDER --others FOLDER [FOLDER ...] [--number 400] [--psnr]
 
-The album holds the references of all groups (NNN_1, NNN_2, ...) and so many other photos, linked into one folder. For each
-group it prints which of the chosen references are its own, and with --psnr the PSNR on Y with these and with the given ones.
+The album holds the references of all groups (NNN_1, NNN_2, ...) and so many other photos; for a group without those that are
+its HR photo, as references of other groups may be. It prints which of the chosen photos are the group's own references, which
+may stand under another group's name too, and with --psnr the PSNR on Y with these and with the given ones.
 """
 
 import argparse
@@ -31,21 +32,22 @@ def main() -> int:
     random.Random(0).shuffle(others)
     upscaler = Upscaler.from_preset(options.model, dtype="float32")
     found, figures = 0, []
-    with tempfile.TemporaryDirectory() as folder:
-        for number, path in enumerate([*[p for paths in own.values() for p in paths], *others[: options.number]]):
-            # A name of its own: folders hold files of one name.
-            (Path(folder) / f"{number:04d}_{path.name}").symlink_to(path.resolve())
-        album = Album(folder, options.references_per_photo)
+    photos = {path.name: path for path in [*(path for paths in own.values() for path in paths), *others[: options.number]]}
+    with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
-        album.index()
-        print(f"{len(list(Path(folder).glob('*_*')))} photos described in {time.perf_counter() - start:.0f} s", flush=True)
+        Album(photos, cache=cache).index()
+        kept = sum(path.stat().st_size for path in Path(cache).iterdir()) / 2**20
+        print(f"{len(photos)} photos described in {time.perf_counter() - start:.0f} s, {kept:.0f} MiB", flush=True)
         for group in groups:
             hr = images.crop_to_multiple(images.as_uint8(images.read(options.pairs / f"{group}_0.png").rgb))
             lr = images.downsample(hr)
+            contents = {path.read_bytes() for path in own[group]}
+            names = {name for name, path in photos.items() if path.read_bytes() in contents}
+            album = Album({n: path for n, path in photos.items() if not _is_hr(path, hr)}, options.references_per_photo, cache)
             start = time.perf_counter()
             with upscaler.prepare(lr, album=album) as prepared:
                 words, seconds = prepared.album, time.perf_counter() - start
-                hits = sum(f"_{group}_" in part for part in words.split(", "))
+                hits = sum(part.split(" ")[0] in names for part in words.split(", "))
                 found += hits > 0
                 line = f"{group}: {hits} own; {words}; {seconds:.0f} s"
                 if options.psnr:
@@ -59,6 +61,13 @@ def main() -> int:
     return 0
 
 
+def _is_hr(path, hr):
+    """Whether a photo is the HR photo itself, cut or stored otherwise."""
+    photo = images.as_uint8(images.read(path).rgb)
+    small = [images.bicubic(each, (32, 32)).astype(float).mean(axis=2) for each in (photo, hr)]
+    return abs(small[0] - small[1]).mean() < 6
+
+
 def _psnr(hr, result):
     return PROTOCOLS["plain"].figures(hr, images.as_uint8(result.image.rgb))["psnr_y"]
 
@@ -69,7 +78,7 @@ def _options():
     parser.add_argument("--others", type=Path, nargs="+", required=True, help="folders of other photos")
     parser.add_argument("--number", type=int, default=400, help="of other photos (default: 400)")
     parser.add_argument("--references-per-photo", type=int, default=3, help="default: 3")
-    parser.add_argument("--model", default="light", help="default: light")
+    parser.add_argument("--model", default="mobile", help="default: mobile")
     parser.add_argument("--psnr", action="store_true", help="also upscale with the chosen references and with the given ones")
     return parser.parse_args()
 

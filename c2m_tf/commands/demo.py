@@ -17,6 +17,7 @@ _EXTRAS = {
     "jax": ("jax", "computing on JAX, KERAS_BACKEND=jax"),
     "heif": ("pillow_heif", "HEIC photos"),
     "flip": ("flip_evaluator", "FLIP in evaluate"),
+    "c2pa": ("c2pa", "signed results"),
     "perceptual": ("piq", "LPIPS and DISTS in evaluate"),
 }
 _PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow")
@@ -34,7 +35,7 @@ def _demo(options: argparse.Namespace) -> int:
     from c2m_tf.evaluation import demo
 
     figures = demo.run(open_upscaler(options), options.output)
-    for label, name in (("bicubic", "bicubic"), ("C2-Matching", "sr")):
+    for label, name in (("bicubic", "bicubic"), ("upscaled", "sr")):
         say(f"{label:<12} {figures[name]['psnr_y']:.2f} dB PSNR, {figures[name]['ssim_y']:.4f} SSIM on Y")
     say(f"pictures: {', '.join(f'{options.output}/{name}.png' for name in ('lr', 'ref', 'bicubic', 'sr', 'comparison'))}")
     return 0

@@ -76,6 +76,12 @@ def add(commands: "argparse._SubParsersAction") -> None:
         metavar="X,Y,WIDTH,HEIGHT",
         help="only this part of the photo, in its pixels, to see it first: as in the whole result (one photo only)",
     )
+    command.add_argument(
+        "--sign",
+        nargs=2,
+        metavar=("CERTIFICATE.pem", "KEY.pem"),
+        help="sign the result by C2PA, with the photo and its references as ingredients (extra c2pa; one photo only)",
+    )
     add_result_options(command)
     add_model_options(command)
     many_photos.add_options(command)
@@ -97,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError("--jobs names results in its table; leave --suffix out")
     encoding = encoding_of(options)
     if many_photos.is_wanted(options):
-        for name in ("matches", "evidence", "region"):
+        for name in ("matches", "evidence", "region", "sign"):
             if getattr(options, name) is not None:
                 raise ValueError(f"--{name} is for a single photo; give a photo as input, not a folder")
         return many_photos.run(options)
@@ -113,6 +119,7 @@ def _upscale(options: argparse.Namespace, encoding: Encoding, photo: "Image | No
     from c2m_tf.jobs.folders import find_jobs
     from c2m_tf.photos import images
     from c2m_tf.photos.drawing import match_map
+    from c2m_tf.photos.metadata import Signer
     from c2m_tf.photos.result_size import Region
     from c2m_tf.upscaling.evidence import write_evidence
 
@@ -133,6 +140,11 @@ def _upscale(options: argparse.Namespace, encoding: Encoding, photo: "Image | No
         images.check_writable(options.evidence)
         written.append(options.evidence)
     images.check_distinct(written)
+    signer = None
+    if options.sign is not None:
+        signer = Signer(*options.sign)
+        signer.check(job.output)
+        images.check_not_input(job.output, options.sign)
     upscaler = open_upscaler(options)
     album = open_album(options)
     for name in ("matches", "evidence"):
@@ -149,6 +161,9 @@ def _upscale(options: argparse.Namespace, encoding: Encoding, photo: "Image | No
         _say_time(prepared.estimated_seconds(), options)
         result = prepared.run(progress)
         result.image.save(job.output, **encoding._asdict())
+        if signer is not None:
+            used = [Path(options.album, name) for name in result.evidence.names] if album and result.evidence else job.refs
+            signer.sign(job.output, job.lr, used)
         if options.evidence is not None and result.evidence is not None:
             write_evidence(options.evidence, result.evidence, result.image.rgb, prepared.wanted)
         if options.comparison is not None:

@@ -40,9 +40,10 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
     lr = images.downsample(hr)
     _check_folder(folder, lr, reference)
     bicubic = images.upsample(lr)
-    sr = images.as_uint8(upscaler(lr, reference).image.rgb)
+    result = upscaler(lr, reference)
+    sr = images.as_uint8(result.image.rgb)
     photos = {"lr": lr, "ref": reference, "bicubic": bicubic, "sr": sr}
-    photos["comparison"] = comparison_sheet(bicubic, sr, reference, hr)
+    photos["comparison"] = comparison_sheet(bicubic, sr, reference, hr, title=result.title)
     for name, pixels in photos.items():
         images.write(folder / f"{name}.png", pixels)
     return {name: PROTOCOLS["plain"].figures(hr, photos[name]) for name in ("bicubic", "sr")}

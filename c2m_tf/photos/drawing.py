@@ -92,7 +92,12 @@ def most_changed_box(first: np.ndarray, second: np.ndarray, size: int) -> tuple[
 
 
 def comparison_sheet(
-    bicubic: np.ndarray, sr: np.ndarray, reference: np.ndarray | None, hr: np.ndarray | None = None, detail: int = 96
+    bicubic: np.ndarray,
+    sr: np.ndarray,
+    reference: np.ndarray | None,
+    hr: np.ndarray | None = None,
+    detail: int = 96,
+    title: str = "result",
 ) -> np.ndarray:
     """Sheet of bicubic, SR, HR and reference (where given), and below them the square that changed most, enlarged.
 
@@ -100,11 +105,12 @@ def comparison_sheet(
         bicubic, sr, hr: uint8 [H,W,3].
         reference: uint8 [H',W',3], or None.
         detail: side of the enlarged square in pixels.
+        title: of the SR, as the name of the model that made it.
 
     Returns:
         uint8 picture.
     """
-    whole = [Panel("bicubic", bicubic), Panel("C2-Matching", sr)]
+    whole = [Panel("bicubic", bicubic), Panel(title, sr)]
     if hr is not None:
         whole.append(Panel("HR", hr))
     box = most_changed_box(bicubic, sr, detail)

@@ -1,21 +1,29 @@
-"""Metadata that goes on from a photo to its result: what describes the picture, and not how a file stores it.
+"""Metadata that goes on from a photo to its result: what describes the picture, and not how a file stores it; and what results
+say of their origin, in XMP and signed by C2PA.
 
 EXIF, XMP and IPTC (IIM) are read from every format that Pillow reads them from. Sources: Exif 3.0 (CIPA DC-008, 2023); XMP
 specification, part 1 (ISO 16684-1:2019); IPTC-NAA Information Interchange Model 4.2 (1999); Adobe Photoshop file formats
-(2019), image resources.
+(2019), image resources; C2PA technical specification 2.2 (2025).
 """
 
 import contextlib
+import io
+import json
+import os
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 from xml.dom import XMLNS_NAMESPACE, minidom
 
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
-from c2m_tf.startup import printable
+from c2m_tf import __version__
+from c2m_tf.photos.files import replacing
+from c2m_tf.photos.formats import ImageError
+from c2m_tf.startup import one_line, printable
 
 # ImageDescription to Copyright: what the picture is, by whom, when and with what.
 _DESCRIBING = (Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist, Base.Copyright)
@@ -123,6 +131,89 @@ def with_origin(metadata: Metadata, references: Sequence[str]) -> Metadata:
     rdf.appendChild(description)
     packet = _packet(root)
     return metadata._replace(xmp=packet) if len(packet) <= MAX_BYTES else metadata
+
+
+class Signer:
+    """Signs results: a C2PA manifest says that networks made them, from which photo and which references.
+
+    Args:
+        certificate: PEM file of the certificate and those that vouch for it, in this order.
+        key: PEM file of its private key.
+
+    Raises:
+        ImageError: a file cannot be read, or both do not make a signature.
+        ImportError: c2pa-python is not installed.
+    """
+
+    def __init__(self, certificate: str | os.PathLike, key: str | os.PathLike) -> None:
+        try:
+            import c2pa
+        except ImportError as error:
+            raise ImportError("signing needs: pip install 'c2m-tf[c2pa]'") from error
+        self._c2pa = c2pa
+        self._files: list[bytes] = []
+        for path in (certificate, key):
+            try:
+                self._files.append(Path(path).read_bytes())
+            except OSError as error:
+                raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
+        picture = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(picture, "PNG")
+        reasons = []
+        for self._algorithm in ("es256", "ps256", "ed25519", "es384", "es512", "ps384", "ps512"):  # the key's kind decides
+            try:
+                self._signed("image/png", picture, io.BytesIO(), [])
+                return
+            except c2pa.C2paError as error:
+                reasons.append(one_line(error))
+        raise ImageError(f"{certificate} and {key} do not make a signature of C2PA: {reasons[0]}")
+
+    def check(self, path: str | os.PathLike) -> None:
+        """Raises ImageError if files of that suffix hold no signature."""
+        if _mime(path) not in self._c2pa.Builder.get_supported_mime_types():
+            raise ImageError(f"{path}: such files hold no signature; write PNG, JPEG, WebP or TIFF")
+
+    def sign(self, path: str | os.PathLike, lr: str | os.PathLike, references: Sequence[str | os.PathLike] = ()) -> None:
+        """Signs a result in place, with the photo as its parent and the references as further ingredients.
+
+        Raises:
+            ImageError: it cannot be signed or written.
+        """
+        self.check(path)
+        try:
+            with Path(path).open("rb") as source, replacing(path) as temporary, temporary.open("w+b") as target:
+                self._signed(_mime(path), source, target, [lr, *references])
+        except (self._c2pa.C2paError, OSError) as error:
+            raise ImageError(f"cannot sign {path}: {one_line(error)}") from error
+
+    def _signed(self, mime: str, source: BinaryIO, target: BinaryIO, ingredients: Sequence[str | os.PathLike]) -> None:
+        c2pa = self._c2pa
+        actions = [
+            {"action": "c2pa.placed" if number else "c2pa.opened", "parameters": {"ingredientIds": [str(number)]}}
+            for number in range(len(ingredients))
+        ]
+        made = {
+            "action": "c2pa.edited" if ingredients else "c2pa.created",
+            "digitalSourceType": _MADE_BY_NETWORKS,
+            "description": "super-resolution",
+        }
+        manifest = {
+            "claim_generator_info": [{"name": "c2m-tf", "version": __version__}],
+            "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [*actions, made]}}],
+        }
+        builder = c2pa.Builder(json.dumps(manifest))
+        for number, path in enumerate(ingredients):
+            relation = "componentOf" if number else "parentOf"
+            described = {"title": printable(Path(path).name), "relationship": relation, "label": str(number)}
+            with Path(path).open("rb") as file:
+                builder.add_ingredient(described, _mime(path), file)
+        info = c2pa.C2paSignerInfo(self._algorithm, *self._files, None)
+        builder.sign(c2pa.Signer.from_info(info), mime, source, target)
+
+
+def _mime(path: str | os.PathLike) -> str:
+    Image.init()
+    return Image.MIME.get(Image.EXTENSION.get(Path(path).suffix.lower(), ""), "application/octet-stream")
 
 
 def photoshop_resource(iptc: bytes) -> bytes:

@@ -13,10 +13,13 @@ the first byte; headers of photos are read and memory is estimated before any pi
 
 import asyncio
 import io
-from collections.abc import Callable, Collection, Mapping
+import json
+import secrets
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import fastapi
 import prometheus_client
@@ -42,7 +45,11 @@ from c2m_tf.server.middleware import (
     policy_of,
 )
 from c2m_tf.server.queue import BusyError, ClientLeftError, TookTooLongError, WorkQueue, in_time
+from c2m_tf.startup import printable
+from c2m_tf.upscaling.album import Album
 from c2m_tf.upscaling.upscaler import PreparedPhoto, Upscaler
+
+_MODULES = ("compare-slider.js", "photo-slot.js")  # of the page
 
 
 class Problem(BaseModel):
@@ -101,7 +108,7 @@ def create_app(
     pending = prometheus_client.Gauge("c2m_pending_requests", "Requests waiting or worked on.", registry=registry)
     pending.set_function(lambda: queue.pending)
     folder = resources.files("c2m_tf.server")
-    page, slider = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("index.html", "compare-slider.js"))
+    page, *modules = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("index.html", *_MODULES))
 
     page_policy = {"content-security-policy": policy_of(page)}
 
@@ -115,9 +122,8 @@ def create_app(
         described = description_page(app.openapi())
         return HTMLResponse(described, headers={"content-security-policy": policy_of(described)})
 
-    @app.get("/compare-slider.js", include_in_schema=False)
-    async def compare_slider() -> Response:
-        return Response(slider, media_type="text/javascript")
+    for name, module in zip(_MODULES, modules, strict=True):
+        app.get(f"/{name}", include_in_schema=False)(partial(_script, module))
 
     @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
@@ -138,33 +144,52 @@ def create_app(
             raise HTTPException(404, f"no request {request_id[:64]} is waiting or running")
         return found._asdict()
 
-    def prepare(
-        files: ExitStack,
-        lr: fastapi.UploadFile,
-        ref: list[fastapi.UploadFile],
-        strength: float,
-        size: ResultSize,
-        region: Region | None,
-    ) -> PreparedPhoto:
+    def prepare(files: ExitStack, sent: _Sent) -> PreparedPhoto:
         """The photo, checked as far as headers allow; raises ValueError if they break a limit. Nothing is decoded."""
-        photo = files.enter_context(images.Image.open(lr.file, "lr", limits.max_lr_pixels))
-        references = [files.enter_context(images.Image.open(file.file, "ref", limits.max_ref_pixels)) for file in ref]
-        for image, file in zip(references, ref, strict=True):
-            image.filename = file.filename
-        total = sum(height * width for height, width, _ in (reference.stored_shape for reference in references))
+        photo = files.enter_context(images.Image.open(sent.lr.file, "photo", limits.max_lr_pixels))
+        references: list[images.Image] = []
+        total = 0
+        for name, file in (*_named(sent.ref, "reference"), *_named(sent.album, "photo of the album")):
+            with ExitStack() as header:
+                image = header.enter_context(images.Image.open(file.file, name, limits.max_ref_pixels))
+                total += image.stored_shape[0] * image.stored_shape[1]
+                if len(references) < len(sent.ref):
+                    image.filename = file.filename
+                    references.append(image)
+                    files.enter_context(header.pop_all())
         if total > limits.max_ref_pixels:
             raise images.TooLargeError(
-                f"{len(ref)} references have {total:,} pixels together, more than the limit of {limits.max_ref_pixels:,}"
+                f"{len(sent.ref) + len(sent.album)} references have {total:,} pixels together, more than the limit of "
+                f"{limits.max_ref_pixels:,}"
             )
-        return files.enter_context(upscaler.prepare(photo, references or None, strength, size, region))
+        if sent.ref and sent.album:
+            raise ValueError("ref and album are given; send references, or photos to choose them from")
+        return files.enter_context(upscaler.prepare(photo, references or None, sent.strength, *sent.wanted))
 
-    def upscaled(prepared: PreparedPhoto, report: Callable[[int, int], None]) -> bytes:
-        """The PNG; `report` raises once nobody waits for the result."""
-        with seconds.time():
-            image = prepared.run(report).image
-        encoded = io.BytesIO()
-        images.encode(encoded, "PNG", image.rgb, image.alpha, image.gray, image.icc_profile, image.metadata)
-        return encoded.getvalue()
+    def upscaled(prepared: PreparedPhoto, sent: _Sent, report: Callable[[int, int], None]) -> Response:
+        """The answer; `report` raises once nobody waits for it."""
+        with seconds.time(), ExitStack() as files:
+            if sent.album:
+                album = Album({name: file.file for name, file in _named(sent.album, "photo")})
+                album.index(lambda names: _reporting(names, report))
+                prepared = files.enter_context(upscaler.prepare(prepared.lr, None, sent.strength, *sent.wanted, album))
+            result = prepared.run(report)
+        image, evidence = result.image, result.evidence
+        photo = _png(image.rgb, image.alpha, image.gray, image.icc_profile, image.metadata)
+        if not sent.evidence:
+            return Response(photo, media_type="image/png")
+        shares = [] if evidence is None else zip(evidence.names, evidence.shares, strict=True)
+        words = {
+            "model": result.preset or model,
+            "reason": result.reason,
+            "album": result.album,
+            "references": [{"name": name, "share": share} for name, share in shares],
+        }
+        parts = [("photo", "image/png", photo), ("report", "application/json", json.dumps(words).encode())]
+        if evidence is not None:
+            layer = evidence.layer()
+            parts.append(("evidence", "image/png", _png(layer[..., :3], layer[..., 3])))
+        return _multipart(parts)
 
     router = fastapi.APIRouter(route_class=BoundedRoute)
 
@@ -172,7 +197,7 @@ def create_app(
         UPSCALE_PATH,
         response_class=Response,
         responses={
-            200: {"content": {"image/png": {}}, "description": "The photo, enlarged."},
+            200: {"content": {"image/png": {}, "multipart/form-data": {}}, "description": "The photo, enlarged."},
             **_PROBLEMS,
         },
     )
@@ -180,30 +205,36 @@ def create_app(
         request: fastapi.Request,
         lr: fastapi.UploadFile,
         ref: Annotated[list[fastapi.UploadFile], fastapi.File(default_factory=list)],
+        album: Annotated[list[fastapi.UploadFile], fastapi.File(default_factory=list)],
         strength: Annotated[float, fastapi.Form(ge=0.0, le=1.0)] = 1.0,
         scale: Annotated[float | None, fastapi.Form(gt=0.0, le=4.0)] = None,
         size: Annotated[str | None, fastapi.Form()] = None,
         long_side: Annotated[int | None, fastapi.Form(ge=1)] = None,
         region: Annotated[str | None, fastapi.Form()] = None,
+        evidence: Annotated[bool, fastapi.Form()] = False,
         x_request_id: Annotated[str | None, fastapi.Header(max_length=64)] = None,
     ) -> Response:
         """Upscales the photo `lr` with any number of reference photos `ref`: PNG, JPEG, WebP, BMP or TIFF.
 
         Without a reference, or at strength 0, the network works alone; 1 uses all of a reference that fits. The result is
         four times as large, or as one of `scale`, `size` (3840x, x2160 or 3840x2160) and `long_side` says; `region`
-        (X,Y,WIDTH,HEIGHT in pixels of the photo) asks for a part of it, which costs less.
+        (X,Y,WIDTH,HEIGHT in pixels of the photo) asks for a part of it, which costs less. Out of the photos `album` those are
+        chosen as references that show the photo. With `evidence` the answer is multipart/form-data: `photo`; `evidence`, a PNG
+        to lay over it that colours what comes from references; and `report`, JSON with `references` (`name`, `share`), `album`
+        (what was chosen, and why), `model` and `reason`.
         """
-        ref = ref if strength > 0 else []
         try:
             upscaler.check_strength(strength)
             with ExitStack() as files:
                 part = None if region is None else Region.of(region)
                 wanted = ResultSize(scale, size, long_side), part
-                preparing = run_in_threadpool(prepare, files, lr, ref, strength, *wanted)
+                sent = _Sent(lr, ref if strength > 0 else [], album if strength > 0 else [], strength, wanted, evidence)
+                preparing = run_in_threadpool(prepare, files, sent)
                 prepared = await in_time(preparing, request.state.deadline)
                 left = request.state.deadline - asyncio.get_running_loop().time()
                 request.state.end_upload()  # from here on it counts as waiting
-                png = await queue.run(lambda report: upscaled(prepared, report), _client_left(request), left, x_request_id)
+                work = partial(upscaled, prepared, sent)
+                return await queue.run(work, _client_left(request), left, x_request_id)
         except BusyError as error:
             raise _busy(error) from error
         except ClientLeftError:
@@ -217,7 +248,6 @@ def create_app(
             raise HTTPException(415, str(error)) from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
-        return Response(png, media_type="image/png")
 
     app.include_router(router)
 
@@ -240,6 +270,51 @@ def create_app(
     app.add_middleware(Protection, hosts=hosts)
     app.add_middleware(RequestLog)
     return app
+
+
+class _Sent(NamedTuple):
+    """What a request sends."""
+
+    lr: fastapi.UploadFile
+    ref: list[fastapi.UploadFile]
+    album: list[fastapi.UploadFile]
+    strength: float
+    wanted: tuple[ResultSize, Region | None]
+    evidence: bool
+
+
+def _named(files: Sequence[fastapi.UploadFile], kind: str) -> list[tuple[str, fastapi.UploadFile]]:
+    """Files, each with a name for sentences about it."""
+    return [(printable(file.filename or f"{kind} {number}"), file) for number, file in enumerate(files, 1)]
+
+
+def _reporting(names: Sequence[str], report: Callable[[int, int], None]) -> Iterator[str]:
+    """The names; `report` ends it where nobody waits."""
+    for name in names:
+        report(0, 0)
+        yield name
+
+
+def _png(*pixels: Any) -> bytes:
+    """A PNG file; arguments as of `images.encode`."""
+    file = io.BytesIO()
+    images.encode(file, "PNG", *pixels)
+    return file.getvalue()
+
+
+def _multipart(parts: Sequence[tuple[str, str, bytes]]) -> Response:
+    """A response of several (name, media type, content), which browsers read by `Response.formData`."""
+    boundary = secrets.token_hex(16)
+    heads = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        for name, kind, _ in parts
+    ]
+    body = b"".join(head.encode() + content + b"\r\n" for head, (_, _, content) in zip(heads, parts, strict=True))
+    return Response(body + f"--{boundary}--\r\n".encode(), media_type=f"multipart/form-data; boundary={boundary}")
+
+
+async def _script(text: str) -> Response:
+    return Response(text, media_type="text/javascript")
 
 
 async def _client_left(request: fastapi.Request) -> None:

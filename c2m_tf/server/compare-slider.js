@@ -8,6 +8,8 @@ const STYLE = `
   :host { display: block; position: relative; border-radius: .5rem; overflow: hidden; user-select: none; --at: 50%; }
   :host([hidden]) { display: none; }
   img { display: block; width: 100%; }
+  .layer { position: absolute; inset: 0; height: 100%; clip-path: inset(0 0 0 var(--at)); }
+  [hidden] { display: none; }
   .before { position: absolute; inset: 0; height: 100%; clip-path: inset(0 calc(100% - var(--at)) 0 0); }
   .line { position: absolute; inset: 0 auto 0 var(--at); width: 2px; margin-left: -1px; background: #fff; box-shadow: 0 0 4px #000;
     pointer-events: none; }
@@ -21,6 +23,7 @@ const STYLE = `
 
 const CONTENT = `
   <img class="after" alt="the upscaled photo">
+  <img class="layer" alt="" hidden>
   <img class="before" alt="the photo as it was, enlarged">
   <input type="range" min="0" max="100" step="0.1" value="50" aria-label="how much of the photo as it was is shown">
   <div class="line"></div>
@@ -44,18 +47,30 @@ export class CompareSlider extends HTMLElement {
    *
    * @param {string} before address of the picture that the left part shows.
    * @param {string} after address of the other one.
+   * @param {string} layer address of a picture that `layered` lays over the second.
    * @returns {Promise<{height: number, width: number}>} size of the second in pixels, once it is decoded.
    */
-  async show(before, after) {
+  async show(before, after, layer = "") {
     this.image("before").src = before;
+    this.image("layer").src = layer;
+    this.layered = false;
     const image = this.image("after");
     image.src = after;
     await image.decode();
     return { height: image.naturalHeight, width: image.naturalWidth };
   }
 
+  /** Whether the layer is shown. */
+  get layered() {
+    return !this.image("layer").hidden;
+  }
+
+  set layered(shown) {
+    this.image("layer").hidden = !shown;
+  }
+
   /**
-   * @param {string} name "before" or "after".
+   * @param {string} name "before", "after" or "layer".
    * @returns {HTMLImageElement}
    */
   image(name) {

@@ -40,7 +40,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-FIELDS = ("lr", "ref", "strength", "scale", "size", "long_side", "region")
+FIELDS = ("lr", "ref", "album", "strength", "scale", "size", "long_side", "region", "evidence")
+_SEVERAL = ("ref", "album")  # that may be given several times
 _FIELD_BYTES = 2**16
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -234,7 +235,7 @@ def _problem(name: str, count: int) -> str | None:
         return f"{name[:64]}: there is no such field; the fields are {_listed()}"
     if count > 1 and name == "lr":
         return "lr: several photos are given; send one, and its references as ref"
-    return f"{name} is given {count} times; give it once" if count > 1 and name != "ref" else None
+    return f"{name} is given {count} times; give it once" if count > 1 and name not in _SEVERAL else None
 
 
 def _listed() -> str:

@@ -9,6 +9,7 @@ References are optional: without them the trunk restores the photo (`network.res
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -313,6 +314,11 @@ class UpscaleResult(NamedTuple):
     reason: str = ""
     tiles: int = 0
     album: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name of the preset or file, for pictures."""
+        return PurePath(self.preset).name if self.preset else "upscaled"
 
 
 class References:

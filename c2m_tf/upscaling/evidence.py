@@ -71,12 +71,19 @@ class Evidence(NamedTuple):
         Returns:
             uint8 [H',W',3], higher than the result by the legend.
         """
-        colours = np.array([_COLOURS[number % len(_COLOURS)] for number in range(len(self.names) or 1)], np.float32) / 255.0
-        tint = colours[np.maximum(self.reference, 0)]
-        shares = wanted.reduced(self.weight.repeat(SCALE, 0).repeat(SCALE, 1))[..., None] * _TINT
-        tinted = wanted.reduced(tint.repeat(SCALE, 0).repeat(SCALE, 1))
+        shares, tint = (wanted.reduced(part.repeat(SCALE, 0).repeat(SCALE, 1)) for part in (self.weight * _TINT, self._tint()))
+        shares = shares[..., None]
         pixels = as_uint8(rgb) / 255.0
-        return np.concatenate([as_uint8(pixels * (1.0 - shares) + tinted * shares), self._legend(rgb.shape[1])])
+        return np.concatenate([as_uint8(pixels * (1.0 - shares) + tint * shares), self._legend(rgb.shape[1])])
+
+    def layer(self) -> np.ndarray:
+        """The same to lay over the result: uint8 [h,w,4], each reference's colour, transparent where it does not count."""
+        return as_uint8(np.concatenate([self._tint(), self.weight[..., None] * _TINT], axis=2))
+
+    def _tint(self) -> np.ndarray:
+        """The references' colours, float32 [h,w,3] in [0, 1]."""
+        colours = np.array(_COLOURS, np.float32) / 255.0
+        return colours[np.maximum(self.reference, 0) % len(_COLOURS)]
 
     def _legend(self, width: int) -> np.ndarray:
         rest = 1.0 - sum(self.shares)

@@ -37,6 +37,8 @@ _BYTES_PER_RESULT_PIXEL = 32
 # Of a single-image branch: per LR pixel of its tiles, and per pixel of its result, which is kept beside that with references.
 _BYTES_PER_BRANCH_PIXEL = 4000
 _BYTES_PER_ALONE_PIXEL = 12
+# An int8 file in LiteRT (`tflite_upscaler`), beside photos.
+_INT8_BYTES = 450 * 2**20
 # Photos: per pixel given, and in addition per pixel of the largest one while it is decoded (most for photos with hidden
 # pixels, then for WebP with alpha).
 _BYTES_PER_GIVEN_PIXEL = 24
@@ -148,12 +150,16 @@ def check_photos(lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -
             raise ValueError(f"the {what} has {shape[1]}x{shape[0]} pixels; at least {minimum}x{minimum} are needed")
 
 
-def check_memory(memory: int, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], max_memory: int) -> None:
-    """Raises `TooLargeError` if photos of those shapes need more than so many bytes."""
+def check_memory(
+    memory: int, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], max_memory: int, exported: bool = False
+) -> None:
+    """Raises `TooLargeError` if photos of those shapes need more than so many bytes; offers an int8 file that needs less."""
     if memory > max_memory:
+        fits = not exported and _INT8_BYTES + photo_bytes(lr_shape, ref_shapes) <= max_memory
+        less = ", or: c2m-tf export tflite --model mobile --precision int8 makes a file for --model that needs less" * fits
         raise TooLargeError(
             f"upscaling a {lr_shape[1]}x{lr_shape[0]} photo {_listed(ref_shapes)} needs about {memory / 2**30:.1f} GiB, "
-            f"allowed are {max_memory / 2**30:.1f} GiB; use smaller photos or allow more (--max-memory)"
+            f"allowed are {max_memory / 2**30:.1f} GiB; use smaller photos or allow more (--max-memory){less}"
         )
 
 

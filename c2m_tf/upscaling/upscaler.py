@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -224,14 +223,14 @@ class Upscaler:
             plan = self._plan(image.upright_shape, [] if opened is None else opened.shapes, wanted)
             return PreparedPhoto(self, image, opened, plan, strength, (size, region), words, stack.pop_all())
 
-    def _chosen(self, lr: Image, references: ReferencesLike | None, album: Album) -> tuple[list[Path] | None, str]:
+    def _chosen(self, lr: Image, references: ReferencesLike | None, album: Album) -> tuple[list[Image] | None, str]:
         """References out of an album, None if none suits, and why, in words."""
         if references is not None:
             raise ValueError("references and an album are given; give one of them")
         if not self.reports_matches:
             raise ValueError("a SavedModel does not report its matches, by which references are chosen; give them one by one")
-        choice = album.choose(lr, lambda path: self.find_matches(lr, path))
-        return list(choice.paths) or None, choice.words
+        choice = album.choose(lr, lambda photo: self.find_matches(lr, photo))
+        return [album.open(name) for name in choice.names] or None, choice.words
 
     def open_references(self, references: ImageLike | Sequence[ImageLike]) -> References:
         """References for several LR photos: opened now, read and encoded when the first photo needs them, and kept.
@@ -364,7 +363,8 @@ class Upscaler:
         plan = self._unchecked_plan(lr_shape, ref_shapes)
         if wanted is not None:
             plan = plan._replace(memory=plan.memory - plans.unwanted_bytes(self.ensemble, lr_shape, wanted))
-        plans.check_memory(plan.memory, lr_shape, ref_shapes, self.max_memory)
+        exported = not (self._chooses or self._only.fits_tiles)
+        plans.check_memory(plan.memory, lr_shape, ref_shapes, self.max_memory, exported)
         return plan
 
     def _unchecked_plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> plans.Plan:
@@ -495,7 +495,8 @@ class PreparedPhoto:
         lr = self.lr
         bicubic = as_uint8(self.wanted.of_whole(upsample(as_uint8(lr.visible()))))
         reference = None if self._references is None else self._references.first
-        sheet = comparison_sheet(bicubic, as_uint8(result.image.rgb), None if reference is None else as_uint8(reference))
+        reference = None if reference is None else as_uint8(reference)
+        sheet = comparison_sheet(bicubic, as_uint8(result.image.rgb), reference, title=result.title)
         write(path, sheet, icc_profile=None if lr.gray else lr.icc_profile)
 
     def find_matches(self) -> Matches:

@@ -1,6 +1,8 @@
 """EXIF, XMP and IPTC go on from a photo to its result, without what describes the old file."""
 
+import datetime
 import io
+import json
 import struct
 
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
 from c2m_tf.photos import formats, images
-from c2m_tf.photos.metadata import MAX_BYTES, photoshop_resource
+from c2m_tf.photos.metadata import MAX_BYTES, Signer, photoshop_resource
 
 
 def given():
@@ -143,3 +145,64 @@ def test_phones_formats_are_read_with_all_of_it(file_format):
     assert exif.get_ifd(IFD.GPSInfo)[GPS.GPSLatitudeRef] == "N"
     assert b"Rating" in found.metadata.xmp
     assert b"Orientation=" not in found.metadata.xmp
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """PEM files of a certificate, with that of who vouches for it, and of its key."""
+    pytest.importorskip("c2pa")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    folder = tmp_path_factory.mktemp("pair")
+    root, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("root", "signer")]
+    unused = ["content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"]
+    usage = dict.fromkeys(unused, False)
+    chain = b""
+    for number, (name, public) in enumerate(zip(names, (root, key), strict=True)):
+        start = datetime.datetime(2020, 1, 1)
+        made = x509.CertificateBuilder(names[0], name, public.public_key(), number + 1, start, start.replace(year=2040))
+        is_root = number == 0
+        signs = x509.KeyUsage(digital_signature=not is_root, key_cert_sign=is_root, crl_sign=is_root, **usage)
+        made = made.add_extension(signs, True).add_extension(x509.BasicConstraints(is_root, None), True)
+        made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)
+        made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(public.public_key()), False)
+        if not is_root:
+            made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+        chain = made.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + chain
+    (folder / "certificate.pem").write_bytes(chain)
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(*pem))
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_signed_results_name_their_photo_and_references_as_ingredients(tmp_path, rng, pair, suffix):
+    import c2pa
+
+    for name in (f"sr{suffix}", "lr.bmp", "ref.jpg"):
+        images.write(tmp_path / name, rng.random((24, 32, 3)))
+    before = images.read(tmp_path / f"sr{suffix}").rgb
+    Signer(*pair).sign(tmp_path / f"sr{suffix}", tmp_path / "lr.bmp", [tmp_path / "ref.jpg"])
+    np.testing.assert_array_equal(images.read(tmp_path / f"sr{suffix}").rgb, before)
+    with c2pa.Reader(tmp_path / f"sr{suffix}") as reader:
+        report = json.loads(reader.json())
+    assert report["validation_state"] == "Valid"
+    manifest = report["manifests"][report["active_manifest"]]
+    assert manifest["claim_generator_info"][0]["name"] == "c2m-tf"
+    found = [(ingredient["title"], ingredient["relationship"]) for ingredient in manifest["ingredients"]]
+    assert found == [("lr.bmp", "parentOf"), ("ref.jpg", "componentOf")]
+    assert "compositeWithTrainedAlgorithmicMedia" in json.dumps(manifest["assertions"])
+
+
+def test_certificates_that_do_not_fit_are_refused_before_work(tmp_path, pair):
+    certificate, key = pair
+    with pytest.raises(images.ImageError, match=r"key.pem and .*certificate.pem do not make a signature of C2PA: "):
+        Signer(key, certificate)
+    with pytest.raises(images.ImageError, match=r"cannot read .*none.pem"):
+        Signer(tmp_path / "none.pem", key)
+    with pytest.raises(images.ImageError, match=r"sr.bmp: such files hold no signature; write PNG, JPEG, WebP or TIFF"):
+        Signer(certificate, key).check("sr.bmp")

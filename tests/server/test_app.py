@@ -1,7 +1,10 @@
 """The server, by real requests to a real port."""
 
+import email
+import email.policy
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -12,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from c2m_tf import Upscaler
 from c2m_tf.photos import images
@@ -85,12 +89,12 @@ def gray_tiff_of_floats():
 @pytest.mark.parametrize(
     ("lr", "status", "words"),
     [
-        (b"no photo", 415, "lr is not a PNG, JPEG, WebP, BMP or TIFF photo"),
-        (b"", 422, "lr is empty (0 bytes)"),
-        (png(photos()[0])[:60], 422, "lr is damaged or truncated"),
-        (png(np.zeros((41, 40, 3), np.uint8)), 413, "lr has 40x41 pixels, more than the limit of 1,600"),
+        (b"no photo", 415, "photo is not a PNG, JPEG, WebP, BMP or TIFF photo"),
+        (b"", 422, "photo is empty (0 bytes)"),
+        (png(photos()[0])[:60], 422, "photo is damaged or truncated"),
+        (png(np.zeros((41, 40, 3), np.uint8)), 413, "photo has 40x41 pixels, more than the limit of 1,600"),
         (png(np.zeros((2, 8, 3), np.uint8)), 422, "the LR photo has 8x2 pixels; at least 3x3 are needed"),
-        (gray_tiff_of_floats(), 422, "lr has 32 bits per pixel"),
+        (gray_tiff_of_floats(), 422, "photo has 32 bits per pixel"),
     ],
 )
 def test_unusable_photos_have_their_own_status(client, lr, status, words):
@@ -133,7 +137,7 @@ def test_sizes_and_parts_are_fields_of_the_form(client, data, answer):
         assert (response.status_code, response.json()["detail"]) == (422, answer)
 
 
-FIELDS = "lr, ref, strength, scale, size, long_side and region"
+FIELDS = "lr, ref, album, strength, scale, size, long_side, region and evidence"
 
 
 @pytest.mark.parametrize("name", ["ref[]", "refs", "reference", "Ref", "lr2", "STRENGTH"])
@@ -241,6 +245,40 @@ def test_what_takes_too_long_is_ended(tiny):
         wait_for(lambda: "c2m_pending_requests 0.0" in running.client.get("/metrics").text)
     finally:
         running.stop()
+
+
+def test_what_comes_from_references_comes_with_the_photo_if_asked(client, upscaler):
+    lr, ref = photos()
+    sent = {"files": files(lr, ref), "data": {"evidence": "true"}}
+    answer = client.post("/v1/upscale", **sent)
+    assert answer.status_code == 200
+    parts = parts_of(answer)
+    assert parts["photo"] == client.post("/v1/upscale", files=files(lr, ref)).content
+    expected = upscaler(lr, ref).evidence
+    report = json.loads(parts["report"])
+    assert report["references"] == [{"name": "ref.png", "share": pytest.approx(expected.shares[0])}]
+    assert report["model"] == "golden"
+    with Image.open(io.BytesIO(parts["evidence"])) as layer:
+        np.testing.assert_array_equal(np.asarray(layer), expected._replace(names=("ref.png",)).layer())
+    assert set(parts_of(client.post("/v1/upscale", files=files(lr), data={"evidence": "true"}))) == {"photo", "report"}
+
+
+def parts_of(answer):
+    head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + answer.content, policy=email.policy.HTTP)
+    return {part["content-disposition"].params["name"]: part.get_payload(decode=True) for part in message.iter_parts()}
+
+
+def test_references_are_chosen_out_of_photos_that_are_sent(client):
+    lr = images.downsample(data.coffee()[:120, :160])
+    album = {"detail.png": data.coffee()[:120, :160], "other.png": data.chelsea()[:120, :160]}
+    sent = [("lr", ("lr.png", png(lr))), *(("album", (name, png(photo))) for name, photo in album.items())]
+    answer = client.post("/v1/upscale", files=sent, data={"evidence": "true"})
+    assert answer.status_code == 200
+    assert "of 2 photos" in json.loads(parts_of(answer)["report"])["album"]
+    both = client.post("/v1/upscale", files=[*sent, ("ref", ("ref.png", png(photos()[1])))])
+    assert both.status_code == 422
+    assert "ref and album are given; send references, or photos to choose them from" in both.json()["detail"]
 
 
 def test_health_metrics_page_and_description(client):

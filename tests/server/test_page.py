@@ -78,7 +78,7 @@ def test_two_photos_become_one_beside_a_slider(browser, address, tmp_path, rng):
     images.write(tmp_path / "lr.png", rng.random((16, 20, 3)))
     images.write(tmp_path / "ref.png", rng.random((60, 80, 3)))
     browser.get(address)
-    button = element(browser, "button")
+    button = element(browser, "#start")
     assert not button.is_enabled()
     choose(browser, "lr", tmp_path / "lr.png")
     choose(browser, "ref", tmp_path / "ref.png")
@@ -98,8 +98,8 @@ def test_a_photo_without_a_reference_is_upscaled_too(browser, address, tmp_path,
     images.write(tmp_path / "alone.png", rng.random((16, 20, 3)))
     browser.get(address)
     choose(browser, "lr", tmp_path / "alone.png")
-    wait_for(element(browser, "button").is_enabled)
-    element(browser, "button").click()
+    wait_for(element(browser, "#start").is_enabled)
+    element(browser, "#start").click()
     wait_for(lambda: element(browser, "#status").text == "done")
     assert element(browser, "#result a").get_attribute("download") == "alone-upscaled.png"
 
@@ -109,18 +109,84 @@ def test_refusals_are_shown_on_the_page(browser, address, tmp_path):
     browser.get(address)
     choose(browser, "lr", tmp_path / "large.png")
     choose(browser, "ref", tmp_path / "large.png")
-    wait_for(element(browser, "button").is_enabled)
-    element(browser, "button").click()
+    wait_for(element(browser, "#start").is_enabled)
+    element(browser, "#start").click()
     status = element(browser, "#status")
     wait_for(lambda: "wrong" in status.get_attribute("class"))
-    assert "lr has 60x60 pixels, more than the limit of 2,000" in status.text
+    assert "photo has 60x60 pixels, more than the limit of 2,000" in status.text
+    images.write(tmp_path / "small.png", np.zeros((16, 16, 3), np.uint8))
+    choose(browser, "lr", tmp_path / "small.png")
+    wait_for(lambda: status.text == "")  # with the next try it vanishes
+
+
+def test_photos_are_removed_and_replaced_and_what_they_are_for_stays_said(browser, address, tmp_path, rng):
+    for name in ("a", "b"):
+        images.write(tmp_path / f"{name}.png", rng.random((16, 20, 3)))
+    browser.get(address)
+    for name in ("a", "b"):
+        choose(browser, "lr", tmp_path / f"{name}.png")
+        choose(browser, "ref", tmp_path / f"{name}.png")
+    wait_for(lambda: len(browser.find_elements("css selector", "figure")) == 3)
+    assert "a.png" not in element(browser, "#lr").text
+    assert "Photo to upscale" in element(browser, "#lr").text
+    element(browser, "#ref [aria-label='Remove a.png']").click()
+    assert "a.png" not in element(browser, "#ref").text
+    assert "b.png" in element(browser, "#ref").text
+    element(browser, "#lr [aria-label='Remove b.png']").click()
+    assert not element(browser, "#start").is_enabled()
+
+
+def test_a_part_comes_first_and_what_comes_from_references_is_laid_over(browser, address, tmp_path, rng):
+    lr = rng.integers(0, 256, (30, 40, 3), np.uint8)
+    images.write(tmp_path / "lr.png", lr)
+    images.write(tmp_path / "detail.png", images.bicubic(lr, (120, 160)))
+    images.write(tmp_path / "other.png", rng.random((60, 80, 3)))
+    browser.get(address)
+    choose(browser, "lr", tmp_path / "lr.png")
+    choose(browser, "ref", f"{tmp_path}/detail.png\n{tmp_path}/other.png")
+    start, size = element(browser, "#start"), element(browser, "#size")
+    wait_for(lambda: len(browser.find_elements("css selector", "figure")) == 3)
+    photo = element(browser, "#lr .shown")
+    drag = webdriver.ActionChains(browser).move_to_element(photo).click_and_hold()
+    drag.move_by_offset(photo.size["width"] // 4, photo.size["height"] // 4).release().perform()
+    assert start.text == "Upscale the part"
+    start.click()
+    wait_for(lambda: element(browser, "#status").text == "done")
+    width, height = map(int, size.text.split()[::2])
+    assert 28 <= width <= 52
+    assert 20 <= height <= 44
+    assert element(browser, "#result a").get_attribute("download") == "lr-part.png"
+    photo.click()
+    assert start.text == "Upscale"
+    start.click()
+    wait_for(lambda: size.text.split()[::2] == ["160", "120"])
+    layer = "const layer = document.querySelector('compare-slider').image('layer');"
+    shown = f"{layer} return [layer.hidden, layer.naturalWidth, layer.naturalHeight]"
+    assert browser.execute_script(shown) == [True, 40, 30]
+    element(browser, "#evidence input").click()
+    assert browser.execute_script(shown) == [False, 40, 30]
+    lines = element(browser, "#evidence ul").text.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["detail.png", "other.png"]
+
+
+def test_work_can_be_cancelled(browser, held, tmp_path, rng):
+    images.write(tmp_path / "lr.png", rng.random((16, 20, 3)))
+    browser.get(held.address)
+    choose(browser, "lr", tmp_path / "lr.png")
+    wait_for(element(browser, "#start").is_enabled)
+    assert not element(browser, "#cancel").is_displayed()
+    element(browser, "#start").click()
+    wait_for(element(browser, "#cancel").is_displayed)
+    element(browser, "#cancel").click()
+    wait_for(lambda: element(browser, "#status").text == "cancelled")
+    assert element(browser, "#start").is_enabled()
 
 
 def test_a_result_is_offered_under_the_name_of_its_own_photo(browser, address, tmp_path, rng, held):
     images.write(tmp_path / "first.png", rng.random((16, 20, 3)))
     images.write(tmp_path / "second.png", rng.random((30, 10, 3)))
     browser.get(held.address)
-    button = element(browser, "button")
+    button = element(browser, "#start")
     choose(browser, "lr", tmp_path / "first.png")
     wait_for(button.is_enabled)
     button.click()

@@ -1,5 +1,7 @@
 """References out of an album: those that show the photo, no copies of it; kept descriptors; damaged photos left out."""
 
+import io
+
 import numpy as np
 import pytest
 from plain_upscaler import PlainUpscaler
@@ -36,28 +38,50 @@ def folder(tmp_path):
 def test_photos_are_ranked_and_copies_left_out(folder):
     album, tried = Album(folder), []
 
-    def match(path):
-        tried.append(path.name)
-        return scores(0.5 if path.name == "detail.jpg" else 0.05)
+    def match(photo):
+        tried.append(photo.filename)
+        return scores(0.5 if photo.filename == "detail.jpg" else 0.05)
 
     choice = album.choose(Image(LR), match)
-    assert [path.name for path in choice.paths] == ["detail.jpg"]
+    assert choice.names == ("detail.jpg",)
     assert choice.words == f"detail.jpg (+50% of the photo) of 6 photos in {folder}"
     assert tried[0] == "detail.jpg"
     assert not {"itself.png", "smaller.png"} & set(tried)
     assert list(album.skipped) == ["damaged.jpg"]
-    assert agreement(describe(LR), describe(HR[40:300, 130:420])) > agreement(describe(LR), describe(OTHERS["coffee"]))
+
+
+@pytest.mark.parametrize("part", [np.s_[40:300, 130:420], np.s_[:, :], np.s_[100:360, 100:400]])
+def test_photos_of_the_same_agree_in_whatever_size_they_show_it(part):
+    of_others = [agreement(describe(LR), describe(photo)) for photo in OTHERS.values()]
+    assert agreement(describe(LR), describe(HR[part])) > 2 * max(of_others)
+    assert agreement(describe(LR[30:100, 20:90]), describe(HR)) > 2 * max(of_others)
+
+
+def test_photos_may_be_open_files_and_one_content_counts_once():
+    files = {name: io.BytesIO() for name in ("a.png", "b.png", "damaged.png")}
+    for name in ("a.png", "b.png"):
+        images.encode(files[name], "PNG", HR)
+        files[name].seek(0)
+    album, tried = Album(files), []
+    choice = album.choose(Image(LR), lambda photo: tried.append(photo.filename) or scores(0.5))
+    assert choice.names == ("a.png",)
+    assert choice.words == "a.png (+50% of the photo) of 2 photos"
+    assert tried == ["a.png"]
+    assert list(album.skipped) == ["damaged.png"]
+    with album.open("a.png") as photo:
+        np.testing.assert_array_equal(images.as_uint8(photo.rgb), HR)
 
 
 def test_references_that_add_most_are_chosen_first_and_none_that_adds_nothing(folder):
-    shares = {"coffee.jpg": 0.2, "cat.jpg": 0.6, "rocket.jpg": 0.6, "detail.jpg": 0.9}
-    choice = Album(folder, references_per_photo=2).choose(Image(LR), lambda path: scores(shares[path.name]))
-    assert [path.name for path in choice.paths] == ["detail.jpg"]
+    images.write(folder / "more.jpg", HR[:400, 60:])
+    shares = {"detail.jpg": 0.9, "more.jpg": 0.6}
+    choice = Album(folder, references_per_photo=2).choose(Image(LR), lambda photo: scores(shares.get(photo.filename, 0.05)))
+    assert choice.names == ("detail.jpg",)
 
 
 def test_nothing_that_suits_is_said(folder):
-    choice = Album(folder).choose(Image(LR), lambda path: scores(0.05))
-    assert choice.paths == ()
+    choice = Album(folder).choose(Image(LR), lambda photo: scores(0.05))
+    assert choice.names == ()
     assert choice.words == f"none of 6 photos in {folder} shows what the photo shows"
 
 
@@ -87,7 +111,7 @@ def test_an_upscaler_takes_them_in_place_of_references(folder):
 
 
 def test_what_is_no_album_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="holds no photos for an album"):
+    with pytest.raises(ValueError, match="there are no photos for an album in"):
         Album(tmp_path)
     with pytest.raises(ValueError, match="0 references per photo are none; give 1 or more"):
         Album(tmp_path, 0)

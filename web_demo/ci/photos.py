@@ -11,7 +11,7 @@ import numpy as np
 import skimage
 from PIL import Image
 
-from c2m_tf.cli import main as c2m_tf
+from c2m_tf import Upscaler
 from c2m_tf.evaluation.demo import other_view
 from c2m_tf.photos import images
 
@@ -26,12 +26,8 @@ def sample(folder: Path) -> None:
     images.write(folder / "reference.jpg", other_view(hr))
 
 
-def expected(folder: Path, model: str) -> int:
-    """Writes a pair of two tiles, lr.png and ref.png, with sr.png and matches.png of `model`; and what tests take besides.
-
-    Returns:
-        Exit code of c2m-tf.
-    """
+def expected(folder: Path, model: str) -> None:
+    """Writes a pair of two tiles, lr.png and ref.png, with the result and the evidence of `model`; and what tests take."""
     folder.mkdir(parents=True, exist_ok=True)
     hr = images.crop_to_multiple(skimage.data.coffee())
     lr, ref = images.downsample(hr)[10:90, 20:84], other_view(hr)
@@ -49,20 +45,18 @@ def expected(folder: Path, model: str) -> int:
     (folder / "broken.png").write_bytes((folder / "lr.png").read_bytes()[:2000])
     (folder / "text.png").write_text("no photo\n")
     (folder / "empty.png").write_bytes(b"")
+    upscaler = Upscaler.from_preset(model)
     for name in ("lr", "turned", "gray"):
-        command = ["upscale", "--model", model, "-i", str(folder / f"{name}.png"), "-r", str(folder / "ref.png")]
-        command += ["-o", str(folder / f"{name}-sr.png"), "--matches", str(folder / f"{name}-matches.png")]
-        code = c2m_tf(command)
-        if code != 0:
-            return code
-    return 0
+        result = upscaler(folder / f"{name}.png", folder / "ref.png")
+        result.image.save(folder / f"{name}-sr.png")
+        Image.fromarray(result.evidence.layer()).save(folder / f"{name}-evidence.png")
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["sample"]:
         sample(FOLDER / "public/sample")
     elif len(sys.argv) == 3 and sys.argv[1] == "expected":
-        sys.exit(expected(FOLDER / ".build", sys.argv[2]))
+        expected(FOLDER / ".build", sys.argv[2])
     else:
         print(__doc__, file=sys.stderr)
         sys.exit(2)

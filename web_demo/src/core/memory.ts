@@ -29,15 +29,15 @@ export function runtimeMemory(spec: ModelSpec): number {
   return RUNTIME_BYTES + BYTES_PER_TILE_PIXEL * (SCALE * spec.tile) ** 2 + BYTES_PER_WINDOW_PIXEL * spec.window ** 2;
 }
 
-/** Bytes that upscaling needs at its peak, WebAssembly included. */
-export function memoryNeeded(lr: Size, references: readonly Size[], spec: ModelSpec): number {
+/** Bytes that upscaling a part of a photo needs at its peak, WebAssembly included. */
+export function memoryNeeded(lr: Size, references: readonly Size[], spec: ModelSpec, part: Size): number {
   const lrPixels = lr.height * lr.width;
   const givenPixels = references.reduce((sum, { height, width }) => sum + height * width, lrPixels);
   const bandPixels = SCALE * Math.min(spec.tile, lr.height) * SCALE * lr.width;
   return (
     runtimeMemory(spec) +
     BYTES_PER_GIVEN_PIXEL * givenPixels +
-    BYTES_PER_RESULT_PIXEL * SCALE * SCALE * lrPixels +
+    BYTES_PER_RESULT_PIXEL * SCALE * SCALE * part.height * part.width +
     BYTES_PER_BAND_PIXEL * bandPixels
   );
 }
@@ -53,14 +53,15 @@ export function memoryRefusal(
   references: readonly Size[],
   spec: ModelSpec,
   deviceGibibytes: number | undefined,
+  part: Size = lr,
 ): string | undefined {
   const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
-  const needed = memoryNeeded(lr, references, spec);
+  const needed = memoryNeeded(lr, references, spec, part);
   const allowed = memoryAllowed(deviceGibibytes);
   if (needed <= allowed) return undefined;
   const used = references.map(({ width, height }) => ` with a ${width}x${height} reference`).join("");
   return (
     `upscaling a ${lr.width}x${lr.height} photo${used} needs about ${gibibytes(needed)} GiB of memory; ` +
-    `a page may use ${gibibytes(allowed)} GiB here. Use smaller photos, or c2m-tf on a computer`
+    `a page may use ${gibibytes(allowed)} GiB here. Use smaller photos, drag a frame over a part, or use c2m-tf on a computer`
   );
 }

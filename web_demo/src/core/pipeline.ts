@@ -4,10 +4,11 @@
  * without restores each tile alone.
  */
 import { bicubic } from "./bicubic";
+import type { Evidence } from "./evidence";
 import { roundHalfToEven, type Photo } from "./photo";
 import type { ModelSpec } from "./spec";
-import { Canvas, SCALE, type RowSink } from "./tiles";
-import { CELL, CoarseMatches, PATCH, type Flow } from "./windows";
+import { Canvas, SCALE, type RowSink, type Tile } from "./tiles";
+import { CELL, CoarseMatches, PATCH } from "./windows";
 
 /** Minimum sides, in pixels, of an LR photo and of a reference: one patch. */
 export const MINIMUM_LR = PATCH;
@@ -48,7 +49,8 @@ export function canGoAlone(model: SrModel): boolean {
  *
  * @param sink gets whole rows of the result, in order.
  * @param progress gets tiles done, and tiles in all; the first time with none done, once the matches are known.
- * @returns where the references show the LR photo, or nothing without references.
+ * @param region the part of the photo that is wanted, the same as in the whole; by default all of it. The search sees the whole photo.
+ * @returns which reference shows each pixel, or nothing without references.
  * @throws InputError if a photo is too small, or a reference is needed and missing.
  */
 export async function upscale(
@@ -57,11 +59,12 @@ export async function upscale(
   references: readonly Photo[],
   sink: RowSink,
   progress: (done: number, total: number) => void = () => {},
-): Promise<Flow | undefined> {
+  region: Tile = { y: 0, x: 0, height: lr.height, width: lr.width },
+): Promise<Evidence | undefined> {
   checkSizes(model, lr, references);
   const { spec } = model;
   const coarse = references.length > 0 ? await coarseMatches(model, lr, references) : undefined;
-  const canvas = new Canvas(lr.height, lr.width, spec.tile, sink);
+  const canvas = new Canvas(lr.height, lr.width, spec.tile, sink, region);
   progress(0, canvas.tiles.length);
   for (const [index, tile] of canvas.tiles.entries()) {
     const lrTile = lr.crop(tile.y, tile.x, tile.height, tile.width).toTensor(spec.tile, true);
@@ -77,7 +80,7 @@ export async function upscale(
     progress(index + 1, canvas.tiles.length);
   }
   canvas.finish();
-  return coarse?.flow;
+  return coarse?.evidence(region);
 }
 
 function checkSizes(model: SrModel, lr: Photo, references: readonly Photo[]): void {

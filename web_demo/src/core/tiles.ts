@@ -19,7 +19,7 @@ export interface Tile {
   readonly width: number;
 }
 
-/** Gets the number of the result's first row and whole rows of it, [rows, width, 3]. */
+/** Gets the number of the result's (or its part's) first row and whole rows of it, [rows, width, 3]. */
 export type RowSink = (first: number, rows: Uint8Array) => void;
 
 /** Where tiles start along an axis, and how much each counts at each pixel of its result. */
@@ -47,6 +47,13 @@ class Axis {
     }
   }
 
+  /** Starts of the tiles that count between two pixels of the photo. */
+  needed(first: number, end: number): number[] {
+    return this.starts.filter((start) =>
+      this.weights(start).subarray(Math.max(SCALE * (first - start), 0), Math.max(SCALE * (end - start), 0)).some((weight) => weight > 0),
+    );
+  }
+
   /** Weights of the tile that starts there; those of all tiles sum to one everywhere. */
   weights(start: number): Float32Array {
     const weights = this.shares.get(start);
@@ -61,27 +68,32 @@ function rise(at: number): number {
 
 /**
  * Collects the results of tiles, which must come row by row, and hands on rows of pixels as soon as no further tile reaches them; only
- * one band of the result is held as numbers.
+ * one band of the result is held as numbers. Of a part of the photo only the tiles are needed that it shows, and it is the same as in the
+ * whole.
  */
 export class Canvas {
   readonly tiles: Tile[];
   private readonly rows: Axis;
   private readonly columns: Axis;
   private readonly band: Float32Array;
-  private first = 0; // row of the result that the band starts with
+  private first: number; // row of the result that the band starts with
 
   constructor(
     height: number,
     private readonly width: number,
     tile: number,
     private readonly sink: RowSink,
+    private readonly region: Tile = { y: 0, x: 0, height, width },
   ) {
     this.rows = new Axis(height, tile);
     this.columns = new Axis(width, tile);
     this.band = new Float32Array(SCALE * this.rows.size * SCALE * width * CHANNELS);
-    this.tiles = this.rows.starts.flatMap((y) =>
-      this.columns.starts.map((x) => ({ y, x, height: this.rows.size, width: this.columns.size })),
+    const { y: top, x: left } = region;
+    const columns = this.columns.needed(left, left + region.width);
+    this.tiles = this.rows.needed(top, top + region.height).flatMap((y) =>
+      columns.map((x) => ({ y, x, height: this.rows.size, width: this.columns.size })),
     );
+    this.first = SCALE * this.tiles[0]!.y;
   }
 
   /** Adds the result of a tile, float32 [side, side, 3], of which the tile's own part counts. */
@@ -109,9 +121,21 @@ export class Canvas {
   }
 
   private advance(row: number): void {
-    const length = (row - this.first) * SCALE * this.width * CHANNELS;
+    const across = SCALE * this.width * CHANNELS;
+    const length = (row - this.first) * across;
     if (length === 0) return;
-    this.sink(this.first, Uint8Array.from(this.band.subarray(0, length), byteOf));
+    const top = SCALE * this.region.y;
+    const [from, to] = [Math.max(this.first, top), Math.min(row, top + SCALE * this.region.height)];
+    if (from < to) {
+      const left = SCALE * this.region.x * CHANNELS;
+      const width = SCALE * this.region.width * CHANNELS;
+      const rows = new Uint8Array((to - from) * width);
+      for (let y = from; y < to; y++) {
+        const start = (y - this.first) * across + left;
+        rows.set(Uint8Array.from(this.band.subarray(start, start + width), byteOf), (y - from) * width);
+      }
+      this.sink(from - top, rows);
+    }
     this.band.copyWithin(0, length);
     this.band.fill(0, this.band.length - length);
     this.first = row;

@@ -2,6 +2,7 @@
  * Where to look in a reference: matches of small versions of the photos choose a window for each tile. The same algorithm, number for
  * number, as c2m_tf/upscaling/tiles.py.
  */
+import type { Evidence } from "./evidence";
 import { roundHalfToEven, type Size } from "./photo";
 import type { Tile } from "./tiles";
 
@@ -21,13 +22,6 @@ export interface Matches {
   /** Top-left cell (y, x) of the neighbourhood that fits best there, one pair after the other. */
   readonly match: Int32Array;
   /** How well it fits, in [-1, 1]. */
-  readonly score: Float32Array;
-}
-
-/** A displacement field in cells of the reference, [height, width]. */
-export interface Flow extends Size {
-  readonly dy: Float64Array;
-  readonly dx: Float64Array;
   readonly score: Float32Array;
 }
 
@@ -79,15 +73,13 @@ export class CoarseMatches {
     this.weight = score.map((fit) => Math.fround(Math.max(fit, 0) ** 2) + Math.fround(1e-6));
   }
 
-  /** By how many cells what was found lies away from where it was looked for. */
-  get flow(): Flow {
-    return {
-      height: this.count / this.across,
-      width: this.across,
-      dy: this.foundY.map((found, at) => found - this.y[at]!),
-      dx: this.foundX.map((found, at) => found - this.x[at]!),
-      score: this.matches.score,
-    };
+  /** The match that is nearest to each pixel of a part of the photo. */
+  evidence({ y, x, height, width }: Tile): Evidence {
+    const rows = nearest(this.y.filter((_, at) => at % this.across === 0), y, height);
+    const columns = nearest(this.x.subarray(0, this.across), x, width);
+    const places = rows.flatMap((row) => columns.map((column) => row * this.across + column));
+    const number = Int32Array.from(places, (place) => this.matches.number[place]!);
+    return { height, width, number, score: Float32Array.from(places, (place) => this.matches.score[place]!) };
   }
 
   /** The window of `size` pixels per side that most matches of a tile fall into; a smaller reference is taken whole. */
@@ -165,6 +157,14 @@ export class CoarseMatches {
     const [near, far] = extent(kept.map((at) => this.foundX[at]!));
     return { y: (upper + lower) / 2, x: (near + far) / 2, weight };
   }
+}
+
+/** Index of the value that is nearest to the middle of each of `length` pixels from `first` on. */
+function nearest(values: Float64Array, first: number, length: number): number[] {
+  return Array.from({ length }, (_, at) => {
+    const distances = values.map((value) => Math.abs(value - (first + at + 0.5)));
+    return distances.indexOf(Math.min(...distances));
+  });
 }
 
 function extent(values: readonly number[]): [number, number] {

@@ -1,4 +1,5 @@
 /** The worker as the page sees it: loads, upscales, and can be stopped at any moment. */
+import type { Tile } from "../core/tiles";
 import type { Runtime } from "./litert";
 import type { Loaded, Request, Response, Result } from "./messages";
 import UpscalingWorker from "./worker?worker&inline";
@@ -30,12 +31,18 @@ export class Engine {
   /**
    * Upscales a photo; one at a time.
    *
+   * @param region the part that is wanted, or nothing for all of it.
    * @param progress gets tiles done, and tiles in all.
    * @throws EngineError with a sentence, or Cancelled.
    */
-  async upscale(lr: File, reference: File | undefined, progress: (done: number, total: number) => void): Promise<Result> {
+  async upscale(
+    lr: File,
+    references: File[],
+    region: Tile | undefined,
+    progress: (done: number, total: number) => void,
+  ): Promise<Result> {
     await this.load();
-    return this.ask<Result>({ kind: "upscale", lr, reference }, "done", progress);
+    return this.ask<Result>({ kind: "upscale", lr, references, region }, "done", progress);
   }
 
   /** Ends what runs, at once. */

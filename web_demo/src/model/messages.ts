@@ -1,12 +1,14 @@
 /** What the page and its worker tell each other. */
+import type { Tile } from "../core/tiles";
 import type { Runtime } from "./litert";
 
-export type Request = { kind: "load"; runtime: Runtime } | { kind: "upscale"; lr: File; reference: File | undefined };
+export type Request = { kind: "load"; runtime: Runtime } | { kind: "upscale"; lr: File; references: File[]; region: Tile | undefined };
 
-/** An upscaled photo: PNG files of it and of the matches, and its size in pixels. */
+/** An upscaled photo: PNG files of it and of what to lay over it, the share of each reference, and its size in pixels. */
 export interface Result {
   readonly photo: Blob;
-  readonly matches: Blob | undefined;
+  readonly evidence: Blob | undefined;
+  readonly shares: number[];
   readonly height: number;
   readonly width: number;
 }

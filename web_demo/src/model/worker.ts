@@ -1,11 +1,11 @@
 /** Does the work apart from the page, which stays responsive: decodes photos, upscales, encodes the result. */
 import { bicubic } from "../core/bicubic";
-import { matchMap } from "../core/match_map";
+import { evidenceLayer, shares } from "../core/evidence";
 import type { Photo } from "../core/photo";
 import { canGoAlone, InputError, upscale } from "../core/pipeline";
 import { PngWriter } from "../core/png";
 import { ModelError } from "../core/spec";
-import { SCALE } from "../core/tiles";
+import { SCALE, type Tile } from "../core/tiles";
 import { canvasIsExact, decode, type DecodedPhoto } from "./decode";
 import { LiteRtModel } from "./litert";
 import type { Request, Response, Result } from "./messages";
@@ -18,7 +18,7 @@ self.onmessage = async ({ data }: MessageEvent<Request>) => {
       model = await LiteRtModel.load(data.runtime);
       respond({ kind: "loaded", threads: model.threads, alone: canGoAlone(model) });
     } else if (model) {
-      respond({ kind: "done", ...(await upscaled(model, data.lr, data.reference)) });
+      respond({ kind: "done", ...(await upscaled(model, data.lr, data.references, data.region)) });
     }
   } catch (error) {
     respond({ kind: "failed", message: sentence(error) });
@@ -29,23 +29,32 @@ function respond(response: Response): void {
   self.postMessage(response);
 }
 
-async function upscaled(loaded: LiteRtModel, lrFile: File, referenceFile: File | undefined): Promise<Result> {
+async function upscaled(loaded: LiteRtModel, lrFile: File, referenceFiles: File[], region: Tile | undefined): Promise<Result> {
   if (!canvasIsExact()) {
     throw new InputError("this browser alters what pages read of photos (resistance to fingerprinting); allow it for this page");
   }
   const lr = await decode(lrFile);
-  const references = referenceFile ? [(await decode(referenceFile)).rgb] : [];
-  const { height, width } = { height: SCALE * lr.rgb.height, width: SCALE * lr.rgb.width };
-  const alpha = lr.alpha && bicubic(lr.alpha, height, width);
+  const references: Photo[] = [];
+  for (const file of referenceFiles) references.push((await decode(file)).rgb);
+  const part = region ?? { y: 0, x: 0, height: lr.rgb.height, width: lr.rgb.width };
+  const [y, x, height, width] = [part.y, part.x, part.height, part.width].map((side) => SCALE * side) as [number, number, number, number];
+  const alpha = lr.alpha && bicubic(lr.alpha, SCALE * lr.rgb.height, SCALE * lr.rgb.width).crop(y, x, height, width);
   const png = new PngWriter(height, width, (lr.gray ? 1 : 3) + (alpha ? 1 : 0));
-  const flow = await upscale(
+  const evidence = await upscale(
     loaded,
     lr.rgb,
     references,
     (first, rows) => png.write(channelsOf(lr, rows, alpha?.pixels.subarray(first * width))),
     (done, total) => respond({ kind: "progress", done, total }),
+    part,
   );
-  return { photo: await png.finish(), matches: flow && (await encoded(matchMap(flow))), height, width };
+  return {
+    photo: await png.finish(),
+    evidence: evidence && (await encoded(evidenceLayer(evidence))),
+    shares: evidence ? shares(evidence, references.length) : [],
+    height,
+    width,
+  };
 }
 
 /** Rows of red, green and blue with the channels that the result has: gray stays gray, transparency is kept. */

@@ -1,13 +1,13 @@
 /** The page: what is shown when, and what is asked of the engine. */
 import "../../../c2m_tf/server/compare-slider.js";
 import type { CompareSlider } from "../../../c2m_tf/server/compare-slider.js";
+import { partOf, PhotoSlot } from "../../../c2m_tf/server/photo-slot.js";
 import { memoryRefusal } from "../core/memory";
 import { ModelError, type ModelSpec } from "../core/spec";
 import { BrowserError, fetchAssets, type Assets } from "../model/assets";
 import { Cancelled, Engine, EngineError } from "../model/engine";
 import type { Loaded, Result } from "../model/messages";
 import { isolate } from "./isolation";
-import { PhotoSlot, type ChosenPhoto } from "./photo_slot";
 import { duration, megabytes } from "./words";
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
@@ -17,8 +17,9 @@ const cancel = element<HTMLButtonElement>("cancel");
 const sample = element<HTMLButtonElement>("sample");
 const progress = element<HTMLProgressElement>("progress");
 const compare = element<CompareSlider>("compare");
-const lr = new PhotoSlot(element("lr"), changed);
-const reference = new PhotoSlot(element("reference"), changed);
+const layered = element<HTMLInputElement>("layered");
+const lr = new PhotoSlot(element("lr"), changed, { framed: true });
+const references = new PhotoSlot(element("reference"), changed);
 
 let assets: Assets | undefined;
 let engine: Engine | undefined;
@@ -37,11 +38,12 @@ function complain(words: string): void {
 }
 
 function refresh(): void {
-  start.disabled = busy || !loaded || !lr.photo || !(reference.photo || loaded.alone);
+  start.disabled = busy || !loaded || !lr.photos.length || !(references.photos.length || loaded.alone);
+  start.textContent = lr.region ? "Upscale the part" : "Upscale";
   sample.disabled = busy || !assets;
   cancel.hidden = !busy;
   element("working").hidden = !busy && Boolean(loaded);
-  lr.enabled = reference.enabled = !busy;
+  lr.enabled = references.enabled = !busy;
 }
 
 function changed(wrong?: string): void {
@@ -56,7 +58,7 @@ async function load(): Promise<void> {
   element("detail").textContent = "starting";
   engine = new Engine(assets.runtime);
   loaded = await engine.load();
-  if (loaded.alone) element("reference").querySelector("small")!.textContent = "choose a file, drop it here, or leave it out";
+  if (loaded.alone) element("reference").querySelector("small")!.textContent = "choose files, drop them here, or leave them out";
   element("about").textContent = about(assets.runtime.spec, loaded.threads);
   say("Ready. From here on the page needs no network.");
 }
@@ -66,45 +68,43 @@ function about({ variant, precision }: ModelSpec, threads: number): string {
   return `Computes on this device's processor with ${used} (WebAssembly). Model ${variant}, ${precision}.`;
 }
 
-async function upscale(photo: ChosenPhoto, chosenReference: ChosenPhoto | undefined): Promise<void> {
-  const references = chosenReference ? [chosenReference] : [];
+async function upscale(): Promise<void> {
+  const [photo] = lr.photos;
+  const chosen = [...references.photos];
+  const region = lr.region;
   // Only some browsers say how much memory the device has.
   const { deviceMemory } = navigator as Navigator & { deviceMemory?: number };
-  const refusal = memoryRefusal(photo, references, assets!.runtime.spec, deviceMemory);
+  const refusal = memoryRefusal(photo!, chosen, assets!.runtime.spec, deviceMemory, region);
   if (refusal) throw new EngineError(refusal);
   progress.removeAttribute("value");
   element("detail").textContent = "looking for matches";
   say("Upscaling.");
   let began = 0;
-  const result = await engine!.upscale(photo.file, chosenReference?.file, (done, total) => {
+  const result = await engine!.upscale(photo!.file, chosen.map(({ file }) => file), region, (done, total) => {
     if (done === 0) began = performance.now();
     progress.max = total;
     progress.value = done;
     const left = (((performance.now() - began) / 1000) * (total - done)) / done;
     element("detail").textContent = `${done} of ${total} tiles${done > 0 ? `, ${duration(left)} left` : ""}`;
   });
-  await show(photo, result);
+  await show(photo!.file, await partOf(photo!.file, region), result, chosen.map(({ file }) => file.name));
 }
 
-async function show(photo: ChosenPhoto, { photo: png, matches, height, width }: Result): Promise<void> {
+async function show(file: File, part: Blob, { photo: png, evidence, shares, height, width }: Result, names: string[]): Promise<void> {
   addresses.forEach(URL.revokeObjectURL);
-  const stem = photo.file.name.replace(/\.[^.]*$/, "");
+  const stem = file.name.replace(/\.[^.]*$/, "");
   // The slot may forget its photo while the result is shown.
-  const before = URL.createObjectURL(photo.file);
-  const after = URL.createObjectURL(png);
-  addresses = [before, after];
-  offer("download", after, `${stem}-upscaled.png`);
-  element("matches").hidden = !matches;
-  if (matches) {
-    const map = URL.createObjectURL(matches);
-    addresses.push(map);
-    element<HTMLImageElement>("map").src = map;
-    offer("download-map", map, `${stem}-matches.png`);
-  }
+  const [before, after, layer] = [part, png, evidence ?? new Blob()].map((blob) => URL.createObjectURL(blob)) as [string, string, string];
+  addresses = [before, after, layer];
+  offer("download", after, `${stem}-${part === file ? "upscaled" : "part"}.png`);
+  element("evidence").hidden = !evidence;
+  layered.checked = false;
+  offer("download-layer", layer, `${stem}-evidence.png`);
+  element("shares").textContent = names.map((name, at) => `${name}: ${Math.round(100 * shares[at]!)} %`).join(", ");
   element("size").textContent = `${width} × ${height}, ${megabytes(png.size)}`;
   element("result").hidden = false;
   try {
-    await compare.show(before, after);
+    await compare.show(before, after, evidence ? layer : "");
     compare.hidden = false;
     say("Done.");
   } catch {
@@ -133,13 +133,13 @@ function explain(error: unknown): void {
 
 element("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (start.disabled || !lr.photo) return;
+  if (start.disabled) return;
   busy = true;
   complain("");
   refresh();
   cancel.focus();
   try {
-    await upscale(lr.photo, reference.photo);
+    await upscale();
   } catch (error) {
     explain(error);
     start.disabled = false;
@@ -150,11 +150,13 @@ element("form").addEventListener("submit", async (event) => {
   }
 });
 
+layered.addEventListener("change", () => (compare.layered = layered.checked));
+
 cancel.addEventListener("click", () => engine?.cancel());
 
 sample.addEventListener("click", async () => {
   if (!assets) return;
-  await Promise.all([lr.choose(assets.sample.lr), reference.choose(assets.sample.reference)]);
+  await Promise.all([lr.choose(assets.sample.lr), references.choose(assets.sample.reference)]);
 });
 
 // A photo that is dropped beside its place must not replace the page.

@@ -46,6 +46,7 @@ async function choose(slot: "lr" | "reference", file: string): Promise<void> {
 
 async function start(lr: string, reference = "ref.png"): Promise<void> {
   for (const [slot, file] of [["lr", lr], ["reference", reference]] as const) {
+    for (const remove of await page.locator(`#${slot} figure button`).all()) await remove.click();
     await choose(slot, file);
     await page.locator(`#${slot} small`).filter({ hasText: file }).waitFor();
   }
@@ -88,17 +89,60 @@ test("a service worker isolates the page, so that threads compute", async () => 
   expect(await page.locator("#about").textContent()).toMatch(/processor with \d+ threads .*\. Model .+, .+\./);
 });
 
-test("the picture and the matches are those of c2m-tf", async () => {
+test("the picture and what is said of its origin are those of c2m-tf", async () => {
   const before = requests.length;
   await start("lr.png");
   await page.locator("#detail").filter({ hasText: /1 of 2 tiles, .* left/ }).waitFor(SLOW);
   expect(await button("Upscale").isDisabled()).toBe(true);
   await says("Done");
   expect(difference(await downloaded("#download"), "lr-sr.png")).toBeLessThanOrEqual(2);
-  await page.locator("#matches summary").click();
-  expect(difference(await downloaded("#download-map"), "lr-matches.png")).toBeLessThanOrEqual(1);
+  expect(difference(await downloaded("#download-layer"), "lr-evidence.png")).toBeLessThanOrEqual(1);
+  expect(await page.locator("#shares").textContent()).toMatch(/^ref\.png: \d+ %$/);
+  const layer = page.locator("#compare img.layer");
+  expect(await layer.isVisible()).toBe(false);
+  await page.locator("#layered").check();
+  expect(await layer.isVisible()).toBe(true);
+  expect(await layer.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(64);
   expect(await page.locator("#size").textContent()).toMatch(/^256 × 320, /);
   expect(requests.slice(before).filter((address) => !address.startsWith("blob:"))).toEqual([]);
+});
+
+test("a frame that is dragged over the photo shows that part, as it is in the whole; a click takes it away", async () => {
+  const whole = await downloaded("#download");
+  const shown = (await page.locator("#lr .shown").boundingBox())!;
+  await page.mouse.move(shown.x + 0.25 * shown.width, shown.y + 0.5 * shown.height);
+  await page.mouse.down();
+  await page.mouse.move(shown.x + 0.7 * shown.width, shown.y + 0.9 * shown.height);
+  await page.mouse.up();
+  await button("Upscale the part").click();
+  await page.locator("#size").filter({ hasText: /^1\d\d × 1\d\d, / }).waitFor(SLOW);
+  await says("Done");
+  const part = await downloaded("#download");
+  const [top, left] = [160, 64];
+  let different = 0;
+  for (let y = 0; y < part.height; y++) {
+    for (let x = 0; x < part.width; x++) {
+      const [at, from] = [4 * (y * part.width + x), 4 * ((top + y) * whole.width + left + x)];
+      if (part.data[at] !== whole.data[from]) different++;
+    }
+  }
+  expect(different).toBe(0);
+  await page.locator("#lr .shown").click();
+  expect(await button("Upscale").isEnabled()).toBe(true);
+});
+
+test("photos are added, removed again and replaced; what they are for stays said", async () => {
+  await choose("reference", "gray.png");
+  await page.locator("#reference small").filter({ hasText: "gray.png" }).waitFor();
+  expect(await page.locator("#reference figure").count()).toBe(2);
+  await page.getByRole("button", { name: "Remove gray.png" }).click();
+  expect(await page.locator("#reference figure").count()).toBe(1);
+  await choose("lr", "gray.png");
+  await page.locator("#lr small").filter({ hasText: "gray.png" }).waitFor();
+  expect(await page.locator("#lr figure").count()).toBe(1);
+  expect(await page.locator("#lr strong").textContent()).toBe("Photo to upscale");
+  await page.getByRole("button", { name: "Remove gray.png" }).click();
+  expect(await button("Upscale").isDisabled()).toBe(true);
 });
 
 test("the slider is moved by keys", async () => {

@@ -1,6 +1,6 @@
 import { PNG } from "pngjs";
 import { expect, test } from "vitest";
-import { matchMap } from "../../src/core/match_map";
+import { evidenceLayer, shares } from "../../src/core/evidence";
 import { Photo } from "../../src/core/photo";
 import { PngWriter } from "../../src/core/png";
 import { fillHidden } from "../../src/core/transparency";
@@ -22,20 +22,12 @@ test.each([1, 2, 3, 4])("a PNG file of %i channels holds its rows", async (chann
   expect([...png.data]).toEqual(expected.flat());
 });
 
-test("a match map shows direction as hue, length as saturation and confidence as brightness", () => {
-  const map = matchMap({
-    height: 1,
-    width: 4,
-    dy: Float64Array.of(0, 0, -5, 0),
-    dx: Float64Array.of(0, 5, 0, -5),
-    score: Float32Array.of(1, 1, 1, -0.5),
-  });
-  expect([map.height, map.width]).toEqual([4, 16]);
-  const pixel = (cell: number) => [...map.pixels.slice(12 * cell, 12 * cell + 3)];
-  expect(pixel(0)).toEqual([255, 255, 255]);
-  expect(pixel(1)).toEqual([255, 0, 0]);
-  expect(pixel(2)).toEqual([128, 0, 255]);
-  expect(pixel(3)).toEqual([0, 0, 0]);
+test("each reference has a colour, and no more of it than it counts", () => {
+  const evidence = { height: 1, width: 4, number: Int32Array.of(0, 1, 1, 1), score: Float32Array.of(0.9, 0.7, 0.45, 0.2) };
+  expect([...evidenceLayer(evidence).pixels]).toEqual([230, 60, 40, 115, 40, 110, 230, 115, 40, 110, 230, 57, 230, 60, 40, 0]);
+  const [first, second] = shares(evidence, 2);
+  expect(first).toBeCloseTo(0.25, 5);
+  expect(second).toBeCloseTo(0.375, 5);
 });
 
 test("hidden pixels take the colour of a nearest visible one", () => {

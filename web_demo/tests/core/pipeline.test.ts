@@ -91,6 +91,23 @@ test.each(SIZES)("a model that can go alone restores %i rows and %i columns with
   expect(model.windows).toEqual([]);
 });
 
+test.each([
+  { y: 0, x: 0, height: 1, width: 1 },
+  { y: 7, x: 20, height: 9, width: 27 },
+  { y: 31, x: 3, height: 2, width: 40 },
+])("a part is that of the whole, and takes the tiles that it lies in: %o", async (part) => {
+  const [height, width] = [33, 47];
+  const lr = noise(height, width, 4);
+  const [all, model] = [new Repeating(), new Repeating()];
+  const whole = new Photo(4 * height, 4 * width, 3, await upscaled(all, lr, [noise(100, 90, 1)]));
+  const pixels = new Uint8Array(16 * part.height * part.width * 3);
+  const sink = (first: number, rows: Uint8Array) => pixels.set(rows, first * 4 * part.width * 3);
+  const evidence = await upscale(model, lr, [noise(100, 90, 1)], sink, undefined, part);
+  expect(pixels).toEqual(whole.crop(4 * part.y, 4 * part.x, 4 * part.height, 4 * part.width).pixels);
+  expect(model.windows.length).toBeLessThan(all.windows.length);
+  expect([evidence!.height, evidence!.width, evidence!.score.length]).toEqual([part.height, part.width, part.height * part.width]);
+});
+
 test("windows lie inside the reference, and progress counts tiles", async () => {
   const model = new Repeating();
   const reported: string[] = [];
