@@ -46,7 +46,7 @@ async function choose(slot: "lr" | "reference", file: string): Promise<void> {
 
 async function start(lr: string, reference = "ref.png"): Promise<void> {
   for (const [slot, file] of [["lr", lr], ["reference", reference]] as const) {
-    for (const remove of await page.locator(`#${slot} figure button`).all()) await remove.click();
+    for (const figures = page.locator(`#${slot} figure button`); await figures.count(); ) await figures.first().click();
     await choose(slot, file);
     await page.locator(`#${slot} small`).filter({ hasText: file }).waitFor();
   }
@@ -109,6 +109,8 @@ test("the picture and what is said of its origin are those of c2m-tf", async () 
 
 test("a frame that is dragged over the photo shows that part, as it is in the whole; a click takes it away", async () => {
   const whole = await downloaded("#download");
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await page.locator("#lr .shown").scrollIntoViewIfNeeded();
   const shown = (await page.locator("#lr .shown").boundingBox())!;
   await page.mouse.move(shown.x + 0.25 * shown.width, shown.y + 0.5 * shown.height);
   await page.mouse.down();
