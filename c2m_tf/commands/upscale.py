@@ -78,9 +78,9 @@ def add(commands: "argparse._SubParsersAction") -> None:
     )
     command.add_argument(
         "--sign",
-        nargs=2,
-        metavar=("CERTIFICATE.pem", "KEY.pem"),
-        help="sign the result by C2PA, with the photo and its references as ingredients (extra c2pa; one photo only)",
+        metavar="FILE.pem",
+        help="sign the result by C2PA with this certificate and key, its photo and references as ingredients (extra c2pa; "
+        "one photo only)",
     )
     add_result_options(command)
     add_model_options(command)
@@ -142,9 +142,9 @@ def _upscale(options: argparse.Namespace, encoding: Encoding, photo: "Image | No
     images.check_distinct(written)
     signer = None
     if options.sign is not None:
-        signer = Signer(*options.sign)
+        signer = Signer(options.sign)
         signer.check(job.output)
-        images.check_not_input(job.output, options.sign)
+        images.check_not_input(job.output, [options.sign])
     upscaler = open_upscaler(options)
     album = open_album(options)
     for name in ("matches", "evidence"):

@@ -143,7 +143,8 @@ class Conv2D(layers.Conv2D):
             shape = ops.shape(inputs)[:-1]
             results = tuple(
                 ops.reshape(
-                    self._activated(ops.add(ops.matmul(pixels, kernel[:, start:end]), self.bias[start:end])), (*shape, end - start)
+                    self._activated(ops.add(ops.matmul(pixels, kernel[:, start:end]), self.bias[start:end])),
+                    (*shape, end - start),
                 )
                 for start, end in zip(bounds[:-1], bounds[1:], strict=True)
             )

@@ -137,26 +137,27 @@ class Signer:
     """Signs results: a C2PA manifest says that networks made them, from which photo and which references.
 
     Args:
-        certificate: PEM file of the certificate and those that vouch for it, in this order.
-        key: PEM file of its private key.
+        credentials: PEM file of a certificate, those that vouch for it, in this order, and its private key.
 
     Raises:
-        ImageError: a file cannot be read, or both do not make a signature.
+        ImageError: the file cannot be read, or makes no signature.
         ImportError: c2pa-python is not installed.
     """
 
-    def __init__(self, certificate: str | os.PathLike, key: str | os.PathLike) -> None:
+    def __init__(self, credentials: str | os.PathLike) -> None:
         try:
             import c2pa
         except ImportError as error:
             raise ImportError("signing needs: pip install 'c2m-tf[c2pa]'") from error
         self._c2pa = c2pa
-        self._files: list[bytes] = []
-        for path in (certificate, key):
-            try:
-                self._files.append(Path(path).read_bytes())
-            except OSError as error:
-                raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
+        try:
+            pem = Path(credentials).read_bytes()
+        except OSError as error:
+            raise ImageError(f"cannot read {credentials}: {error.strerror or error}") from error
+        self._pair = [
+            b"\n".join(re.findall(rb"-----BEGIN %b-----.*?-----END %b-----" % (kind, kind), pem, re.DOTALL)) + b"\n"
+            for kind in (b"CERTIFICATE", b"[A-Z ]*PRIVATE KEY")
+        ]
         picture = io.BytesIO()
         Image.new("RGB", (8, 8)).save(picture, "PNG")
         reasons = []
@@ -166,7 +167,7 @@ class Signer:
                 return
             except c2pa.C2paError as error:
                 reasons.append(one_line(error))
-        raise ImageError(f"{certificate} and {key} do not make a signature of C2PA: {reasons[0]}")
+        raise ImageError(f"{credentials} holds no certificate and key that sign by C2PA: {reasons[0]}")
 
     def check(self, path: str | os.PathLike) -> None:
         """Raises ImageError if files of that suffix hold no signature."""
@@ -207,7 +208,7 @@ class Signer:
             described = {"title": printable(Path(path).name), "relationship": relation, "label": str(number)}
             with Path(path).open("rb") as file:
                 builder.add_ingredient(described, _mime(path), file)
-        info = c2pa.C2paSignerInfo(self._algorithm, *self._files, None)
+        info = c2pa.C2paSignerInfo(self._algorithm, *self._pair, None)
         builder.sign(c2pa.Signer.from_info(info), mime, source, target)
 
 

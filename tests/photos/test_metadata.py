@@ -148,15 +148,14 @@ def test_phones_formats_are_read_with_all_of_it(file_format):
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """PEM files of a certificate, with that of who vouches for it, and of its key."""
+def credentials(tmp_path_factory):
+    """A PEM file of a certificate, that of who vouches for it, and its key."""
     pytest.importorskip("c2pa")
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-    folder = tmp_path_factory.mktemp("pair")
     root, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("root", "signer")]
     unused = ["content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"]
@@ -173,20 +172,20 @@ def pair(tmp_path_factory):
         if not is_root:
             made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
         chain = made.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + chain
-    (folder / "certificate.pem").write_bytes(chain)
     pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(*pem))
-    return folder / "certificate.pem", folder / "key.pem"
+    path = tmp_path_factory.mktemp("credentials") / "own.pem"
+    path.write_bytes(chain + key.private_bytes(*pem))
+    return path
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
-def test_signed_results_name_their_photo_and_references_as_ingredients(tmp_path, rng, pair, suffix):
+def test_signed_results_name_their_photo_and_references_as_ingredients(tmp_path, rng, credentials, suffix):
     import c2pa
 
     for name in (f"sr{suffix}", "lr.bmp", "ref.jpg"):
         images.write(tmp_path / name, rng.random((24, 32, 3)))
     before = images.read(tmp_path / f"sr{suffix}").rgb
-    Signer(*pair).sign(tmp_path / f"sr{suffix}", tmp_path / "lr.bmp", [tmp_path / "ref.jpg"])
+    Signer(credentials).sign(tmp_path / f"sr{suffix}", tmp_path / "lr.bmp", [tmp_path / "ref.jpg"])
     np.testing.assert_array_equal(images.read(tmp_path / f"sr{suffix}").rgb, before)
     with c2pa.Reader(tmp_path / f"sr{suffix}") as reader:
         report = json.loads(reader.json())
@@ -198,11 +197,11 @@ def test_signed_results_name_their_photo_and_references_as_ingredients(tmp_path,
     assert "compositeWithTrainedAlgorithmicMedia" in json.dumps(manifest["assertions"])
 
 
-def test_certificates_that_do_not_fit_are_refused_before_work(tmp_path, pair):
-    certificate, key = pair
-    with pytest.raises(images.ImageError, match=r"key.pem and .*certificate.pem do not make a signature of C2PA: "):
-        Signer(key, certificate)
+def test_certificates_that_do_not_fit_are_refused_before_work(tmp_path, credentials):
+    (tmp_path / "key.pem").write_text(credentials.read_text().rpartition("-----END CERTIFICATE-----")[2])
+    with pytest.raises(images.ImageError, match=r"key.pem holds no certificate and key that sign by C2PA: "):
+        Signer(tmp_path / "key.pem")
     with pytest.raises(images.ImageError, match=r"cannot read .*none.pem"):
-        Signer(tmp_path / "none.pem", key)
+        Signer(tmp_path / "none.pem")
     with pytest.raises(images.ImageError, match=r"sr.bmp: such files hold no signature; write PNG, JPEG, WebP or TIFF"):
-        Signer(certificate, key).check("sr.bmp")
+        Signer(credentials).check("sr.bmp")

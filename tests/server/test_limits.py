@@ -290,7 +290,7 @@ def test_references_are_counted_before_decoding(running, monkeypatch):
     assert "3 references have 67,500 pixels together, more than the limit of 40,000" in answer.json()["detail"]
     answer = post(flat_png(300, 300))
     assert answer.status_code == 413
-    assert "ref has 300x300 pixels" in answer.json()["detail"]
+    assert "ref.png has 300x300 pixels" in answer.json()["detail"]
     assert decoded == []
 
 
