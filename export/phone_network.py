@@ -10,9 +10,8 @@ from c2m_tf.network import subcell
 from c2m_tf.network.aggregation import DynamicAggregation
 from c2m_tf.network.base import ReferenceModel, clone_model
 from c2m_tf.network.features import ImageNetNormalization
-from c2m_tf.network.levels import Searches
+from c2m_tf.network.levels import Searches, match_by_levels
 from c2m_tf.network.matching import flow_from_matches
-from c2m_tf.network.matching import match as match_batches
 from c2m_tf.network.mobile import Matches, Mobile, encode_copy
 from c2m_tf.network.model import C2Matching, around_pixels
 from c2m_tf.network.single_image import Conv2D
@@ -152,7 +151,11 @@ class PhoneMobile(PhoneForm, Mobile):
         super().__init__(**network.arguments, name=name, parts=parts)
         self.quantized = quantized
 
-    searches = Searches(exact=lambda lr, ref, candidates: (match if lr.shape[0] == 1 else match_batches)(lr, ref))
+    def match_cells(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+        """As of `Mobile`; batches, in training, are searched as there."""
+        if lr.shape[0] != 1:
+            return super().match_cells(lr, ref)
+        return match_by_levels(lr, ref, searches=Searches(exact=lambda lr, ref, candidates: match(lr, ref)))
 
     def restore(self, lr: Tensor, matches: Matches, *arguments: Any, **options: Any) -> Tensor:
         """As of `Mobile`."""

@@ -46,9 +46,14 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
         + ("the model's own, so that figures of different machines agree)" if several else "auto)"),
     )
     command.add_argument(
-        "--search", choices=("auto", "exact", "window"), default="auto", help="exact for small photos, windows for large (auto)"
+        "--search",
+        choices=("auto", "levels", "exact", "window"),
+        default="auto",
+        help="windows of references above 2.7 megapixels, levels for others (auto)",
     )
-    command.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of the LR photo (default: 96)")
+    command.add_argument(
+        "--tile", type=int, metavar="PIXELS", help="side of the tiles of the LR photo (default: by the model and the photo)"
+    )
     command.add_argument("--window", type=int, metavar="PIXELS", help="side of the windows of the reference (default: 512)")
     command.add_argument(
         "--max-memory",

@@ -83,7 +83,11 @@ class Searches(NamedTuple):
 
 
 def match_by_levels(
-    lr_features: Tensor, ref_features: Tensor, candidates: Tensor | None = None, searches: Searches = Searches()
+    lr_features: Tensor,
+    ref_features: Tensor,
+    candidates: Tensor | None = None,
+    searches: Searches | None = None,
+    exact_pairs: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A good matching reference patch of each LR patch; the best where photos are small (`EXACT_PAIRS`).
 
@@ -95,36 +99,41 @@ def match_by_levels(
         ref_features: float [B,H,W,C], features of the reference (or an atlas of several); H, W >= 3, need not equal h, w.
         candidates: optional float [H,W], 1 where a cell shows the reference, 0 where it is padding or a gap; a patch
             that touches a 0 is never chosen. At least one patch must be free of zeros.
+        searches: what does the parts of it; by default the functions of this module.
+        exact_pairs: pairs of cells up to which a level is searched exactly; `EXACT_PAIRS` by default.
 
     Returns:
         matches: int32 [B,h-2,w-2,2], (y, x) of the reference patch's top-left cell.
         score: float32 [B,h-2,w-2], mean cosine over the patch's nine cells, in [-1, 1].
     """
+    exact_pairs = EXACT_PAIRS if exact_pairs is None else exact_pairs
     if candidates is not None:
         candidates = ops.cast(candidates, "float32")
     lr_features, ref_features = (unit(ops.stop_gradient(features)) for features in (lr_features, ref_features))
-    return _match(lr_features, ref_features, candidates, LEVELS, searches)
+    return _match(lr_features, ref_features, candidates, LEVELS, searches or Searches(), exact_pairs)
 
 
-def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int, searches: Searches) -> tuple[Tensor, Tensor]:
+def _match(
+    lr: Tensor, ref: Tensor, candidates: Tensor | None, levels: int, searches: Searches, exact_pairs: float
+) -> tuple[Tensor, Tensor]:
     """`match_by_levels` of unit vectors, with so many levels at most."""
     (height, width), (ref_height, ref_width) = ops.shape(lr)[1:3], ops.shape(ref)[1:3]
     least = smaller(smaller(height, width), smaller(ref_height, ref_width))
     # As floats, because pairs of cells of large photos are more than an int32 can count.
     pairs = _float(height) * _float(width) * _float(ref_height) * _float(ref_width)
-    by_levels = (pairs > EXACT_PAIRS) & (least >= _LEAST_SIDE)
+    by_levels = (pairs > exact_pairs) & (least >= _LEAST_SIDE)
     small_candidates = None
     if candidates is not None:
         # Each patch of averaged cells that is free of zeros covers patches of cells that are.
         small_candidates = _lowest(_even(candidates[None, :, :, None]), 2, 2)[0, :, :, 0]
         padded = ops.pad(small_candidates, [[2, 2], [2, 2]])[None, :, :, None]
-        by_levels = by_levels & (ops.max(_lowest(padded, PATCH, 1)) > 0.0)
+        by_levels = _known(by_levels & (ops.max(_lowest(padded, PATCH, 1)) > 0.0))
 
     def exactly() -> tuple[Tensor, Tensor]:
         return searches.exact(lr, ref, candidates)
 
     def around_coarse() -> tuple[Tensor, Tensor]:
-        coarse = _match(searches.halved(lr), searches.halved(ref), small_candidates, levels - 1, searches)
+        coarse = _match(searches.halved(lr), searches.halved(ref), small_candidates, levels - 1, searches, exact_pairs)
         return searches.around(lr, ref, candidates, *coarse)
 
     if levels == 0:
@@ -132,6 +141,14 @@ def _match(lr: Tensor, ref: Tensor, candidates: Tensor, levels: int, searches: S
     if isinstance(by_levels, bool):
         return around_coarse() if by_levels else exactly()
     return ops.cond(by_levels, around_coarse, exactly)
+
+
+def _known(condition: Any) -> Any:
+    """A condition as True or False, outside of graphs."""
+    try:
+        return bool(condition)
+    except TypeError:  # of both backends, for what a graph alone will tell
+        return condition
 
 
 def _float(size: Any) -> Any:

@@ -27,7 +27,7 @@ from keras import layers, ops
 from c2m_tf.network import FEATURE_STRIDE, subcell
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined, sizes_of
-from c2m_tf.network.levels import Searches, match_by_levels
+from c2m_tf.network.levels import match_by_levels
 from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
 from c2m_tf.network.tensors import Tensor, edge_padded
 from c2m_tf.network.upsampling import resized
@@ -186,18 +186,20 @@ class Mobile(ReferenceModel):
             references: result of `encode_reference`.
         """
         described = self.descriptors(ops.cast(lr, "float32"))
-        return self.best_matches(described, references, self.searches, lambda *near: self.refine(lr, *near))
+        return self.best_matches(described, references, self.match_cells, lambda *near: self.refine(lr, *near))
 
-    searches = Searches()
+    def match_cells(self, lr: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+        """As of `levels.match_by_levels`."""
+        return match_by_levels(lr, ref)
 
     def best_matches(
         self,
         described: Tensor,
         references: Sequence[dict[str, Any]],
-        searches: Searches,
+        match_cells: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
         refine: Callable[[dict[str, Any], Tensor], Matches],
     ) -> Matches:
-        """`find_matches` of `descriptors` of the LR photo, by parts of the search and `refine`, or by what runs these."""
+        """`find_matches` of `descriptors` of the LR photo, by `match_cells` and `refine`, or by what runs these."""
         searched, copies = len(self.reference_scales), len(self.scales)
         described = edge_padded(described, 1)
 
@@ -207,11 +209,9 @@ class Mobile(ReferenceModel):
 
         best = []
         for first in range(0, len(references), copies):
-            own = None
-            for number in range(first, first + searched):
-                cells, _ = match_by_levels(described, references[number]["descriptors"], searches=searches)
-                found = refined(number, cells + 1)
-                own = found if own is None else better_matches(own, found)
+            matched = range(first, first + searched)
+            found = [refined(k, match_cells(described, references[k]["descriptors"])[0] + 1) for k in matched]
+            own = functools.reduce(better_matches, found)
             for number in range(first + searched, first + copies):
                 cells = _cells(self._centres(own, self.scales[number - first]), references[number])
                 own = better_matches(own, refined(number, cells))

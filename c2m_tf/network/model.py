@@ -181,6 +181,10 @@ class C2Matching(ReferenceModel):
         encoded = [self._encode_one(reference) for reference in references]
         return encoded[0] if len(encoded) == 1 else atlas(encoded)
 
+    def describe(self, lr: Tensor) -> Tensor:
+        """What is matched of an LR photo [B,h,w,3] in [0, 1]: features [B,h,w,256]."""
+        return self.extractor_lr(bicubic_upsample(lr))
+
     def find_flow(self, lr: Tensor, reference: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Where the reference shows what the LR photo shows.
 
@@ -192,8 +196,7 @@ class C2Matching(ReferenceModel):
             flow: float32 [B,h,w,2], (dy, dx) in cells of the atlas (`matching.flow_from_matches`).
             score: float32 [B,h-2,w-2], mean cosine of the matched patches.
         """
-        features = self.extractor_lr(bicubic_upsample(lr))
-        matches, score = match(features, reference["matching"], reference["candidates"])
+        matches, score = match(self.describe(lr), reference["matching"], reference["candidates"])
         return flow_from_matches(matches), score
 
     def restore(

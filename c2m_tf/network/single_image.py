@@ -16,6 +16,7 @@ trained, that is better by 0.05 dB (docs/model-card.md). GELU is its tanh approx
 Layer names are the published ones with "_" for ".".
 """
 
+import itertools
 from typing import Any
 
 import keras
@@ -146,7 +147,7 @@ class Conv2D(layers.Conv2D):
                     self._activated(ops.add(ops.matmul(pixels, kernel[:, start:end]), self.bias[start:end])),
                     (*shape, end - start),
                 )
-                for start, end in zip(bounds[:-1], bounds[1:], strict=True)
+                for start, end in itertools.pairwise(bounds)
             )
             return results if self.first else results[0]
         features = self._activated(super().call(inputs))

@@ -187,9 +187,7 @@ def _from_cells(values, photo, y, x, first, count):
     rows, columns = ops.shape(values)[1:3]
     channels = values.shape[-1]
     offsets = ops.arange(first, first + count, dtype="int32")
-    of_rows, of_columns = (
-        ops.clip(cell[:, None] + offsets, 0, size - 1) for cell, size in ((y, rows), (x, columns))
-    )
+    of_rows, of_columns = (ops.clip(cell[:, None] + offsets, 0, size - 1) for cell, size in ((y, rows), (x, columns)))
     index = ((photo[:, None] * rows + of_rows) * columns)[:, :, None] + of_columns[:, None, :]
     taken = ops.take(ops.reshape(values, (-1, channels)), ops.reshape(index, (-1,)), axis=0)
     return ops.cast(ops.reshape(taken, (-1, count**2, channels)), "float32")

@@ -111,8 +111,8 @@ class Work(NamedTuple):
         found: what `_find` found, None if the model does not report its matches.
         alone: the photo as the single-image branch restores it; None if the plan has no tiles for it.
         note: called for each tile that is restored with the references: with the tile, and of its pixels the number of the
-            reference [h,w], the first pixel of the block in it [h,w,2], the score [h,w], and how much the reference counts [h,w]
-            if the model says so.
+            reference [h,w], the first pixel of the block in it [h,w,2], the score [h,w], and, if the model says so, how much
+            the reference counts [h,w].
     """
 
     lr: np.ndarray
@@ -172,6 +172,9 @@ class TiledUpscaler(ABC):
     def warm_up_plans(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> list[Plan]:
         """Plans for a small photo that between them use all that is compiled when it is first used."""
         return [self.plan(lr_shape, ref_shapes)]
+
+    def warm_up(self) -> None:  # noqa: B027  # most engines have nothing more
+        """Compiles what photos need that are larger than those of `warm_up_plans`."""
 
     def tiles(self, lr_shape: Sequence[int], plan: Plan, ensemble: int = 1, region: Region | None = None) -> int:
         """Number of tiles of a photo of that shape, or of a part of it."""

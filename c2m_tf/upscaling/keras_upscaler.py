@@ -1,9 +1,9 @@
 """Restores tiles with a Keras model.
 
-Small photos are searched exactly: every patch of the LR photo is compared with every patch of the references. Above a budget,
-each tile of the LR photo is searched in a window of the references, which matches of small versions of the photos choose
-(`tiles`). Restoration goes tile by tile either way (`tiles`). So time and memory grow with the area, and memory is
-estimated beforehand: what would not fit is refused before the system runs out of memory.
+The whole photo is searched in the whole references by levels (`network.levels`), and features of the references are computed
+once, strip by strip. Of references too large for these to be kept, each tile of the LR photo is searched in a window, which
+matches of small versions of the photos choose (`tiles`). Restoration goes tile by tile either way (`tiles`). So time and memory
+grow with the area, and memory is estimated beforehand: what would not fit is refused before the system runs out of memory.
 
 A model with a trunk of its own, which sees further than tiles overlap, restores the whole photo with it first, in tiles of
 their own. Those tiles that the references do not show (`base.MIN_EXPLAINED`) stay so; into others it is blended.
@@ -16,8 +16,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
+from keras import ops
 
 from c2m_tf.network import FEATURE_STRIDE, PATCH
+from c2m_tf.network.levels import Searches, halved, match_around, match_by_levels
+from c2m_tf.network.matching import flow_from_matches, match
 from c2m_tf.network.model import ATLAS_GAP, C2Matching, atlas
 from c2m_tf.photos.pixels import as_float
 from c2m_tf.photos.result_size import Region
@@ -31,6 +34,7 @@ Shared = TypeVar("Shared", bound="Steps")
 # What encoding a reference pixel takes, and comparing a pair of cells, where restoring an LR pixel takes 1: of preset light on
 # two cores with AVX2 (docs/benchmarks.md, speed).
 _ENCODING, _MATCHING = 0.0075, 2.3e-8
+_STRIP, _BESIDE = 64, 8  # cells along y of which features are computed at once, and beside them, further than these see
 
 
 class Step(keras.Model):
@@ -79,6 +83,11 @@ class Steps:
             model.__dict__["_upscaling_steps"] = cls(model)
         return model.__dict__["_upscaling_steps"]
 
+    def each(self) -> Iterator[Step]:
+        """All of them."""
+        for value in vars(self).values():
+            yield from (value,) if isinstance(value, Step) else value.each()
+
 
 def _graph(step: keras.Model, example: Any) -> Callable[[Any], Any]:
     """A TensorFlow function of inputs of the structure and types of an example, of any sizes."""
@@ -92,14 +101,86 @@ def _graph(step: keras.Model, example: Any) -> Callable[[Any], Any]:
     return tf.function(step, input_signature=[keras.tree.map_structure(signature, example)], autograph=False)
 
 
+class SearchSteps:
+    """The steps of a search by levels (`levels.Searches`).
+
+    Args:
+        model: network that matches.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        # Two of each, without candidates and with.
+        self._exact = [
+            Step(model, lambda inputs: match(inputs["lr"], inputs["ref"], inputs.get("candidates"))) for _ in range(2)
+        ]
+        self._halved = Step(model, halved)
+        self._around = [
+            Step(model, lambda inputs: match_around(inputs["lr"], inputs["ref"], inputs.get("candidates"), *inputs["coarse"]))
+            for _ in range(2)
+        ]
+
+    def match(self, lr: Any, ref: Any, candidates: Any = None, exact_pairs: float | None = None) -> tuple[Any, Any]:
+        """`levels.match_by_levels` of arrays."""
+        searches = Searches(self._run_exact, self._halved.predict_on_batch, self._run_around)
+        return match_by_levels(lr, ref, candidates, searches, exact_pairs)
+
+    def warm_up(self, channels: int) -> None:
+        """Searches features of so many channels by levels, so that all is compiled."""
+        features = np.ones((1, 12, 12, channels), np.float32)
+        for candidates in (None, np.ones((12, 12), np.float32)):
+            self.match(features, features, candidates, 0)
+
+    def each(self) -> Iterator[Step]:
+        """All of them."""
+        yield from (*self._exact, self._halved, *self._around)
+
+    def _run_exact(self, lr, ref, candidates):
+        return _run(self._exact, {"lr": lr, "ref": ref}, candidates)
+
+    def _run_around(self, lr, ref, candidates, *coarse):
+        return _run(self._around, {"lr": lr, "ref": ref, "coarse": coarse}, candidates)
+
+
+def _run(steps, inputs, candidates):
+    if candidates is None:
+        return steps[0].predict_on_batch(inputs)
+    return steps[1].predict_on_batch({**inputs, "candidates": candidates})
+
+
+def in_strips(step: Step, photo: np.ndarray, cell: int, strip: int, beside: int) -> dict[str, np.ndarray]:
+    """What a step gives of a photo [1,H,W,3], computed for some rows at a time.
+
+    Args:
+        step: gives arrays [1,Y,...] or, named "candidates", [Y,X]; Y is the number of cells along y, or a multiple of it.
+        photo: float32 or less, in [0, 1].
+        cell: pixels of the photo per cell along y.
+        strip: cells of which the result is taken at once.
+        beside: cells above and below them that are given too, because the step sees them.
+    """
+    rows = -(-photo.shape[1] // cell)
+    whole: dict[str, np.ndarray] = {}
+    for start in range(0, rows, strip):
+        before, end = min(start, beside), min(start + strip, rows)
+        shown = photo[:, cell * (start - before) : cell * (end + beside)]
+        rows_shown = -(-shown.shape[1] // cell)
+        for name, values in step.predict_on_batch(shown.astype(np.float32)).items():
+            axis = 0 if name == "candidates" else 1
+            scale = values.shape[axis] // rows_shown
+            if name not in whole:
+                whole[name] = np.empty((*values.shape[:axis], scale * rows, *values.shape[axis + 1 :]), values.dtype)
+            taken = slice(scale * before, scale * (before + end - start))
+            whole[name][(slice(None),) * axis + (slice(scale * start, scale * end),)] = values[(slice(None),) * axis + (taken,)]
+    return whole
+
+
 class KerasUpscaler(TiledUpscaler):
     """Restores photos with one model.
 
     Args:
         model: C2Matching.
-        search: "exact", "window", or "auto" for exact search of small photos.
+        search: "levels", "exact", "window", or "auto" for windows of large references and levels of others.
         tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile,
-            and others are cut into tiles of at most 96.
+            and others are cut into tiles of at most 128, or 96 with windows.
         window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
 
     Raises:
@@ -121,11 +202,14 @@ class KerasUpscaler(TiledUpscaler):
         return self._plan(lr_shape, list(ref_shapes), self._search)
 
     def warm_up_plans(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> list[plans.Plan]:
-        searches = ("exact", "window") if self._search == "auto" else (self._search,)
+        searches = ("levels", "window") if self._search == "auto" else (self._search,)
         return [self._plan(lr_shape, ref_shapes, search) for search in searches]
 
     def _plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], search: str) -> plans.Plan:
         return plans.make_plan(lr_shape, ref_shapes, search, self._tile, self._window, self.model.own_trunk)
+
+    def warm_up(self) -> None:
+        self._steps.search.warm_up(self.model.extractor_lr.output.shape[-1])
 
     def effort(
         self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: plans.Plan, region: Region | None
@@ -136,25 +220,29 @@ class KerasUpscaler(TiledUpscaler):
             tiles = len(self._canvases(lr_shape, plan, region)[-1])
             encoded, matched = tiles * min(plan.window**2, ref_pixels), min(plan.window**2, ref_pixels) * restored
         else:
-            encoded, matched = ref_pixels, ref_pixels * lr_shape[0] * lr_shape[1]
+            encoded, matched = ref_pixels, ref_pixels * lr_shape[0] * lr_shape[1] if plan.search == "exact" else 0
         return restored + encoded * _ENCODING + matched / FEATURE_STRIDE**2 * _MATCHING
 
     def _find(self, work: Work) -> Found:
         if work.plan.search == "window":
             work.reference.encoded = None  # the memory estimate for windows does not include features of whole references
             return self._coarse_matches(work.lr, work.reference)
-        matching = _for_matching(self._encoded(work.reference))
-        flow, score = self._steps.find_flow.predict_on_batch({"lr": as_float(work.lr)[None], "reference": matching})
-        return _ExactMatches.of(flow[0], score[0], work.reference.photos)
+        encoded = self._encoded(work.reference)
+        described = in_strips(self._steps.describe, as_float(work.lr)[None], 1, _STRIP, _BESIDE)["matching"]
+        candidates = None if np.all(encoded["candidates"]) else encoded["candidates"]
+        most = None if work.plan.search == "levels" else np.inf
+        matches, score = self._steps.search.match(described, encoded["matching"], candidates, most)
+        flow = flow_from_matches(matches)
+        return _WholeMatches.of(np.asarray(flow)[0], np.asarray(score)[0], work.reference.photos)
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
-        return self._restore_exactly(work, tiles) if work.plan.search == "exact" else self._restore_in_windows(work, tiles)
+        return self._restore_in_windows(work, tiles) if work.plan.search == "window" else self._restore_with_all(work, tiles)
 
     def _restore_alone(self, lr: np.ndarray, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         for tile in tiles:
             yield self._steps.trunk.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
 
-    def _restore_exactly(self, work: Work, tiles: Iterable[Tile]) -> Any:
+    def _restore_with_all(self, work: Work, tiles: Iterable[Tile]) -> Any:
         """Restores tiles with the flow of the whole photo and the whole references."""
         lr, reference = work.lr, work.reference
         border = PATCH - 1
@@ -208,8 +296,14 @@ class KerasUpscaler(TiledUpscaler):
     def _encoded(self, reference: Any) -> Any:
         """Features of whole references, computed once."""
         if reference.encoded is None:
-            encode = self._steps.encode_reference.predict_on_batch
-            reference.encoded = _joined([encode(as_float(photo)[None]) for photo in reference.photos])
+            parts = [
+                in_strips(self._steps.encode_reference, as_float(photo)[None], FEATURE_STRIDE, _STRIP, _BESIDE)
+                for photo in reference.photos
+            ]
+            joined = _joined(parts)
+            del parts
+            # As tensors, which are not copied for each tile.
+            reference.encoded = {name: ops.convert_to_tensor(joined.pop(name)) for name in list(joined)}
         return reference.encoded
 
     def _coarse_matches(self, lr: np.ndarray, reference: Any) -> CoarseMatches:
@@ -247,7 +341,7 @@ def _is_explained(scores: np.ndarray) -> bool:
 _RESTORED_FROM = ("lr", "flow", "reference", "origin", "strength", "score", "alone")
 
 
-class _ExactMatches(NamedTuple):
+class _WholeMatches(NamedTuple):
     """Matches of the whole photo: flow within each reference, score, flow in the atlas of all, and which reference."""
 
     flow: np.ndarray
@@ -256,7 +350,7 @@ class _ExactMatches(NamedTuple):
     number: np.ndarray
 
     @classmethod
-    def of(cls, atlas_flow: np.ndarray, score: np.ndarray, references: Sequence[np.ndarray]) -> "_ExactMatches":
+    def of(cls, atlas_flow: np.ndarray, score: np.ndarray, references: Sequence[np.ndarray]) -> "_WholeMatches":
         height, width = score.shape
         grid = np.moveaxis(np.mgrid[:height, :width], 0, -1)
         number, inside = _split(atlas_flow[:height, :width] + grid, references)
@@ -266,6 +360,8 @@ class _ExactMatches(NamedTuple):
 class _Steps(Steps):
     def __init__(self, model: C2Matching) -> None:
         self.encode_reference = Step(model, model.encode_reference)
+        self.describe = Step(model, lambda lr: {"matching": model.describe(lr)})
+        self.search = SearchSteps(model)
         self.encode_for_matching = Step(model, lambda photo: _for_matching(model.encode_reference(photo)))
         self.find_flow = Step(model, lambda inputs: model.find_flow(inputs["lr"], inputs["reference"]))
         self.restore = Step(model, lambda inputs: model.restore(*(inputs.get(name) for name in _RESTORED_FROM)))

@@ -13,20 +13,18 @@ from keras import ops
 from PIL import Image
 
 from c2m_tf.network import FEATURE_STRIDE
-from c2m_tf.network.levels import Searches, halved, match_around
-from c2m_tf.network.matching import match
 from c2m_tf.network.mobile import Matches, Mobile, encode_copy
 from c2m_tf.network.subcell import first_phase
 from c2m_tf.network.upsampling import resized_length
 from c2m_tf.photos.pixels import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
-from c2m_tf.upscaling.keras_upscaler import Step, Steps
+from c2m_tf.upscaling.keras_upscaler import SearchSteps, Step, Steps, in_strips
 from c2m_tf.upscaling.tiles import WIDE, Tile, positions
 
 DEFAULT_TILE = 384  # LR pixels per side
 _KEPT = np.float16  # type of what is kept of references
-_STRIP, _BESIDE = 512, 32  # rows of a reference that are encoded at once, and beside them, further than encoding sees
+_STRIP, _BESIDE = 128, 8  # cells along y of a reference that are encoded at once, and beside them, further than encoding sees
 
 # Peak bytes, an upper fit to measurements: framework and weights; per LR pixel of a tile, of the photo, and per pixel of a
 # reference in all its sizes.
@@ -81,20 +79,18 @@ class MobileUpscaler(TiledUpscaler):
             memory += int(copies * given * _BYTES_PER_ENCODED_PIXEL)
         return plans.Plan("exact" if shapes else "none", self._tile, 0, memory)
 
+    def warm_up(self) -> None:
+        self._steps.search.warm_up(self.model.descriptors.output.shape[-1])
+
     def _find(self, work: Work) -> "_Found":
         steps, lr = self._steps, as_float(work.lr)[None]
-        searches = Searches(
-            lambda lr, ref, candidates: steps.exact.predict_on_batch({"lr": lr, "ref": ref}),
-            steps.halved.predict_on_batch,
-            lambda lr, ref, candidates, *coarse: steps.around.predict_on_batch({"lr": lr, "ref": ref, "coarse": coarse}),
-        )
 
         def refine(reference, cells):
             near = {name: reference[name] for name in ("phases", "norms")}
             return Matches(*steps.refine.predict_on_batch({"lr": lr, "reference": near, "cells": cells}))
 
         described = steps.describe.predict_on_batch(lr)
-        matches = self.model.best_matches(described, self._encoded(work.reference)["copies"], searches, refine)
+        matches = self.model.best_matches(described, self._encoded(work.reference)["copies"], steps.search.match, refine)
         trust = np.asarray(self.model.trust(matches.score))[0, ..., 0]
         return _Found.of(Matches(*(np.asarray(part) for part in matches)), trust, self.model.scales)
 
@@ -137,15 +133,9 @@ class MobileUpscaler(TiledUpscaler):
         return reference.encoded
 
     def _encoded_copy(self, photo: np.ndarray) -> dict[str, np.ndarray]:
-        """`mobile.encode_copy` of float16 [1,H,W,3], strip by strip, in half precision."""
-        parts = []
-        for start in range(0, photo.shape[1], _STRIP):
-            before = min(start, _BESIDE)
-            strip = photo[:, start - before : start + _STRIP + _BESIDE].astype(np.float32)
-            encoded = self._steps.encode.predict_on_batch(strip)
-            cells = slice(before // FEATURE_STRIDE, (before + _STRIP) // FEATURE_STRIDE)
-            parts.append({name: encoded[name][:, cells].astype(_KEPT) for name in ("phases", "norms")})
-        return {"photo": photo, **{name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}}
+        """`mobile.encode_copy` of [1,H,W,3], in half precision."""
+        encoded = in_strips(self._steps.encode, photo, FEATURE_STRIDE, _STRIP, _BESIDE)
+        return {"photo": photo, **{name: values.astype(_KEPT) for name, values in encoded.items()}}
 
 
 def _resized(photo: np.ndarray, scale: float) -> np.ndarray:
@@ -173,11 +163,12 @@ class _Steps(Steps):
     """Small ones, each of which serves all references in all their sizes, and all levels of the search."""
 
     def __init__(self, model: Mobile) -> None:
-        self.encode = Step(model, encode_copy)
+        def encoded(photo):
+            return {name: values for name, values in encode_copy(photo).items() if name != "photo"}
+
+        self.encode = Step(model, encoded)
         self.describe = Step(model, model.descriptors)
-        self.exact = Step(model, lambda inputs: match(inputs["lr"], inputs["ref"]))
-        self.halved = Step(model, halved)
-        self.around = Step(model, lambda inputs: match_around(inputs["lr"], inputs["ref"], None, *inputs["coarse"]))
+        self.search = SearchSteps(model)
         self.refine = Step(model, lambda inputs: model.refine(inputs["lr"], inputs["reference"], inputs["cells"]))
         self.restore = Step(model, lambda inputs: _restored(model, inputs))
         self.branch = Step(model, model.branch)

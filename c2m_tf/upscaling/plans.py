@@ -10,28 +10,27 @@ from c2m_tf.photos.result_size import Wanted
 from c2m_tf.startup import usable_memory
 from c2m_tf.upscaling.tiles import MAX_COARSE_CELLS, NARROW, Overlap
 
-SEARCHES = ("auto", "exact", "window")
+SEARCHES = ("auto", "levels", "exact", "window")
 DEFAULT_TILE = 96  # LR pixels per side; the outermost 8 overlap
 DEFAULT_BRANCH_TILE = 192  # of a single-image branch, which sees further and needs less memory; the outermost 24 overlap
 DEFAULT_WINDOW = 512  # reference pixels per side; a default tile covers 384 of them
-MAX_WHOLE_PIXELS = 16384  # LR pixels up to which a photo is one tile
+WHOLE_TILE = 128  # of photos that are no tile themselves, where features of whole references are kept
+MAX_WHOLE_PIXELS = WHOLE_TILE**2  # LR pixels up to which a photo is one tile
 MIN_LR_SIDE = 3  # pixels: one 3x3 patch of cells
 MIN_REF_SIDE = 12  # pixels: one 3x3 patch of cells of 4 pixels
 ENSEMBLES = (1, 2, 4, 8)  # numbers of orientations whose results are averaged
 
 SHARE = 0.75  # of the memory that this process may use, for one photo
 
-# Limits of exact search: pairs of cells compared (about ten seconds on two cores), and pixels of the references, whose features
-# are all kept.
-_EXACT_PAIRS = 2**32
-_EXACT_REF_PIXELS = 1_250_000
+# Pixels of the references up to which their features are all kept, for search by levels.
+_LEVELS_REF_PIXELS = 2_700_000
 
 # Peak bytes, an upper fit to measurements (benchmarks/scaling.py): framework and weights; per SR pixel of a tile; per
-# reference pixel that is encoded at once (exact search keeps all features, and joins them); per cell of a reference's small
+# reference pixel whose features are kept, or encoded at once for a window; per cell of a reference's small
 # version (its matching features, and the same in the atlas); per pixel of the result.
 _FIXED_BYTES = 1000 * 2**20
 _BYTES_PER_RESTORED_PIXEL = 3400
-_BYTES_PER_ENCODED_PIXEL = {"exact": 1700, "window": 900}
+_BYTES_PER_ENCODED_PIXEL = {"levels": 1200, "exact": 1700, "window": 900}
 _BYTES_PER_COARSE_CELL = 2300
 _BYTES_PER_RESULT_PIXEL = 32
 # Of a single-image branch: per LR pixel of its tiles, and per pixel of its result, which is kept beside that with references.
@@ -52,7 +51,7 @@ class Plan(NamedTuple):
     """How a photo will be upscaled.
 
     Attributes:
-        search: "exact", "window" or "none".
+        search: "levels", "exact", "window" or "none".
         tile, window: sides in pixels of the LR photo and of the references.
         memory: peak bytes.
         branch_tile: side of the tiles that a single-image branch restores by itself; 0 if there is no such branch.
@@ -91,11 +90,11 @@ def make_plan(
     if not ref_pixels:
         search = "none"
     elif search == "auto":
-        pairs = lr_pixels * sum(ref_pixels) / FEATURE_STRIDE**2
-        search = "exact" if pairs <= _EXACT_PAIRS and sum(ref_pixels) <= _EXACT_REF_PIXELS else "window"
+        search = "levels" if sum(ref_pixels) <= _LEVELS_REF_PIXELS else "window"
     branch_tile = max(lr_shape[:2]) if lr_pixels <= MAX_WHOLE_PIXELS else max(tile or 0, DEFAULT_BRANCH_TILE)
     if tile is None:
-        tile = max(lr_shape[:2]) if search != "window" and lr_pixels <= MAX_WHOLE_PIXELS else DEFAULT_TILE
+        whole = max(lr_shape[:2]) if lr_pixels <= MAX_WHOLE_PIXELS else WHOLE_TILE
+        tile = DEFAULT_TILE if search == "window" else whole
     memory = _FIXED_BYTES + photo_bytes(lr_shape, ref_shapes)
     restored = _pixels(tile, lr_shape) * SCALE**2 * _BYTES_PER_RESTORED_PIXEL
     if branch:
@@ -104,7 +103,7 @@ def make_plan(
         memory += kept + (branch_bytes if search == "none" else max(branch_bytes, restored))
     else:
         memory += restored
-    if search == "exact":
+    if search in ("levels", "exact"):
         memory += sum(ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
     elif search == "window":
         memory += max(min(window**2, pixels) for pixels in ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]

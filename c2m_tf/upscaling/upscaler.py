@@ -51,7 +51,7 @@ class Upscaler:
     Args:
         model: C2Matching or Mobile; or a TiledUpscaler, which has its own search, tile and window.
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
-        search: "exact", "window", or "auto" for exact search of small photos.
+        search: "levels", "exact", "window", or "auto" for windows of large references and levels of others.
         tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile,
             and others are cut into tiles of at most 96.
         window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
@@ -333,6 +333,7 @@ class Upscaler:
             for model in [self._model(preset) for preset in (CLEAN, DEGRADED)] if self._chooses else [self._only]:
                 for plan in model.warm_up_plans(lr.shape, [reference.shape]):
                     model.restore(lr, DecodedReferences([reference]), plan, progress=progress)
+                model.warm_up()
                 if model.restores_alone:
                     model.restore(lr, None, model.plan(lr.shape, []), progress=progress)
 

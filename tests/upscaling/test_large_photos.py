@@ -70,8 +70,8 @@ def test_a_reference_serves_all_searches_and_factors(preset, scene, monkeypatch)
     lr, ref = scene
     upscaler = Upscaler(preset)
     reference = upscaler.open_references([ref, ref[:200]])
-    for pairs, cells in ((2**32, 16384), (0, 16384), (0, 1000), (2**32, 1000)):
-        monkeypatch.setattr("c2m_tf.upscaling.plans._EXACT_PAIRS", pairs)
+    for pixels, cells in ((2**32, 16384), (0, 16384), (0, 1000), (2**32, 1000)):
+        monkeypatch.setattr("c2m_tf.upscaling.plans._LEVELS_REF_PIXELS", pixels)
         monkeypatch.setattr("c2m_tf.upscaling.tiles.MAX_COARSE_CELLS", cells)
         np.testing.assert_array_equal(upscaler(lr, reference).image.rgb, upscaler(lr, [ref, ref[:200]]).image.rgb)
 

@@ -43,7 +43,7 @@ def test_half_precision_of_what_is_kept_moves_few_matches(network, lr, rng):
 def test_strips_are_parts_of_the_whole(network, lr, rng, monkeypatch):
     reference = rng.random((150, 70, 3), np.float32)
     whole = Upscaler(network)(lr, reference)
-    monkeypatch.setattr(mobile_upscaler, "_STRIP", 32)
+    monkeypatch.setattr(mobile_upscaler, "_STRIP", 8)
     strips = Upscaler(network)(lr, reference)
     np.testing.assert_allclose(strips.matches.score, whole.matches.score, atol=1e-3)
 

@@ -6,11 +6,11 @@ from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
 
 
-def test_auto_is_exact_for_small_photos_and_bounded_for_large(preset):
+def test_auto_keeps_small_references_and_is_bounded_for_large_ones(preset):
     upscaler = KerasUpscaler(preset)
     small = upscaler.plan((125, 83), [(500, 332)])
     large = upscaler.plan((1080, 1920), [(4320, 7680)])
-    assert small.search == "exact"
+    assert small.search == "levels"
     assert small.tile >= 125
     assert large.search == "window"
     assert large.memory < 4 * 2**30
