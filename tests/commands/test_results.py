@@ -8,6 +8,7 @@ from plain_upscaler import PlainUpscaler
 from c2m_tf.cli import main
 from c2m_tf.photos import images
 from c2m_tf.upscaling import opening
+from c2m_tf.upscaling.upscaler import PreparedPhoto, Upscaler
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,26 @@ def test_metadata_is_kept_unless_it_is_left_out(folder):
     with Image.open(folder / "sr.png") as kept, Image.open(folder / "bare.png") as bare:
         assert dict(kept.getexif()) == {Image.ExifTags.Base.Make: "C2M"}
         assert not bare.getexif()
+
+
+def test_a_certificate_that_does_not_fit_is_refused_before_work(folder, capsys):
+    pytest.importorskip("c2pa")
+    assert upscale(folder, "--sign", f"{folder}/none.pem") == 2
+    assert "cannot read" in capsys.readouterr().err
+    assert upscale(folder, "--sign", f"{folder}/none.pem", source="lr", output="sr") == 2
+    assert "--sign is for a single photo" in capsys.readouterr().err
+    assert not list(folder.glob("sr*"))
+
+
+def test_how_long_it_takes_is_said_before_work(folder, tiny, capsys, monkeypatch):
+    reference = np.zeros((100, 120, 3), np.uint8)
+    for side, long in ((60, False), (90, True)):
+        with Upscaler(tiny).prepare(np.zeros((side, side + 5, 3), np.uint8), reference) as prepared:
+            seconds = prepared.estimated_seconds()
+        assert (seconds is not None and seconds > 0) == long
+    monkeypatch.setattr(PreparedPhoto, "estimated_seconds", lambda self: 4000.0)
+    assert upscale(folder) == 0
+    assert "this takes about 67 minutes (--region shows a part first)" in capsys.readouterr().err
 
 
 def test_each_photo_of_a_folder_has_its_sheet(folder, capsys):

@@ -1,5 +1,7 @@
 """Evidence says which block of the result comes from where in which reference."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 from PIL import Image as Picture
@@ -102,6 +104,8 @@ def test_results_say_what_they_are_made_of(folder):
         said = result.info["xmp"].decode()
     assert SOURCE in said
     assert "&lt;front&gt; &amp; side.png" in said
+    (stated,) = {value for each in ElementTree.fromstring(said).iter() for name, value in each.items() if "SourceType" in name}
+    assert stated == SOURCE
     assert str(folder) not in said
     # Of a result that is upscaled again only the last is said.
     (folder / "sr.png").rename(folder / "lr.png")

@@ -17,7 +17,7 @@ from PIL import Image
 from c2m_tf import Upscaler
 from c2m_tf.photos import formats, image, images
 from c2m_tf.upscaling.keras_upscaler import KerasUpscaler
-from c2m_tf.upscaling.plans import MIN_LR_SIDE, MIN_REF_SIDE, make_plan, photo_bytes
+from c2m_tf.upscaling.plans import MIN_LR_SIDE, MIN_REF_SIDE, check_memory, make_plan, photo_bytes
 
 GIB = 2**30
 
@@ -80,6 +80,14 @@ def test_open_files_and_files_give_the_same(tiny, rng):
         images.encode(opened[-1], "PNG", photo)
         opened[-1].seek(0)
     np.testing.assert_array_equal(upscaler(*opened).image.rgb, upscaler(lr / 255.0, ref / 255.0).image.rgb)
+
+
+def test_a_file_that_needs_less_is_offered_where_it_fits():
+    offer = "c2m-tf export tflite --model mobile --precision int8"
+    for limit, exported, offered in ((2**30, False, True), (2**30, True, False), (2**28, False, False)):
+        with pytest.raises(images.TooLargeError) as error:
+            check_memory(2**31, (200, 300), [(400, 500)], limit, exported)
+        assert (offer in str(error.value)) == offered
 
 
 class Held(KerasUpscaler):
