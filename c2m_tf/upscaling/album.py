@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image as Picture
@@ -26,12 +26,8 @@ from c2m_tf.photos.headers import opened
 from c2m_tf.photos.image import Image
 from c2m_tf.photos.pixels import as_float, as_uint8
 from c2m_tf.photos.writing import make_folder, write_atomically
-from c2m_tf.upscaling.base import MATCHED_SCORE, MIN_EXPLAINED
-from c2m_tf.upscaling.evidence import blend_weight
+from c2m_tf.upscaling.base import MIN_EXPLAINED
 from c2m_tf.weights import read_npz
-
-if TYPE_CHECKING:
-    from c2m_tf.upscaling.base import Matches
 
 CACHE = ".c2m-album"
 _VERSION = "3"  # of descriptors; files of others are made again
@@ -42,7 +38,7 @@ _RANKED = 12  # photos that are matched
 _MIN_AGREEING = 40  # cells; photos of other things have 30 in the mean, 1 in 100 more than 60
 _MIN_SHARE = 1 / 8  # of the cells that agree with the best
 _GRID = 32  # cells per side in which coverage is counted
-_MIN_GAIN = 0.001  # share of the photo that a further reference must add
+_MIN_GAIN = 0.01  # share of the photo that a further reference must add
 _COPY_SIDE = 32  # pixels per side in which copies are compared
 _COPY_DIFFERENCE = 4.0  # grey levels in the mean
 _COPY_PIXELS = 2.25  # times the LR photo's, up to which a photo of the same content adds nothing
@@ -130,27 +126,26 @@ class Album:
         photo.filename = name
         return photo
 
-    def choose(self, lr: Image, match: Callable[[Image], "Matches"]) -> Choice:
+    def choose(self, lr: Image, weigh: Callable[[Image], np.ndarray]) -> Choice:
         """References for an LR photo.
 
         Args:
             lr: the photo.
-            match: gives the matches of the photo in a reference, see `Upscaler.find_matches`.
+            weigh: gives how much a reference would count for each part of the photo, [h,w], see `TiledUpscaler.find_weights`.
         """
         self.index()
         described = describe(as_uint8(lr.visible()))
         agreeing = {name: agreement(described, self._descriptors(name, digest)) for name, digest in self._digests.items()}
         shown: dict[str, np.ndarray] = {}
-        explains: dict[str, float] = {}
         enough = max(_MIN_AGREEING, _MIN_SHARE * max(agreeing.values(), default=0))
         for name in sorted(agreeing, key=lambda name: -agreeing[name]):
             if len(shown) == _RANKED or agreeing[name] < enough:
                 break
             with suppress(ValueError), self.open(name) as photo:  # too small, or more than memory allows
                 if not _is_copy(photo, lr):
-                    score = match(photo).score
-                    shown[name], explains[name] = _weights(score), float((score >= MATCHED_SCORE).mean())
-        suitable = {name: weights for name, weights in shown.items() if explains[name] >= MIN_EXPLAINED}
+                    weight = Picture.fromarray(np.asarray(weigh(photo), np.float32))
+                    shown[name] = np.asarray(weight.resize((_GRID, _GRID), Picture.Resampling.BOX))
+        suitable = {name: weights for name, weights in shown.items() if weights.mean() >= MIN_EXPLAINED}
         chosen: list[str] = []
         gains: list[float] = []
         covered = np.zeros((_GRID, _GRID), np.float32)
@@ -244,12 +239,6 @@ def _network() -> Callable[[np.ndarray], np.ndarray]:
 
 
 _loaded: dict = {}
-
-
-def _weights(score: np.ndarray) -> np.ndarray:
-    """How much each part of the photo would count, float32 [_GRID,_GRID], by the scores [h,w] of its patches."""
-    weight = blend_weight(np.asarray(score, np.float32))
-    return np.asarray(Picture.fromarray(weight).resize((_GRID, _GRID), Picture.Resampling.BOX))
 
 
 def _is_copy(photo: Image, lr: Image) -> bool:

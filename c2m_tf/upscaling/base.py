@@ -17,7 +17,7 @@ import numpy as np
 from c2m_tf.photos.image import Image, ImageLike
 from c2m_tf.photos.pixels import SCALE
 from c2m_tf.photos.result_size import Orientation, Region
-from c2m_tf.upscaling.evidence import Evidence, Noted
+from c2m_tf.upscaling.evidence import Evidence, Noted, blend_weight
 from c2m_tf.upscaling.plans import Plan
 from c2m_tf.upscaling.tiles import NARROW, WIDE, Canvas, CoarseReferences, Overlap, Tile
 
@@ -195,6 +195,11 @@ class TiledUpscaler(ABC):
         if found is None:
             raise ValueError("a SavedModel does not report its matches; give a preset, a .keras or a .tflite file")
         return _matches(found)
+
+    def find_weights(self, lr: np.ndarray, reference: DecodedReferences, plan: Plan) -> np.ndarray:
+        """How much the references would count for each patch of the LR photo, float [h,w] in [0, 1]."""
+        found: Any = self._find(Work(lr, reference, plan, 1.0))
+        return found.weight if hasattr(found, "weight") else blend_weight(np.asarray(found.score, np.float32))
 
     def restore(
         self,

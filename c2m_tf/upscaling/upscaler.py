@@ -229,7 +229,12 @@ class Upscaler:
             raise ValueError("references and an album are given; give one of them")
         if not self.reports_matches:
             raise ValueError("a SavedModel does not report its matches, by which references are chosen; give them one by one")
-        choice = album.choose(lr, lambda photo: self.find_matches(lr, photo))
+
+        def weights(photo: Image) -> np.ndarray:
+            with self.prepare(lr, photo) as prepared:
+                return prepared.find_weights()
+
+        choice = album.choose(lr, weights)
         return [album.open(name) for name in choice.names] or None, choice.words
 
     def open_references(self, references: ImageLike | Sequence[ImageLike]) -> References:
@@ -502,12 +507,18 @@ class PreparedPhoto:
 
     def find_matches(self) -> Matches:
         """Where the references show what the photo shows; raises ValueError if there is none."""
+        return self._found("find_matches")
+
+    def find_weights(self) -> np.ndarray:
+        """How much the references would count for each part of the photo, see `TiledUpscaler.find_weights`."""
+        return self._found("find_weights")
+
+    def _found(self, what: str) -> Any:
         if self._references is None:
             raise ValueError("matches are those of references; give one")
         with self._owner._turn:
             model, _, _, references = self._decoded(None)
-            assert references is not None  # of given ones
-            return model.find_matches(self.lr.visible(), references, self._plan)
+            return getattr(model, what)(self.lr.visible(), references, self._plan)
 
     def _decoded(self, progress: Progress | None) -> tuple[TiledUpscaler, str | None, str, DecodedReferences | None]:
         """The model for the photo, its name and why it was chosen, and the references in the photo's colours."""

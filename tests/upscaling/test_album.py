@@ -10,18 +10,17 @@ from skimage import data
 from c2m_tf import Album, Image, Upscaler
 from c2m_tf.photos import images
 from c2m_tf.upscaling.album import CACHE, agreement, describe
-from c2m_tf.upscaling.base import Matches
 
 HR = data.astronaut()
 LR = images.downsample(HR)
 OTHERS = {"coffee": data.coffee(), "cat": data.chelsea(), "rocket": data.rocket()}
 
 
-def scores(share):
-    """Matches whose left part fits."""
-    score = np.zeros((20, 20), np.float32)
-    score[:, : round(20 * share)] = 1.0
-    return Matches(np.zeros((20, 20, 2), np.float32), score)
+def weights(share):
+    """Of a photo whose left part is shown."""
+    weight = np.zeros((20, 20), np.float32)
+    weight[:, : round(20 * share)] = 1.0
+    return weight
 
 
 @pytest.fixture
@@ -38,11 +37,11 @@ def folder(tmp_path):
 def test_photos_are_ranked_and_copies_left_out(folder):
     album, tried = Album(folder), []
 
-    def match(photo):
+    def weigh(photo):
         tried.append(photo.filename)
-        return scores(0.5 if photo.filename == "detail.jpg" else 0.05)
+        return weights(0.5 if photo.filename == "detail.jpg" else 0.05)
 
-    choice = album.choose(Image(LR), match)
+    choice = album.choose(Image(LR), weigh)
     assert choice.names == ("detail.jpg",)
     assert choice.words == f"detail.jpg (+50% of the photo) of 6 photos in {folder}"
     assert tried[0] == "detail.jpg"
@@ -63,7 +62,7 @@ def test_photos_may_be_open_files_and_one_content_counts_once():
         images.encode(files[name], "PNG", HR)
         files[name].seek(0)
     album, tried = Album(files), []
-    choice = album.choose(Image(LR), lambda photo: tried.append(photo.filename) or scores(0.5))
+    choice = album.choose(Image(LR), lambda photo: tried.append(photo.filename) or weights(0.5))
     assert choice.names == ("a.png",)
     assert choice.words == "a.png (+50% of the photo) of 2 photos"
     assert tried == ["a.png"]
@@ -75,12 +74,12 @@ def test_photos_may_be_open_files_and_one_content_counts_once():
 def test_references_that_add_most_are_chosen_first_and_none_that_adds_nothing(folder):
     images.write(folder / "more.jpg", HR[:400, 60:])
     shares = {"detail.jpg": 0.9, "more.jpg": 0.6}
-    choice = Album(folder, references_per_photo=2).choose(Image(LR), lambda photo: scores(shares.get(photo.filename, 0.05)))
+    choice = Album(folder, references_per_photo=2).choose(Image(LR), lambda photo: weights(shares.get(photo.filename, 0.05)))
     assert choice.names == ("detail.jpg",)
 
 
 def test_nothing_that_suits_is_said(folder):
-    choice = Album(folder).choose(Image(LR), lambda photo: scores(0.05))
+    choice = Album(folder).choose(Image(LR), lambda photo: weights(0.05))
     assert choice.names == ()
     assert choice.words == f"none of 6 photos in {folder} shows what the photo shows"
 
