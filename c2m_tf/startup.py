@@ -250,7 +250,7 @@ def start_keras(computes: bool = True) -> None:
     # By itself TensorFlow counts a host's cores where a container may use fewer, and takes all of a GPU's memory.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(usable_cores()))
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    with _quiet():
+    with quiet():
         try:
             import keras
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -274,7 +274,7 @@ def import_keras() -> None:
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _quiet():
+    with quiet():
         import keras
 
         if keras.backend.backend() == "tensorflow":  # which remarks on missing GPUs when it computes first
@@ -282,7 +282,7 @@ def import_keras() -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Holds back what is written to standard error, and prints it if the block ends by an error that does not say all."""
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)

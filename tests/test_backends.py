@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tiny_models import tiny_model
+
+from c2m_tf.photos import images
 
 SCRIPT = """
 import sys
@@ -36,15 +40,68 @@ assert main(["evaluate", "--pairs", "pairs", "--model", "tiny.keras", "--dtype",
 assert images.read("sr.png").rgb.shape == (192, 192, 3)
 """
 
+SERVE = """
+import sys
+sys.modules["tensorflow"] = None
+import os, signal, threading, time
+import httpx
+from c2m_tf.cli import main
+from c2m_tf.server import running
+
+listening = running.listen
+
+def listen(host, port):
+    listener = listening(host, port)
+    threading.Thread(target=ask, args=(running.address(listener),), daemon=True).start()
+    return listener
+
+def ask(address):
+    try:
+        client = httpx.Client(base_url=address, timeout=600)
+        while client.get("/v2/health/ready").status_code != 200:
+            time.sleep(0.1)
+        answer = client.post("/v1/upscale", files=[("lr", open("a.png", "rb")), ("ref", open("b.png", "rb"))])
+        print("answer", answer.status_code, flush=True)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+running.listen = listen
+main(["serve", "--port", "0", "--model", "tiny.keras"])
+"""
+TRAIN = """
+import sys
+from pathlib import Path
+from c2m_tf.cli import main
+from training_data import make
+from training_runs import command
+assert main(["demo", "-o", "demo", "--model", "tiny.keras"]) == 0
+sys.exit(main(["train", *command("trunk", make(Path("root")), "run", "start=tiny.keras", "iterations=2")]))
+"""
+
 
 def test_library_and_commands_run_on_jax_where_tensorflow_is_blocked(tmp_path):
+    (tmp_path / "pairs").mkdir()
+    printed = on_jax(SCRIPT, tmp_path)
+    words = printed.split()
+    assert float(words[words.index("difference") + 1]) < 3e-5
+    assert "shape (1, 36, 64, 3)" in printed
+
+
+@pytest.mark.slow
+def test_serve_demo_and_train_run_on_jax(tmp_path):
+    tiny_model().save(tmp_path / "tiny.keras")
+    for name in ("a.png", "b.png"):
+        images.write(tmp_path / name, np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))
+    assert "answer 200" in on_jax(SERVE, tmp_path)
+    assert "run is finished: 2 iterations" in on_jax(TRAIN, tmp_path)
+
+
+def on_jax(script, folder):
+    """What a program prints that computes on JAX in a folder."""
     pytest.importorskip("jax")
     tests = Path(__file__).parent
     environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
-    (tmp_path / "pairs").mkdir()
-    script = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(script, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    given = {"env": environment, "cwd": folder, "capture_output": True, "text": True, "timeout": 1200}
+    done = subprocess.run([sys.executable, "-c", script], **given)
     assert done.returncode == 0, done.stderr[-2000:]
-    words = done.stdout.split()
-    assert float(words[words.index("difference") + 1]) < 3e-5
-    assert "shape (1, 36, 64, 3)" in done.stdout
+    return done.stdout

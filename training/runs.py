@@ -19,9 +19,8 @@ import platform
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import yaml
 
@@ -31,6 +30,9 @@ from c2m_tf.photos.images import check_writable, write_atomically
 from c2m_tf.startup import first_line, one_line, processor_features, processor_name, usable_cores
 
 from .config import as_yaml, parsed_yaml, without_distribution
+
+if TYPE_CHECKING:
+    import keras
 
 _PACKAGES = ("c2m-tf", "tensorflow", "jax", "keras", "numpy", "pillow", "scikit-image")
 _CONFIG = "config.yaml"
@@ -100,7 +102,7 @@ class Run:
         values = [float(row[figure]) for row in self.rows if row.get(figure) not in (None, "")]
         return max(values, default=None)
 
-    def load_state(self, trainer: keras.Model) -> None:
+    def load_state(self, trainer: "keras.Model") -> None:
         """Gives a trainer the state that the run stands at.
 
         Raises:
@@ -113,11 +115,11 @@ class Run:
                 f"{self.state} cannot be loaded ({first_line(error)}); restore it, or delete it to begin again"
             ) from error
 
-    def save_weights(self, model: keras.Model, name: str = _STATE) -> None:
+    def save_weights(self, model: "keras.Model", name: str = _STATE) -> None:
         """Writes weights, the optimizer's included, to a file of that name; the older one stays until all is written."""
         self._replace(name, model.save_weights)
 
-    def save_model(self, model: keras.Model, name: str) -> None:
+    def save_model(self, model: "keras.Model", name: str) -> None:
         """Writes a model to a file of that name, in the same manner."""
         self._replace(name, model.save)
 
@@ -212,6 +214,8 @@ def _without_free_keys(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, Any]:
+    import keras  # a run is checked without it
+
     versions = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
     versions |= {"processor": processor_name(), "features": list(processor_features()), "cores": usable_cores()}
     for package in _PACKAGES:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata
 
-from c2m_tf.commands.options import add_model_options, open_upscaler
+from c2m_tf.commands.options import add_model_options, check_model_options, open_upscaler
 from c2m_tf.startup import say, start_keras
 
 # Extra: a module that it brings, and what it is for.
@@ -31,9 +31,11 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    start_keras()
     from c2m_tf.evaluation import demo
 
+    check_model_options(options, [options.model])
+    demo.check_folder(options.output)
+    start_keras()
     figures = demo.run(open_upscaler(options), options.output)
     for label, name in (("bicubic", "bicubic"), ("upscaled", "sr")):
         say(f"{label:<12} {figures[name]['psnr_y']:.2f} dB PSNR, {figures[name]['ssim_y']:.4f} SSIM on Y")

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from c2m_tf.commands.options import add_model_options, open_upscaler
+from c2m_tf.commands.options import add_model_options, check_model_options, open_upscaler
 from c2m_tf.commands.running import track
 from c2m_tf.startup import one_line, say, start_keras, warn
 
 if TYPE_CHECKING:
-    from c2m_tf.evaluation.evaluator import ModelSystem, ResultsSystem
-    from c2m_tf.evaluation.groups import Group
+    from c2m_tf.evaluation.evaluator import ModelSystem
+    from c2m_tf.evaluation.groups import Group, ResultsSystem
 
 # Names of c2m_tf.evaluation, which is not imported before the command runs; a test compares them.
 PROTOCOLS = ("plain", "paper", "ttsr", "mmagic-rgb")
@@ -71,27 +71,23 @@ def add(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from c2m_tf.evaluation.groups import find_groups
+    from c2m_tf.evaluation.groups import find_groups, find_results
+    from c2m_tf.photos import images
     from c2m_tf.photos.degradations import degradation_named
-    from c2m_tf.presets import check_model
-    from c2m_tf.upscaling.opening import AUTO
 
     # What needs no network comes before Keras, whose import takes seconds.
     degradation = degradation_named(options.degradation)
     shuffled = options.references == "shuffled"
     groups = find_groups(options.pairs, "1" if shuffled else options.references)
     models = options.model or ([] if options.results else ["light"])
-    for model in models:
-        if model != AUTO:
-            check_model(model)
-    start_keras()
-    from c2m_tf.evaluation import reports
-    from c2m_tf.evaluation.evaluator import Evaluator, ModelSystem, find_results
-    from c2m_tf.evaluation.metrics import load_measures, protocol_named
-    from c2m_tf.photos import images
-
+    check_model_options(options, models)
     found = find_results(options.results, groups)
     folders = _outputs(options, groups, found.systems, models)
+    start_keras()
+    from c2m_tf.evaluation import reports
+    from c2m_tf.evaluation.evaluator import Evaluator, ModelSystem
+    from c2m_tf.evaluation.metrics import load_measures, protocol_named
+
     measures = load_measures(options.measures)
     opened = [ModelSystem(name, open_upscaler(options, model)) for name, model in zip(model_names(models), models, strict=True)]
     evaluator = Evaluator([*opened, *found.systems], protocol_named(options.protocol), degradation, measures)
@@ -173,10 +169,11 @@ def _outputs(
     """Checks every file that will be written, removes what killed runs left of it; gives {model: folder of pictures}."""
     from c2m_tf.evaluation.groups import photos_of
     from c2m_tf.photos import writing
-    from c2m_tf.photos.files import remove_left_over
+    from c2m_tf.photos.files import place, remove_left_over
 
     files = [path for system in systems for path in system.files.values()]
-    inputs = writing.Inputs([*photos_of(options.pairs), *files, *models])
+    photos = photos_of(options.pairs)
+    inputs = writing.Inputs([*photos, *files, *models])
     written = []
     if options.json is not None:
         writing.check_not_input(options.json, inputs)
@@ -189,6 +186,8 @@ def _outputs(
         writing.check_distinct(written)
         remove_left_over(written)
         return {}
+    if place(options.save_images) in {place(photo.parent) for photo in photos}:
+        raise ValueError(f"--save-images {options.save_images}: pictures would be taken for photos there; give another folder")
     writing.check_distinct([*written, options.save_images])
     folder, names = writing.make_folder(options.save_images), model_names(models)
     folders = {name: folder / name.replace("/", "-") if len(names) > 1 else folder for name in names}

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2m_tf.commands.options import model_name
-from c2m_tf.commands.train import run_errors
+from c2m_tf.commands.train import check_output, run_errors
 from c2m_tf.photos.files import check_exists
 from c2m_tf.presets import HANDLE, check_model
-from c2m_tf.startup import say, start_keras
+from c2m_tf.startup import one_line, say, start_keras
 
 if TYPE_CHECKING:
     from c2m_tf.evaluation.groups import Group
@@ -172,6 +172,8 @@ def _import(options: argparse.Namespace) -> int:
     for path in (options.extractor, options.restoration, options.vgg, options.discriminator):
         if path not in (None, "keras"):
             check_exists(path)
+    given = [path for path in (options.extractor, options.restoration, options.vgg, options.discriminator) if path]
+    check_output(options.output, given, ".keras", "the result is a Keras file")
     start_keras()
     from c2m_tf.weights.checkpoints import import_weights
 
@@ -197,10 +199,10 @@ def _push(options: argparse.Namespace) -> int:
 
     check_target(options.target)
     check_model(options.model)
+    card = None if options.card is None else _text(options.card)
     start_keras()
     from c2m_tf.presets import load_model
 
-    card = None if options.card is None else Path(options.card).read_text(encoding="utf-8")
     model = load_model(options.model)
     card = card or model_card(model, options.model, options.target)
     if options.target.startswith(HANDLE):
@@ -209,3 +211,10 @@ def _push(options: argparse.Namespace) -> int:
         write_folder(model, options.target, card)
         say(f"wrote {options.target}; with huggingface_hub, hf upload USER/NAME {options.target} pushes it")
     return 0
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {one_line(error)}") from error

@@ -2,11 +2,12 @@
 
 import argparse
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from c2m_tf.photos.files import local_path
 from c2m_tf.photos.formats import Encoding
-from c2m_tf.presets import current_name
+from c2m_tf.presets import check_model, current_name
 from c2m_tf.startup import DTYPES
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
         type=model_name,
         default=None if several else "auto",
         metavar="MODEL",
-        help="auto, which takes light or light-photo by the photo's quality; preset, .keras file, exported .tflite "
+        help="auto, which takes mobile or light-photo by the photo's quality; preset, .keras file, exported .tflite "
         "file, or folder of an exported SavedModel (default: " + ("light); may be given several times" if several else "auto)"),
     )
     command.add_argument(
@@ -72,6 +73,19 @@ def add_model_options(command: argparse.ArgumentParser, several: bool = False) -
         metavar="N",
         help="mean of the results of N orientations of each photo, 1, 2, 4 or 8: better, and so many times slower (default: 1)",
     )
+
+
+def check_model_options(options: argparse.Namespace, models: Iterable[str]) -> None:
+    """Raises ValueError for what is wrong with the options of `add_model_options` and can be known without Keras."""
+    from c2m_tf.upscaling import plans
+    from c2m_tf.upscaling.opening import AUTO
+
+    for model in models:
+        if model != AUTO:
+            check_model(model)
+    plans.check_sizes(options.search, options.tile, options.window)
+    plans.check_ensemble(options.ensemble)
+    _settings(options)
 
 
 def open_upscaler(options: argparse.Namespace, model: str | None = None) -> "Upscaler":

@@ -61,7 +61,7 @@ def add(commands: "argparse._SubParsersAction") -> None:
     average.set_defaults(run=_average)
     average.add_argument("model", type=model_name, metavar="MODEL", help="preset or .keras file")
     average.add_argument("other", type=model_name, metavar="OTHER", help="another of the same variant")
-    average.add_argument("--share", type=float, default=0.5, help="of the other's weights, in [0, 1] (default: 0.5)")
+    average.add_argument("--share", type=_share, default=0.5, help="of the other's weights, in [0, 1] (default: 0.5)")
     average.add_argument("-o", "--output", required=True, metavar="FILE.keras")
 
     preset = commands.add_parser("preset", help="make a half-precision .npz, as presets ship, of a .keras file")
@@ -73,6 +73,13 @@ def add(commands: "argparse._SubParsersAction") -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     help_text = "overrides a key of the recipe, e.g. iterations=5000 or optimizer.learning_rate=1e-4"
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=help_text)
+
+
+def _share(text: str) -> float:
+    """A number in [0, 1]; argparse turns the error into a sentence."""
+    if not 0.0 <= float(text) <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} lies outside [0, 1]; 0 is the first network, 1 the second")
+    return float(text)
 
 
 def _own_photos(options: argparse.Namespace) -> int:
@@ -116,8 +123,11 @@ def _config_module() -> Any:
 
 def _train(options: argparse.Namespace) -> int:
     module = _config_module()
+    from c2m_tf.training.runs import check_run
+
     config = module.read_config(options.stage, options.config, options.settings)
     module.check_files(config)
+    check_run(options.output, options.stage, config)
     start_keras(computes=config.distributed is None)
     return _run(options, options.stage, config)
 
@@ -148,7 +158,7 @@ def run_errors() -> Iterator[None]:
 
 
 def _own_trunk_weights(options: argparse.Namespace) -> int:
-    _check_output(options.output, [options.checkpoint], ".npz", "the weights of a trunk are an .npz file")
+    check_output(options.output, [options.checkpoint], ".npz", "the weights of a trunk are an .npz file")
     check_exists(options.checkpoint)
     start_keras()
     try:
@@ -169,6 +179,9 @@ def _own_trunk_weights(options: argparse.Namespace) -> int:
 
 def _plot(options: argparse.Namespace) -> int:
     check_exists(options.run_folder)
+    check_exists(f"{options.run_folder}/log.csv")
+    if options.output is not None:
+        check_output(options.output, [], ".png", "curves are drawn as PNG")
     start_keras()
     try:
         from c2m_tf.training.runs import plot
@@ -180,7 +193,7 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _average(options: argparse.Namespace) -> int:
-    _check_output(options.output, [options.model, options.other], ".keras", "a network is a .keras file")
+    check_output(options.output, [options.model, options.other], ".keras", "a network is a .keras file")
     for model in (options.model, options.other):
         check_model(model)
     start_keras()
@@ -196,7 +209,7 @@ def _average(options: argparse.Namespace) -> int:
 
 
 def _preset(options: argparse.Namespace) -> int:
-    _check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
+    check_output(options.output, [options.model], ".npz", "a preset is an .npz file")
     check_model(options.model)
     start_keras()
 
@@ -205,7 +218,7 @@ def _preset(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_output(path: str, inputs: Sequence[str], suffix: str, what: str) -> None:
+def check_output(path: str, inputs: Sequence[str], suffix: str, what: str) -> None:
     """Raises ValueError if the file cannot be written, is an input, or has another suffix; `what` says which it should have."""
     from c2m_tf.photos.writing import check_not_input, check_writable
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import skimage
@@ -35,10 +35,9 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
     """
     from c2m_tf.evaluation.metrics import PROTOCOLS  # needs Keras, the sample does not
 
-    folder = images.make_folder(folder)
+    folder = check_folder(folder)
     hr, reference = sample_photos()
     lr = images.downsample(hr)
-    _check_folder(folder, lr, reference)
     bicubic = images.upsample(lr)
     result = upscaler(lr, reference)
     sr = images.as_uint8(result.image.rgb)
@@ -49,8 +48,11 @@ def run(upscaler: "Upscaler", folder: str | os.PathLike) -> dict[str, dict[str, 
     return {name: PROTOCOLS["plain"].figures(hr, photos[name]) for name in ("bicubic", "sr")}
 
 
-def _check_folder(folder: Path, lr: Any, reference: Any) -> None:
-    """Raises ImageError unless the demo can write its files there without overwriting any that are not its own."""
+def check_folder(folder: str | os.PathLike) -> Path:
+    """The folder, made if missing; raises ImageError unless the demo can write its files there and overwrites no others."""
+    folder = images.make_folder(folder)
+    hr, reference = sample_photos()
+    lr = images.downsample(hr)
     held = {name for name in _NAMES if (folder / name).exists()}
     own = {name for name, photo in (("lr.png", lr), ("ref.png", reference)) if name in held and _shows(folder / name, photo)}
     # The other pictures depend on the model; they are the demo's where its photos lie beside them.
@@ -59,6 +61,7 @@ def _check_folder(folder: Path, lr: Any, reference: Any) -> None:
         raise images.ImageError(f"{folder} holds a {strange[0]} that is not the demo's; give an empty or a new folder")
     for name in _NAMES:
         images.check_writable(folder / name)
+    return folder
 
 
 def _shows(path: Path, photo: np.ndarray) -> bool:

@@ -3,24 +3,17 @@
     group -> case (protocol, degradation) -> picture of each system -> figures (protocol, perceptual measures)
 
 A group whose photos cannot be used raises a ValueError; the command reports it and goes on with the others.
-
-Pictures of a system lie in one folder and are named after the groups: DIR/NNN.png, or after the HR photo, DIR/NNN_0.png. They
-are checked before anything is computed: size, missing ones, and that they are results and not the photos of the set.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from c2m_tf.evaluation.groups import Group
+from c2m_tf.evaluation.groups import Group, ResultsSystem
 from c2m_tf.evaluation.metrics import Case, Measure, Protocol, degrading, protocol_named
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import DEGRADATIONS, Degradation
-from c2m_tf.photos.files import local_path, pairing_name
 from c2m_tf.upscaling.upscaler import Upscaler
 
 BICUBIC = "bicubic"
@@ -49,125 +42,6 @@ class ModelSystem:
         if not case.references or not self.upscaler.reports_matches:
             return None
         return float(np.mean(self.upscaler.find_matches(case.lr, case.references).score))
-
-
-class ResultsSystem:
-    """Pictures that another system made.
-
-    Args:
-        name: of the system in tables.
-        files: {name of a group: file}.
-    """
-
-    def __init__(self, name: str, files: dict[str, Path]) -> None:
-        self.name = name
-        self.files = files
-
-    def picture(self, case: Case) -> np.ndarray:
-        """The picture of a case, uint8 [H,W,3], cropped to the HR photo."""
-        height, width = case.hr.shape[:2]
-        return images.as_uint8(images.read(self.files[case.name]).visible())[:height, :width]
-
-
-class FoundResults(NamedTuple):
-    """The systems of some folders, the groups that all of them have, and sentences about missing and superfluous files."""
-
-    systems: list[ResultsSystem]
-    groups: list[Group]
-    missing: list[str]
-    superfluous: list[str]
-
-
-def find_results(settings: list[str], groups: list[Group]) -> FoundResults:
-    """Finds and checks the pictures of other systems.
-
-    Args:
-        settings: "NAME=DIR" each, may be none; with a single group also "NAME=FILE".
-        groups: of the test set.
-
-    Returns:
-        FoundResults.
-
-    Raises:
-        ValueError: no NAME=DIR, no such folder, no group that all systems have, two files of one name, a picture that cannot be
-            read or has another size than its HR photo, or one that is a photo of the set.
-    """
-    if not settings:
-        return FoundResults([], groups, [], [])
-    found = [_named_files(setting, groups) for setting in settings]
-    systems = [ResultsSystem(name, files) for name, files, _ in found]
-    common = [group for group in groups if all(group.name in system.files for system in systems)]
-    if not common:
-        empty = next((system.name for system in systems if not system.files), None)
-        raise ValueError(
-            f"results {empty or 'of the systems'}: no picture for any group that all have; expected are files named "
-            f"after the groups, e.g. {groups[0].name}.png"
-        )
-    missing = []
-    for system in systems:
-        lacking = [group.name for group in groups if group.name not in system.files]
-        if lacking:
-            missing.append(f"results {system.name} lack {', '.join(lacking)}; left out for all systems")
-    for group in common:
-        _check_pictures(group, systems)
-    superfluous = [
-        f"results {name} hold {', '.join(extra)}, which no group is named after" for name, _, extra in found if extra
-    ]
-    return FoundResults(systems, common, missing, superfluous)
-
-
-def _named_files(setting: str, groups: Sequence[Group]) -> tuple[str, dict[str, Path], list[str]]:
-    """Name, {group: file} and superfluous file names of one NAME=DIR."""
-    name, equals, given = setting.partition("=")
-    if not equals or not name or not given:
-        raise ValueError(f"--results {setting}: expected is NAME=DIR, e.g. SRNTT=results/srntt")
-    path = Path(local_path(given))
-    if path.is_file():
-        if len(groups) != 1:
-            raise ValueError(f"results {name}: {path} is one file, but there are {len(groups)} groups; give a folder")
-        return name, {groups[0].name: path}, []
-    if not path.is_dir():
-        raise ValueError(f"results {name}: {path} is not a folder; give the folder of that system's pictures")
-    if any(path.samefile(group.hr.parent) for group in groups):
-        raise ValueError(f"results {name}: {path} is the folder of the photos themselves; give that of a system's results")
-    names: dict[str, list[str]] = {}
-    for each in groups:
-        for stem in {pairing_name(each.hr), unicodedata.normalize("NFC", each.name)}:
-            names.setdefault(stem, []).append(each.name)
-    files: dict[str, Path] = {}
-    superfluous: list[str] = []
-    for file in images.list_photos(path):
-        fitting = names.get(pairing_name(file), [])
-        if len(fitting) > 1:
-            raise ValueError(
-                f"results {name}: {file.name} may be of the groups {' and '.join(fitting)}; rename the photos of one"
-            )
-        group = fitting[0] if fitting else None
-        if group is None:
-            superfluous.append(file.name)
-        elif group in files:
-            raise ValueError(f"results {name}: {files[group].name} and {file.name} are for one group; keep one of them")
-        else:
-            files[group] = file
-    return name, files, superfluous
-
-
-def _check_pictures(group: Group, systems: Sequence[ResultsSystem]) -> None:
-    hr = images.as_uint8(images.read(group.hr).visible())
-    cropped = images.crop_to_multiple(hr)
-    lr_shape = tuple(size // images.SCALE for size in cropped.shape[:2])
-    for system in systems:
-        path = system.files[group.name]
-        picture = images.as_uint8(images.read(path).visible())
-        shape = picture.shape[:2]
-        what = f"results {system.name}: {path.name} has {shape[1]}x{shape[0]} pixels"
-        if shape == lr_shape:
-            raise ValueError(f"{what}, the size of the LR photo; give results, {cropped.shape[1]}x{cropped.shape[0]}")
-        if shape not in (hr.shape[:2], cropped.shape[:2]):
-            raise ValueError(f"{what}, its HR photo {group.hr.name} {hr.shape[1]}x{hr.shape[0]}; they must be equal")
-        height, width = cropped.shape[:2]
-        if np.array_equal(picture[:height, :width], cropped):
-            raise ValueError(f"results {system.name}: {path} is the HR photo {group.hr.name} itself; give that system's result")
 
 
 System = ModelSystem | ResultsSystem

@@ -1,4 +1,5 @@
-"""Folders of HR photos and their references, as the field's test sets lay them out; and references shuffled between them.
+"""Folders of HR photos and their references, as the field's test sets lay them out; references shuffled between them; and
+pictures that other systems made of the photos.
 
 CUFED5       NNN_0.png is the HR photo of group NNN; NNN_1.png, NNN_2.png, ... are its references, best first
 WR-SR        input/NAME.png is the HR photo, ref/NAME.png or ref/NAME_ref.png its reference
@@ -10,20 +11,23 @@ group. The next group's would not do: folders are often sorted by place, so it m
 reference can be another's photo. So among the next few groups the reference with the lowest mean match score (of small
 versions) is chosen, never one of the group's own pictures. A group for which even that one matches about as well as its own
 reference is reported.
+
+Pictures of a system lie in one folder and are named after the groups: DIR/NNN.png, or after the HR photo, DIR/NNN_0.png. They
+are checked before anything is computed: size, missing ones, and that they are results and not the photos of the set.
 """
 
 import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from c2m_tf.photos import images
-from c2m_tf.photos.files import by_stem, list_photos, pairing_name
+from c2m_tf.photos.files import by_stem, list_photos, local_path, pairing_name
 
 REFERENCES = ("1", "all", "none")
 
@@ -76,7 +80,7 @@ def find_groups(folder: str | os.PathLike, references: str = "1") -> list[Group]
 
 
 def photos_of(folder: str | os.PathLike) -> list[Path]:
-    """The photos of a folder that `find_groups` accepts, whether or not an evaluation uses them.
+    """All photos of a folder that `find_groups` accepts, whether or not an evaluation uses them.
 
     Raises:
         ValueError: see `find_groups`.
@@ -85,7 +89,7 @@ def photos_of(folder: str | os.PathLike) -> list[Path]:
     if _has_two_folders(folder):
         folders = [folder / "input", folder / "ref", *(path for path in (folder / "ref").iterdir() if path.is_dir())]
         return [path for each in folders for path in list_photos(each)]
-    return [path for group in _all_groups(folder, alone=True) for path in (group.hr, *group.references)]
+    return list_photos(folder)
 
 
 def left_out(folder: str | os.PathLike, references: str = "1") -> list[str]:
@@ -106,7 +110,7 @@ def left_out(folder: str | os.PathLike, references: str = "1") -> list[str]:
     used = {group.hr for group in groups}
     if two or references != "none":
         used.update(path for group in groups for path in group.references)
-    return [path.name for path in (photos_of(folder) if two else list_photos(folder)) if path not in used]
+    return [path.name for path in photos_of(folder) if path not in used]
 
 
 def _has_two_folders(folder: Path) -> bool:
@@ -210,3 +214,122 @@ def shuffle(groups: list[Group], score: MatchScore) -> Shuffled:
 
 def _digest(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
+
+
+class ResultsSystem:
+    """Pictures that another system made.
+
+    Args:
+        name: of the system in tables.
+        files: {name of a group: file}.
+    """
+
+    def __init__(self, name: str, files: dict[str, Path]) -> None:
+        self.name = name
+        self.files = files
+
+    def picture(self, case: Any) -> np.ndarray:
+        """The picture of a `metrics.Case`, uint8 [H,W,3], cropped to the HR photo."""
+        height, width = case.hr.shape[:2]
+        return images.as_uint8(images.read(self.files[case.name]).visible())[:height, :width]
+
+
+class FoundResults(NamedTuple):
+    """The systems of some folders, the groups that all of them have, and sentences about missing and superfluous files."""
+
+    systems: list[ResultsSystem]
+    groups: list[Group]
+    missing: list[str]
+    superfluous: list[str]
+
+
+def find_results(settings: list[str], groups: list[Group]) -> FoundResults:
+    """Finds and checks the pictures of other systems.
+
+    Args:
+        settings: "NAME=DIR" each, may be none; with a single group also "NAME=FILE".
+        groups: of the test set.
+
+    Returns:
+        FoundResults.
+
+    Raises:
+        ValueError: no NAME=DIR, no such folder, no group that all systems have, two files of one name, a picture that cannot be
+            read or has another size than its HR photo, or one that is a photo of the set.
+    """
+    if not settings:
+        return FoundResults([], groups, [], [])
+    found = [_named_files(setting, groups) for setting in settings]
+    systems = [ResultsSystem(name, files) for name, files, _ in found]
+    common = [group for group in groups if all(group.name in system.files for system in systems)]
+    if not common:
+        empty = next((system.name for system in systems if not system.files), None)
+        raise ValueError(
+            f"results {empty or 'of the systems'}: no picture for any group that all have; expected are files named "
+            f"after the groups, e.g. {groups[0].name}.png"
+        )
+    missing = []
+    for system in systems:
+        lacking = [group.name for group in groups if group.name not in system.files]
+        if lacking:
+            missing.append(f"results {system.name} lack {', '.join(lacking)}; left out for all systems")
+    for group in common:
+        _check_pictures(group, systems)
+    superfluous = [
+        f"results {name} hold {', '.join(extra)}, which no group is named after" for name, _, extra in found if extra
+    ]
+    return FoundResults(systems, common, missing, superfluous)
+
+
+def _named_files(setting: str, groups: Sequence[Group]) -> tuple[str, dict[str, Path], list[str]]:
+    """Name, {group: file} and superfluous file names of one NAME=DIR."""
+    name, equals, given = setting.partition("=")
+    if not equals or not name or not given:
+        raise ValueError(f"--results {setting}: expected is NAME=DIR, e.g. SRNTT=results/srntt")
+    path = Path(local_path(given))
+    if path.is_file():
+        if len(groups) != 1:
+            raise ValueError(f"results {name}: {path} is one file, but there are {len(groups)} groups; give a folder")
+        return name, {groups[0].name: path}, []
+    if not path.is_dir():
+        raise ValueError(f"results {name}: {path} is not a folder; give the folder of that system's pictures")
+    if any(path.samefile(group.hr.parent) for group in groups):
+        raise ValueError(f"results {name}: {path} is the folder of the photos themselves; give that of a system's results")
+    names: dict[str, list[str]] = {}
+    for each in groups:
+        for stem in {pairing_name(each.hr), unicodedata.normalize("NFC", each.name)}:
+            names.setdefault(stem, []).append(each.name)
+    files: dict[str, Path] = {}
+    superfluous: list[str] = []
+    for file in images.list_photos(path):
+        fitting = names.get(pairing_name(file), [])
+        if len(fitting) > 1:
+            raise ValueError(
+                f"results {name}: {file.name} may be of the groups {' and '.join(fitting)}; rename the photos of one"
+            )
+        group = fitting[0] if fitting else None
+        if group is None:
+            superfluous.append(file.name)
+        elif group in files:
+            raise ValueError(f"results {name}: {files[group].name} and {file.name} are for one group; keep one of them")
+        else:
+            files[group] = file
+    return name, files, superfluous
+
+
+def _check_pictures(group: Group, systems: Sequence[ResultsSystem]) -> None:
+    hr = images.as_uint8(images.read(group.hr).visible())
+    cropped = images.crop_to_multiple(hr)
+    lr_shape = tuple(size // images.SCALE for size in cropped.shape[:2])
+    for system in systems:
+        path = system.files[group.name]
+        picture = images.as_uint8(images.read(path).visible())
+        shape = picture.shape[:2]
+        what = f"results {system.name}: {path.name} has {shape[1]}x{shape[0]} pixels"
+        if shape == lr_shape:
+            raise ValueError(f"{what}, the size of the LR photo; give results, {cropped.shape[1]}x{cropped.shape[0]}")
+        if shape not in (hr.shape[:2], cropped.shape[:2]):
+            raise ValueError(f"{what}, its HR photo {group.hr.name} {hr.shape[1]}x{hr.shape[0]}; they must be equal")
+        height, width = cropped.shape[:2]
+        if np.array_equal(picture[:height, :width], cropped):
+            raise ValueError(f"results {system.name}: {path} is the HR photo {group.hr.name} itself; give that system's result")

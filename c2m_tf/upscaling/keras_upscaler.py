@@ -38,10 +38,11 @@ _STRIP, _BESIDE = 64, 8  # cells along y of which features are computed at once,
 
 
 class Step(keras.Model):
-    """A step of the network, compiled once for photos of all sizes.
+    """A step of the network, compiled once for photos of all sizes; on JAX, which knows no unknown ones, once for each size.
 
     By itself Keras, on TensorFlow, compiles the first sizes that it sees as constants, and unknown ones for those that come
-    later: their results differ in the last bits, so that a photo's result would depend on which came before.
+    later: their results differ in the last bits, so that a photo's result would depend on which came before. On JAX it first
+    runs a model with layers of its own operation by operation, which takes minutes.
 
     Args:
         network: whose variables the step uses.
@@ -59,11 +60,22 @@ class Step(keras.Model):
         return self._function(inputs)
 
     def predict_on_batch(self, x: Any) -> Any:
-        if keras.backend.backend() != "tensorflow":
-            return super().predict_on_batch(x)
         if self._graph is None:
-            self._graph = _graph(self, x)
+            self._graph = self._jitted() if keras.backend.backend() == "jax" else _graph(self, x)
         return keras.tree.map_structure(np.asarray, self._graph(x))
+
+    def _jitted(self) -> Callable[[Any], Any]:
+        """A JAX function of inputs of this structure."""
+        import jax
+
+        variables = self.network.variables
+
+        @jax.jit
+        def run(values: Any, inputs: Any) -> Any:
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                return self(inputs)
+
+        return lambda inputs: run([variable.value for variable in variables], inputs)
 
 
 class Steps:

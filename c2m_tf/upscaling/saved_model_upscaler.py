@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from c2m_tf.photos.pixels import SCALE, as_float
-from c2m_tf.startup import first_line
+from c2m_tf.startup import first_line, quiet
 from c2m_tf.upscaling.base import TiledUpscaler, Work
 from c2m_tf.upscaling.plans import Plan, make_plan
 from c2m_tf.upscaling.tiles import Tile
@@ -131,10 +131,11 @@ class SavedModelUpscaler(TiledUpscaler):
                 f"{version} could do more than compute ({', '.join(harmful)}), and was not loaded; "
                 f"if you trust who made it, give --trust-model"
             )
-        try:
-            self._loaded = tf.saved_model.load(str(version))
-        except Exception as error:  # a damaged one may raise anything: what protobuf and TensorFlow raise on bytes of any kind
-            raise ValueError(f"{version} cannot be loaded as a SavedModel: {first_line(error)}") from error
+        with quiet():  # TensorFlow prints a traceback of a damaged fingerprint, without which it loads a model as well
+            try:
+                self._loaded = tf.saved_model.load(str(version))
+            except Exception as error:  # a damaged one may raise anything: what protobuf and TensorFlow raise on any bytes
+                raise ValueError(f"{version} cannot be loaded as a SavedModel: {first_line(error)}") from error
         signatures = getattr(self._loaded, "signatures", {})
         if "upscale" not in signatures:
             raise ValueError(f"{version} has no signature upscale; make one by c2m-tf export saved-model")

@@ -254,6 +254,9 @@ def test_pictures_of_something_else_are_not_replaced(pairs, results, tmp_path, c
 
 def test_photos_that_are_left_out_are_named(pairs, model, capsys):
     images.write(pairs / "holiday.png", np.zeros((12, 12, 3)))
+    for outputs in (["--sheet", pairs / "holiday.png"], ["--json", pairs / "holiday.png"]):
+        assert fails(evaluate(pairs, "--model", model, *outputs), capsys, "holiday.png is an input")
+    assert fails(evaluate(pairs, "--model", model, "--save-images", pairs), capsys, "would be taken for photos there")
     assert evaluate(pairs, "--model", model) == 0
     assert "1 photo is left out, of no group (holiday.png)" in capsys.readouterr().err
     assert evaluate(pairs, "--model", model, "--references", "none") == 0

@@ -43,7 +43,7 @@ def test_urban100_has_no_references(tmp_path):
         find_groups(tmp_path / "plain")
 
 
-def test_photos_of_a_folder_are_all_that_its_groups_could_use(tmp_path):
+def test_photos_of_a_folder_are_all_that_it_holds(tmp_path):
     layouts = {
         "numbered": ["000_0.png", "000_1.png", "000_2.png"],
         "two": ["input/a.png", "ref/a.jpg", "ref/a/1.png", "ref/unused.png"],
@@ -52,8 +52,8 @@ def test_photos_of_a_folder_are_all_that_its_groups_could_use(tmp_path):
     for layout, names in layouts.items():
         folder = photos(tmp_path / layout, *names)
         assert sorted(path.relative_to(folder).as_posix() for path in photos_of(folder)) == sorted(names)
-    photos(tmp_path / "numbered", "sheet.png")  # belongs to no group
-    assert len(photos_of(tmp_path / "numbered")) == 3
+    photos(tmp_path / "numbered", "holiday.png")  # belongs to no group, and is a photo all the same
+    assert len(photos_of(tmp_path / "numbered")) == 4
 
 
 def test_photos_that_are_not_evaluated_are_known(tmp_path):

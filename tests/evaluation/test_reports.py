@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from c2m_tf.evaluation.evaluator import Evaluator, GroupResult, ResultsSystem
+from c2m_tf.evaluation.evaluator import Evaluator, GroupResult
+from c2m_tf.evaluation.groups import ResultsSystem
 from c2m_tf.evaluation.metrics import FIGURES, PROTOCOLS, Case
 from c2m_tf.evaluation.reports import as_json, comparison_sheet, make_report, table
 

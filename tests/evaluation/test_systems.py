@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from c2m_tf.evaluation.evaluator import Evaluator, ResultsSystem, find_results
-from c2m_tf.evaluation.groups import find_groups
+from c2m_tf.evaluation.evaluator import Evaluator
+from c2m_tf.evaluation.groups import ResultsSystem, find_groups, find_results
 from c2m_tf.evaluation.metrics import PROTOCOLS
 from c2m_tf.photos import images
 from c2m_tf.photos.degradations import degradation_named

@@ -221,6 +221,14 @@ def test_a_file_that_is_cut_is_refused_in_one_sentence(answer, tmp_path, name):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_damaged_fingerprint_is_no_traceback(answer, tmp_path, capfd):
+    folder = tmp_path / "model"
+    shutil.copytree(answer["folder"], folder)
+    (folder / "1/fingerprint.pb").write_bytes(b"\xff" * 9)
+    Upscaler.from_preset(folder)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_mobile_network_gives_the_same(tmp_path, rng):
     network = tiny_mobile(reference_scales=(1.0,), refined_scales=())
     export_saved_model(network, tmp_path / "mobile")
