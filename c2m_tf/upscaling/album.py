@@ -26,7 +26,6 @@ from c2m_tf.photos.headers import opened
 from c2m_tf.photos.image import Image
 from c2m_tf.photos.pixels import as_float, as_uint8
 from c2m_tf.photos.writing import make_folder, write_atomically
-from c2m_tf.upscaling.base import MIN_EXPLAINED
 from c2m_tf.weights import read_npz
 
 CACHE = ".c2m-album"
@@ -38,6 +37,7 @@ _RANKED = 12  # photos that are matched
 _MIN_AGREEING = 40  # cells; photos of other things have 30 in the mean, 1 in 100 more than 60
 _MIN_SHARE = 1 / 8  # of the cells that agree with the best
 _GRID = 32  # cells per side in which coverage is counted
+_LEAST_SHARE = 0.08  # of the photo that a reference must show
 _MIN_GAIN = 0.03  # share of the photo that a further reference must add; unrelated ones add 0.01 to 0.02
 _COPY_SIDE = 32  # pixels per side in which copies are compared
 _COPY_DIFFERENCE = 4.0  # grey levels in the mean
@@ -145,7 +145,7 @@ class Album:
                 if not _is_copy(photo, lr):
                     weight = Picture.fromarray(np.asarray(weigh(photo), np.float32))
                     shown[name] = np.asarray(weight.resize((_GRID, _GRID), Picture.Resampling.BOX))
-        suitable = {name: weights for name, weights in shown.items() if weights.mean() >= MIN_EXPLAINED}
+        suitable = {name: weights for name, weights in shown.items() if weights.mean() >= _LEAST_SHARE}
         chosen: list[str] = []
         gains: list[float] = []
         covered = np.zeros((_GRID, _GRID), np.float32)

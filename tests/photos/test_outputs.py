@@ -7,7 +7,7 @@ import stat
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -20,6 +20,7 @@ PIXELS = np.zeros((4, 4, 3), np.uint8)
 @given(stem=st.text(min_size=1, max_size=260), suffix=st.sampled_from(list(images.SUFFIXES)))
 def test_names_that_pass_the_check_can_be_written(tmp_path, stem, suffix):
     path = tmp_path / "folder" / f"{stem}{suffix}"
+    assume("\0" not in f"{path.parent}")  # a folder that cannot be made
     path.parent.mkdir(exist_ok=True)
     before = sorted(path.parent.iterdir())
     try:
