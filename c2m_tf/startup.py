@@ -363,6 +363,17 @@ def warn(error: BaseException | str) -> None:
         print(f"c2m-tf: {one_line(error)}", file=sys.stderr, flush=True)
 
 
+def ending_before(error: BaseException) -> BaseException | None:
+    """What is ending the process, where something that cleared up after it has failed in its turn; None for all else.
+
+    A signal that arrives within `shutil.rmtree` may close a folder's descriptor twice, whose error takes the signal's place.
+    """
+    before = error.__context__
+    while before is not None and not isinstance(before, (SystemExit, KeyboardInterrupt)):
+        before = before.__context__
+    return before
+
+
 def one_line(error: BaseException | str) -> str:
     """The message of an error, or a text, `printable` and without line breaks; of an error that has none its type."""
     return printable(" ".join(str(error).split())) or type(error).__name__

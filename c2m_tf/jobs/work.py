@@ -1,5 +1,6 @@
 """One job: a photo fetched, upscaled and stored. Whatever fails becomes part of the outcome, and the next job goes on."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ from c2m_tf.jobs.folders import Job, find_jobs, is_complete
 from c2m_tf.photos.files import is_url
 from c2m_tf.photos.formats import DEFAULT_ENCODING, Encoding, ImageError
 from c2m_tf.photos.result_size import FULL_SIZE, ResultSize
-from c2m_tf.startup import one_line
+from c2m_tf.startup import ending_before, one_line
 from c2m_tf.upscaling.album import Album
 from c2m_tf.upscaling.plans import default_max_memory
 from c2m_tf.upscaling.upscaler import References, Upscaler, UpscaleResult
@@ -138,6 +139,9 @@ class Worker:
                 return Outcome(KEPT, time.perf_counter() - start)
             result = self._make(job)
         except Exception as error:
+            ending = ending_before(error)
+            if ending is not None:
+                raise ending from None
             # Of many photos one fails in ways that nobody foresaw, and the others must not be lost with it.
             known = isinstance(error, (ValueError, OSError, ImportError))
             reason = one_line(self._copies.with_urls(str(error)) or type(error).__name__)
@@ -149,8 +153,8 @@ class Worker:
     def _make(self, job: Job) -> UpscaleResult:
         self._copies.keep(job.refs)
         lr, refs = self._copies.local(job.lr), [self._copies.local(path) for path in job.refs]
-        with tempfile.TemporaryDirectory(prefix="c2m-tf.") as folder:
-            remote = is_url(job.output)
+        remote = is_url(job.output)
+        with tempfile.TemporaryDirectory(prefix="c2m-tf.") if remote else contextlib.nullcontext() as folder:
             output = f"{folder}/result{PurePosixPath(job.output).suffix}" if remote else job.output
             with self._upscaler.prepare(
                 lr, self._opened(refs, job.refs), self._strength, self._size, None, None if job.refs else self._album

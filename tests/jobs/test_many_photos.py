@@ -260,3 +260,15 @@ def test_a_parquet_report_has_a_row_for_each_photo(folder, model):
     assert [row["status"] for row in found] == ["made", "made", "made", "failed"]
     assert found[0]["explained"] is None
     assert found[3]["error"]
+
+
+def test_a_signal_whose_place_another_error_takes_ends_the_run(upscaler, folder, monkeypatch):
+    def interrupted(*_):
+        try:
+            raise SystemExit(130)
+        finally:
+            os.close(os.dup(0) + 10_000)  # what clears up fails in its turn
+
+    monkeypatch.setattr(upscaler, "prepare", interrupted)
+    with pytest.raises(SystemExit):
+        Worker(upscaler)(Job(f"{folder}/lr/a.png", [], f"{folder}/a.png"))
