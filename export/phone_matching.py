@@ -106,7 +106,9 @@ def match_coarsely(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.T
         nearest = np.clip((position - 1) // 2, 0, score.shape[axis] - 1)
         matches, score = (tf.gather(values, nearest, axis=axis) for values in (matches, score))
         steps.append(position - 2 * nearest)
-    return 2 * matches + np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1)[None], score
+    down, right = steps
+    # Each axis by itself, because a file would hold the positions of all.
+    return tf.stack([2 * matches[..., 0] + down[:, None], 2 * matches[..., 1] + right], axis=-1), score
 
 
 def block_for(height: int, width: int, rows: int, pitch: int) -> Block:

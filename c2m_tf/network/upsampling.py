@@ -25,7 +25,7 @@ _REACH = 2  # taps reach two input pixels to either side
 _PRECISION_BITS = 22  # of Pillow's fixed-point weights
 
 _LANCZOS_REACH = 3  # of Lanczos's filter
-_ROWS = 32  # of a result that one product of matrices gives
+_ROWS = 16  # of a result that one product of matrices gives
 _LEAST = 12  # pixels per side that are kept: one 3x3 patch of cells of 4 pixels
 
 
