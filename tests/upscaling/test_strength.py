@@ -49,7 +49,7 @@ def own(preset):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles each size by itself")
 def test_after_the_warm_up_nothing_is_left_to_compile(own):
     Upscaler(own).warm_up()
-    assert all(step._graph is not None for step in vars(_Steps.of(own)).values())
+    assert all(step._graph is not None for step in _Steps.of(own).each())
 
 
 @pytest.mark.parametrize("search", ["exact", "window"])
