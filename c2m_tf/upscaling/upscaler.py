@@ -53,7 +53,7 @@ class Upscaler:
         max_memory: bytes that one photo may need; by default 75 % of the memory that the process may use.
         search: "levels", "exact", "window", or "auto" for windows of large references and levels of others.
         tile: largest side of the tiles in LR pixels, a multiple of 4; by default photos of up to 16,384 pixels are one tile,
-            and others are cut into tiles of at most 96.
+            and others are cut into tiles of at most 128, or 96 with windows; `mobile` takes tiles of at most 384.
         window: side of the windows in reference pixels, a multiple of 4, at least 4 times the tile.
         ensemble: orientations of each photo whose results are averaged: 1, 2, 4 or 8. It takes that many times as long.
 
