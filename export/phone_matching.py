@@ -107,8 +107,8 @@ def match_coarsely(lr_features: Any, ref_features: Any) -> tuple[tf.Tensor, tf.T
         matches, score = (tf.gather(values, nearest, axis=axis) for values in (matches, score))
         steps.append(position - 2 * nearest)
     down, right = steps
-    # Each axis by itself, because a file would hold the positions of all.
-    return tf.stack([2 * matches[..., 0] + down[:, None], 2 * matches[..., 1] + right], axis=-1), score
+    # Each axis by itself, because a file would hold the positions of all; no axis is dropped, because a GPU refuses that.
+    return tf.concat([2 * matches[..., :1] + down[:, None, None], 2 * matches[..., 1:] + right[:, None]], axis=-1), score
 
 
 def block_for(height: int, width: int, rows: int, pitch: int) -> Block:

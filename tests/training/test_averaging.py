@@ -38,7 +38,6 @@ def networks(tiny, tmp_path_factory):
     ("arguments", "words"),
     [
         (["{}/one.keras", "{}/own.keras", "-o", "average.keras"], "own_trunk False and one of True have no average"),
-        (["{}/one.keras", "{}/one.keras", "--share", "1.5", "-o", "average.keras"], "share is 1.5"),
         (["light", "nowhere.keras", "-o", "average.keras"], "nowhere.keras does not exist"),
         (["light", "light", "-o", "average.npz"], "name it so"),
     ],
@@ -50,3 +49,9 @@ def test_what_has_no_average_is_refused(networks, tmp_path, monkeypatch, capsys,
     assert words in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_share_outside_its_range_is_refused_before_anything_is_read(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        training(["average", "light", "nowhere.keras", "--share", "1.5", "-o", "average.keras"])
+    assert "1.5 lies outside [0, 1]; 0 is the first network, 1 the second" in capsys.readouterr().err

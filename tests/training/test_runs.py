@@ -198,7 +198,7 @@ def test_other_folders_are_left_alone(root, tmp_path, capsys):
 
 def test_plot_and_preset_report_missing_files(tmp_path, capsys):
     assert training(["plot", str(tmp_path)]) == 2
-    assert "holds no log.csv" in capsys.readouterr().err
+    assert "log.csv does not exist" in capsys.readouterr().err
     assert training(["preset", "light", "-o", str(tmp_path / "weights.bin")]) == 2
     assert "name it so" in capsys.readouterr().err
 

@@ -86,7 +86,7 @@ def test_command_names_the_fault_in_one_line(files, tmp_path, capsys):
     assert message.count("\n") == 1
     assert not output.exists()
     assert import_weights(files, tmp_path / "full.h5") == 2
-    assert "name it full.keras" in capsys.readouterr().err
+    assert "a Keras file; name it so" in capsys.readouterr().err
     assert import_weights(files, output, "nothing") == 2
     assert "nothing.pth does not exist" in capsys.readouterr().err
 
