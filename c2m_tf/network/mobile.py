@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, ops
 
-from c2m_tf.network import FEATURE_STRIDE, subcell
+from c2m_tf.network import FEATURE_STRIDE, REFERENCE_SCALES, REFINED_SCALES, subcell
 from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined, sizes_of
 from c2m_tf.network.levels import match_by_levels
@@ -89,8 +89,8 @@ class Mobile(ReferenceModel):
         entry_width: int = 96,
         fusion_width: int = 64,
         fusion_blocks: int = 6,
-        reference_scales: Sequence[float] = (1.0, 0.84, 1.19),
-        refined_scales: Sequence[float] = (0.92, 1.09),
+        reference_scales: Sequence[float] = REFERENCE_SCALES,
+        refined_scales: Sequence[float] = REFINED_SCALES,
         trusted: Sequence[float] = (0.5, 0.8),
         branch_blocks: int = BLOCKS,
         branch_width: int = WIDTH,

@@ -22,18 +22,8 @@ from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
 from c2m_tf.upscaling.keras_upscaler import SearchSteps, Step, Steps, in_strips
 from c2m_tf.upscaling.tiles import WIDE, Tile, positions
 
-DEFAULT_TILE = 384  # LR pixels per side
 _KEPT = np.float16  # type of what is kept of references
 _STRIP, _BESIDE = 128, 8  # cells along y of a reference that are encoded at once, and beside them, further than encoding sees
-
-# Peak bytes, an upper fit to measurements: framework and weights; per LR pixel of a tile, of the photo, and per pixel of a
-# reference in all its sizes.
-_FIXED_BYTES = 950 * 2**20
-_BYTES_PER_TILE_PIXEL = 7_500
-_BYTES_PER_MATCHED_PIXEL = 500
-_BYTES_PER_ENCODED_PIXEL = 50
-# Of all copies of all references, so that their numbers can be counted in 32 bits.
-_MOST_ENCODED_PIXELS = 2**31 // 3
 
 
 class MobileUpscaler(TiledUpscaler):
@@ -60,24 +50,11 @@ class MobileUpscaler(TiledUpscaler):
                 )
         plans.check_sizes(search, tile, window, WIDE)
         self.model = model
-        self._tile = DEFAULT_TILE if tile is None else tile
+        self._tile = tile
         self._steps = _Steps.of(model)
 
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
-        shapes = list(ref_shapes)
-        memory = _FIXED_BYTES + plans.photo_bytes(lr_shape, shapes)
-        memory += min(self._tile, lr_shape[0]) * min(self._tile, lr_shape[1]) * _BYTES_PER_TILE_PIXEL
-        if shapes:
-            memory += lr_shape[0] * lr_shape[1] * _BYTES_PER_MATCHED_PIXEL
-            copies = sum(scale**2 for scale in self.model.scales)
-            given = sum(shape[0] * shape[1] for shape in shapes)
-            if copies * given > _MOST_ENCODED_PIXELS:
-                raise ValueError(
-                    f"references have {given / 1e6:.0f} megapixels, a mobile network takes "
-                    f"{_MOST_ENCODED_PIXELS / copies / 1e6:.0f}; give fewer or smaller ones, or choose --model light"
-                )
-            memory += int(copies * given * _BYTES_PER_ENCODED_PIXEL)
-        return plans.Plan("exact" if shapes else "none", self._tile, 0, memory)
+        return plans.make_mobile_plan(lr_shape, list(ref_shapes), self._tile, self.model.scales)
 
     def warm_up(self) -> None:
         self._steps.search.warm_up(self.model.descriptors.output.shape[-1])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from c2m_tf.network import FEATURE_STRIDE
+from c2m_tf.network import FEATURE_STRIDE, REFERENCE_SCALES, REFINED_SCALES
 from c2m_tf.photos.formats import TooLargeError
 from c2m_tf.photos.pixels import SCALE
 from c2m_tf.photos.result_size import Wanted
@@ -15,6 +15,7 @@ DEFAULT_TILE = 96  # LR pixels per side; the outermost 8 overlap
 DEFAULT_BRANCH_TILE = 192  # of a single-image branch, which sees further and needs less memory; the outermost 24 overlap
 DEFAULT_WINDOW = 512  # reference pixels per side; a default tile covers 384 of them
 WHOLE_TILE = 128  # of photos that are no tile themselves, where features of whole references are kept
+MOBILE_TILE = 384  # of a mobile network
 MAX_WHOLE_PIXELS = WHOLE_TILE**2  # LR pixels up to which a photo is one tile
 MIN_LR_SIDE = 3  # pixels: one 3x3 patch of cells
 MIN_REF_SIDE = 12  # pixels: one 3x3 patch of cells of 4 pixels
@@ -42,6 +43,13 @@ _INT8_BYTES = 450 * 2**20
 # pixels, then for WebP with alpha).
 _BYTES_PER_GIVEN_PIXEL = 24
 _BYTES_PER_DECODED_PIXEL = 16
+# Of a mobile network: framework and weights; per LR pixel of a tile, of the photo; per reference pixel in each of its sizes.
+_MOBILE_BYTES = 950 * 2**20
+_MOBILE_BYTES_PER_TILE_PIXEL = 7_500
+_MOBILE_BYTES_PER_MATCHED_PIXEL = 500
+_MOBILE_BYTES_PER_ENCODED_PIXEL = 50
+# Of all copies of all references, so that their numbers can be counted in 32 bits.
+_MOST_ENCODED_PIXELS = 2**31 // 3
 # Of an ensemble: turned copies of the photos, float32 RGB, and the sum of the results.
 _BYTES_PER_TURNED_PIXEL = 12
 _BYTES_PER_MEAN_PIXEL = 12
@@ -109,6 +117,36 @@ def make_plan(
         memory += max(min(window**2, pixels) for pixels in ref_pixels) * _BYTES_PER_ENCODED_PIXEL[search]
         memory += sum(min(MAX_COARSE_CELLS, pixels // FEATURE_STRIDE**2) for pixels in ref_pixels) * _BYTES_PER_COARSE_CELL
     return Plan(search, tile, window, memory, branch_tile if branch else 0)
+
+
+def make_mobile_plan(
+    lr_shape: Sequence[int],
+    ref_shapes: Sequence[Sequence[int]],
+    tile: int | None,
+    scales: Sequence[float] = REFERENCE_SCALES + REFINED_SCALES,
+) -> Plan:
+    """The plan of a mobile network, which searches by levels and restores photo and single-image branch in the same tiles.
+
+    Args:
+        lr_shape, ref_shapes, tile: as of `make_plan`.
+        scales: `Mobile.scales`.
+
+    Raises:
+        ValueError: references of more pixels than can be counted.
+    """
+    tile = MOBILE_TILE if tile is None else tile
+    memory = _MOBILE_BYTES + photo_bytes(lr_shape, ref_shapes) + _pixels(tile, lr_shape) * _MOBILE_BYTES_PER_TILE_PIXEL
+    if ref_shapes:
+        memory += lr_shape[0] * lr_shape[1] * _MOBILE_BYTES_PER_MATCHED_PIXEL
+        copies = sum(scale**2 for scale in scales)
+        given = sum(shape[0] * shape[1] for shape in ref_shapes)
+        if copies * given > _MOST_ENCODED_PIXELS:
+            raise ValueError(
+                f"references have {given / 1e6:.0f} megapixels, a mobile network takes "
+                f"{_MOST_ENCODED_PIXELS / copies / 1e6:.0f}; give fewer or smaller ones, or choose --model light"
+            )
+        memory += int(copies * given * _MOBILE_BYTES_PER_ENCODED_PIXEL)
+    return Plan("levels" if ref_shapes else "none", tile, 0, memory)
 
 
 def _pixels(tile: int, lr_shape: Sequence[int]) -> int:

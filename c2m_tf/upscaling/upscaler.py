@@ -220,8 +220,8 @@ class Upscaler:
                 stack.callback(opened.close)
             if opened is not None and opened.owner is not self:
                 raise ValueError("these References were opened by another upscaler; use open_references of this one")
-            plan = self._plan(image.upright_shape, [] if opened is None else opened.shapes, wanted)
-            return PreparedPhoto(self, image, opened, plan, strength, (size, region), words, stack.pop_all())
+            self._check(image.upright_shape, [] if opened is None else opened.shapes, wanted)
+            return PreparedPhoto(self, image, opened, strength, (size, region), words, stack.pop_all())
 
     def _chosen(self, lr: Image, references: ReferencesLike | None, album: Album) -> tuple[list[Image] | None, str]:
         """References out of an album, None if none suits, and why, in words."""
@@ -248,7 +248,7 @@ class Upscaler:
         """
         opened = self._open(references, kept=True)
         try:
-            self._plan((plans.MIN_LR_SIDE, plans.MIN_LR_SIDE, 3), opened.shapes)
+            self._check((plans.MIN_LR_SIDE, plans.MIN_LR_SIDE, 3), opened.shapes)
         except ValueError:
             opened.close()
             raise
@@ -324,7 +324,14 @@ class Upscaler:
 
     def estimated_memory(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> int:
         """Bytes that upscaling needs at its peak, from the shapes [h,w,...] of the LR photo and of the references."""
-        return self._unchecked_plan(lr_shape, ref_shapes).memory
+        if self._chooses:  # neither preset need be open
+            search, tile, window = (self._settings[name] for name in ("search", "tile", "window"))
+            degraded = plans.make_plan(lr_shape, ref_shapes, search, tile, window or plans.default_window(tile))
+            clean = plans.make_mobile_plan(lr_shape, ref_shapes, tile)
+            memory = max(degraded.memory, clean.memory) + _SECOND_MODEL_BYTES
+        else:
+            memory = self._only.plan(lr_shape, ref_shapes).memory
+        return memory + plans.ensemble_bytes(self.ensemble, lr_shape, ref_shapes)
 
     def load(self) -> None:
         """Opens a model now, where the first photo would otherwise choose one; raises ValueError as `from_preset` does."""
@@ -358,30 +365,19 @@ class Upscaler:
             raise
         return References(self, images, kept)
 
-    def _plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], wanted: Wanted | None = None) -> plans.Plan:
-        """The plan for photos of those shapes; raises ValueError if they cannot be upscaled."""
+    def _check(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], wanted: Wanted | None = None) -> None:
+        """Raises ValueError if photos of those shapes cannot be upscaled."""
         plans.check_photos(lr_shape, ref_shapes)
         most = None if self._chooses else self._only.max_references
         if most is not None and len(ref_shapes) > most:
             raise ValueError(f"{len(ref_shapes)} references are given, this model takes {most} per photo; give the best")
         if not ref_shapes and not (self._chooses or self._only.restores_alone):
             raise ValueError("this model was exported without upscale_alone; give a reference, or export it again")
-        plan = self._unchecked_plan(lr_shape, ref_shapes)
+        memory = self.estimated_memory(lr_shape, ref_shapes)
         if wanted is not None:
-            plan = plan._replace(memory=plan.memory - plans.unwanted_bytes(self.ensemble, lr_shape, wanted))
+            memory -= plans.unwanted_bytes(self.ensemble, lr_shape, wanted)
         exported = not (self._chooses or self._only.fits_tiles)
-        plans.check_memory(plan.memory, lr_shape, ref_shapes, self.max_memory, exported)
-        return plan
-
-    def _unchecked_plan(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]]) -> plans.Plan:
-        """The plan, its memory with that of the ensemble. Presets that are chosen from share it, and one need not be open."""
-        if self._chooses:
-            search, tile, window = (self._settings[name] for name in ("search", "tile", "window"))
-            plan = plans.make_plan(lr_shape, ref_shapes, search, tile, window or plans.default_window(tile), branch=True)
-            more = _SECOND_MODEL_BYTES
-        else:
-            plan, more = self._only.plan(lr_shape, ref_shapes), 0
-        return plan._replace(memory=plan.memory + more + plans.ensemble_bytes(self.ensemble, lr_shape, ref_shapes))
+        plans.check_memory(memory, lr_shape, ref_shapes, self.max_memory, exported)
 
     @property
     def _only(self) -> TiledUpscaler:
@@ -416,7 +412,6 @@ class PreparedPhoto:
         owner: Upscaler,
         lr: Image,
         references: References | None,
-        plan: plans.Plan,
         strength: float,
         wanted: tuple[ResultSize, Region | None],
         album: str,
@@ -426,7 +421,6 @@ class PreparedPhoto:
         self._files = files
         self._owner = owner
         self._references = references
-        self._plan = plan
         self._strength = strength
         self._wanted = wanted
         self.album = album
@@ -462,14 +456,15 @@ class PreparedPhoto:
             model, *_ = owner._model_for(self.lr.load())
             if not model.fits_tiles:
                 return None
+            plan = self._plan(model)
             lr, reference = _small_photos()
             references = DecodedReferences([reference]) if shapes else None
             for _ in range(2):  # the first time includes compilation
                 start = time.perf_counter()
-                model.restore(lr, references, self._plan)
+                model.restore(lr, references, plan)
                 seconds = time.perf_counter() - start
-            small = model.effort(lr.shape, [reference.shape][: len(shapes)], self._plan, None)
-            whole = model.effort(self.lr.upright_shape, shapes, self._plan, wanted.restored)
+            small = model.effort(lr.shape, [reference.shape][: len(shapes)], plan, None)
+            whole = model.effort(self.lr.upright_shape, shapes, plan, wanted.restored)
         return owner.ensemble * seconds * whole / small
 
     def run(self, progress: Progress | None = None) -> UpscaleResult:
@@ -483,7 +478,7 @@ class PreparedPhoto:
             model, name, reason, references = self._decoded(progress)
             visible = lr.visible()
             part = None if wanted.restored.is_all(visible.shape) else wanted.restored
-            restored = model.restore(visible, references, self._plan, self._strength, owner.ensemble, progress, part)
+            restored = model.restore(visible, references, self._plan(model), self._strength, owner.ensemble, progress, part)
         alpha = None if lr.alpha is None else wanted.of_whole(upsample(as_uint8(lr.alpha)))
         names = [] if self._references is None else self._references.names
         image = self.lr.replaced(wanted.reduced(restored.rgb), alpha, with_origin(lr.metadata, names))
@@ -518,7 +513,10 @@ class PreparedPhoto:
             raise ValueError("matches are those of references; give one")
         with self._owner._turn:
             model, _, _, references = self._decoded(None)
-            return getattr(model, what)(self.lr.visible(), references, self._plan)
+            return getattr(model, what)(self.lr.visible(), references, self._plan(model))
+
+    def _plan(self, model: TiledUpscaler) -> plans.Plan:
+        return model.plan(self.lr.upright_shape, [] if self._references is None else self._references.shapes)
 
     def _decoded(self, progress: Progress | None) -> tuple[TiledUpscaler, str | None, str, DecodedReferences | None]:
         """The model for the photo, its name and why it was chosen, and the references in the photo's colours."""
@@ -527,7 +525,7 @@ class PreparedPhoto:
 
         def report() -> None:
             if progress is not None:
-                progress(0, model.tiles(lr.upright_shape, self._plan, self._owner.ensemble, self.wanted.restored))
+                progress(0, model.tiles(lr.upright_shape, self._plan(model), self._owner.ensemble, self.wanted.restored))
 
         report()
         decoded = None if self._references is None else self._references.decoded_for(model, lr, report)

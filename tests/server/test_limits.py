@@ -204,7 +204,7 @@ def test_a_request_holds_its_place_while_its_photos_are_checked(upscaler, monkey
 def test_a_check_of_photos_that_takes_too_long_is_answered_in_time(upscaler, monkeypatch):
     checked = threading.Event()
     monkeypatch.setattr(upscaler, "prepare", lambda *_: checked.wait(60) and contextlib.nullcontext())
-    running = Running(upscaler, LIMITS._replace(timeout=0.3))
+    running = Running(upscaler, LIMITS._replace(timeout=2.0))
     try:
         answer = running.client.post("/v1/upscale", files=files(*photos()))
         assert (answer.status_code, answer.json()["detail"][:10]) == (503, "no result ")

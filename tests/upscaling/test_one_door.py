@@ -139,6 +139,14 @@ def test_the_server_gives_the_same_bytes(photo, number):
     assert answer.content == by_python(lr, references or None, folder)[0]
 
 
+def test_a_photo_is_cut_into_the_tiles_of_the_preset_that_it_chooses(models):
+    hr = np.tile(HR, (4, 3, 1))
+    large = degradation_named("bicubic")(hr, np.random.RandomState(0))
+    chosen, named = Upscaler.from_preset("auto")(large, hr), Upscaler(models[CLEAN])(large, hr)
+    assert chosen.tiles == named.tiles > 1
+    np.testing.assert_array_equal(chosen.image.rgb, named.image.rgb)
+
+
 def test_an_array_is_what_its_file_is(tmp_path):
     Image.fromarray(LR).save(tmp_path / "lr.png")
     upscaler = Upscaler.from_preset("auto")
