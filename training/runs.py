@@ -144,12 +144,18 @@ def state_of(folder: str | os.PathLike) -> Path:
 
 
 def check_run(folder: str | os.PathLike, stage: str, config: Any) -> None:
-    """Raises RunError if a run of this config can neither begin nor resume in the folder, which need not exist."""
-    folder = Path(folder)
-    described = folder / _CONFIG
+    """Raises ValueError if a run of this config can neither begin nor resume in the folder, which need not exist."""
+    check_run_folder(folder)
+    described = Path(folder) / _CONFIG
     if described.exists():
         _check_same(described, stage, config)
-    elif folder.is_dir():
+
+
+def check_run_folder(folder: str | os.PathLike) -> None:
+    """Raises ValueError if no run can be written to the folder, which need not exist, or it holds something else."""
+    folder = Path(folder)
+    images.check_folder(folder)
+    if folder.is_dir() and not (folder / _CONFIG).exists():
         unknown = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         if unknown:
             raise RunError(f"{folder} holds {unknown[0]} but no run; give an empty or a new folder")

@@ -139,6 +139,7 @@ def add_result_options(command: argparse.ArgumentParser) -> None:
     size.add_argument("--long-side", type=int, metavar="PIXELS", help="of the longer side of the result")
     result.add_argument(
         "--suffix",
+        type=str,
         default="",
         metavar="TEXT",
         help="names results in a folder: _4x makes a_4x.png of a.jpg, _4x.jpg makes a_4x.jpg (default: .png)",

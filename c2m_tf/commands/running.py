@@ -23,11 +23,12 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose options, and those of its commands, are given once; of lists action="extend" takes several.
 
     Text without a type is read by `files.local_path`, since nearly all of it names files: shells leave ~ in --option=~/file.
+    Empty text, which a variable that is not set leaves, is refused: as a path it would be the working folder.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.register("type", None, local_path)
+        self.register("type", None, _path)
         for name in (None, "store"):
             self.register("action", name, _Once)
         self.register("action", "parsers", _Commands)
@@ -35,6 +36,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the process with the message, which may hold names of files."""
         super().error(one_line(message))
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a name, or leave it out")
+    return local_path(text)
 
 
 class _Commands(argparse._SubParsersAction):

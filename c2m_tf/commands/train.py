@@ -89,6 +89,9 @@ def _own_photos(options: argparse.Namespace) -> int:
         )
     check_model(options.start)
     config = _own_config(options, "restoration")  # what is wrong with it is known before Keras, whose import takes seconds
+    from c2m_tf.training.runs import check_run_folder
+
+    check_run_folder(options.output)
     start_keras(computes=config.distributed is None)
     from c2m_tf.network.mobile import Mobile
 

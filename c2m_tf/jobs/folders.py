@@ -13,7 +13,7 @@ from c2m_tf.photos import formats, images
 from c2m_tf.photos.files import is_url, pairing_name, place
 from c2m_tf.photos.headers import decoding, read_header
 from c2m_tf.photos.result_size import FULL_SIZE, Region, ResultSize, Wanted
-from c2m_tf.photos.writing import are_one_file, likeness
+from c2m_tf.photos.writing import Results
 
 _FEW_BYTES = 16
 _MAX_PIXELS = images.SCALE**2 * images.MAX_PIXELS  # of the largest photo's result
@@ -200,20 +200,18 @@ def find_jobs(
     everything = FoundJobs([], [], found.others, folders, [])
     named = [path for reference in given for path in reference.photos()]
     inputs = images.Inputs([*photos, *references, *named, *read])
-    alike: dict[str, list[Job]] = {}
+    results = Results()
     for photo in photos:
         result = storage.joined(output, result_name(photo, suffix))
         try:
             job = Job(photo, [path for reference in given for path in reference.of(photo)], result)
             _check_output(result, inputs, encoding)
-            others = alike.setdefault(result if is_url(result) else likeness(result), [])
-            same = next((other for other in others if is_url(result) or are_one_file(Path(result), Path(other.output))), None)
+            same = results.add(result, photo)
             if same is not None:
-                raise images.ImageError(f"{photo} and {PurePosixPath(same.lr).name} would both become {result}; rename one")
+                raise images.ImageError(f"{photo} and {PurePosixPath(same).name} would both become {result}; rename one")
         except images.ImageError as error:
             everything.problems.append((photo, str(error)))
             continue
-        others.append(job)
         if given and not job.refs:
             everything.alone.append(PurePosixPath(photo).name)
         everything.jobs.append(job)

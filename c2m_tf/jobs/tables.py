@@ -28,7 +28,7 @@ the run breaks off: then it holds the rows until there. A report that cannot be 
 import csv
 import io
 import tempfile
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -37,8 +37,9 @@ from c2m_tf.jobs import storage
 from c2m_tf.jobs.folders import Job
 from c2m_tf.jobs.work import Outcome
 from c2m_tf.photos import formats, images
-from c2m_tf.photos.files import identities, is_url, local_path, place, replacing
+from c2m_tf.photos.files import identities, is_url, local_path, replacing
 from c2m_tf.photos.formats import ImageError
+from c2m_tf.photos.writing import Results
 from c2m_tf.startup import one_line, warn
 
 COLUMNS = ("lr", "references", "output")
@@ -108,7 +109,7 @@ def check_jobs(
     inputs = {identity for job in jobs for path in (job.lr, *job.refs) for identity in identities(path)}
     inputs.update(identity for path in read for identity in identities(path))
     in_folders = images.Inputs(read)
-    outputs: dict[Hashable, int] = {}
+    results = Results()
     for row, job in enumerate(jobs, 1):
         if not job.lr or not job.output:
             raise ValueError(f"{origin}, row {row}: {'output' if job.lr else 'lr'} is empty; give a path or URL")
@@ -116,12 +117,11 @@ def check_jobs(
             images.check_suffix(job.output, encoding=encoding)
         except ImageError as error:
             raise ValueError(f"{origin}, row {row}: {error}") from error
-        target = place(job.output)
-        if target in outputs:
-            raise ValueError(f"{origin}: rows {outputs[target]} and {row} have one output, {job.output}; give each its own")
+        other = results.add(job.output, row)
+        if other is not None:
+            raise ValueError(f"{origin}: rows {other} and {row} have one output, {job.output}; give each its own")
         if job.output in in_folders or not inputs.isdisjoint(identities(job.output)):
             raise ValueError(f"{origin}, row {row}: output {job.output} is an input; inputs are never overwritten")
-        outputs[target] = row
 
 
 def _check_columns(path: str, found: Sequence[str]) -> None:

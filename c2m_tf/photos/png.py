@@ -19,6 +19,7 @@ MAX_CHUNKS = 2**16
 _FIRST_CHUNK, _SIZE, _DEPTH = 8, 16, 24  # offsets in a file
 _ADAM7 = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))  # rows, columns
 _PIECE = 2**20
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _READ = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type iptc")
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # colour types
@@ -62,13 +63,18 @@ def check_pixels(file: BinaryIO) -> None:
         file: that Pillow has accepted, at any position; its position is undefined afterwards.
 
     Raises:
-        ValueError: pixels are missing, or a checksum does not fit.
+        ValueError: pixels are missing, or a checksum does not fit; a second header, or a chunk that must be understood and is
+            unknown.
         zlib.error: the pixels are damaged.
     """
     pixels = _Pixels(_bytes_of_pixels(file))
     file.seek(_FIRST_CHUNK)
     while len(start := file.read(8)) == 8 and start[4:].isalpha():
         left, kind = int.from_bytes(start[:4], "big"), start[4:]
+        if (kind == b"IHDR") != (file.tell() == _SIZE) and not pixels.whole:
+            raise ValueError("its header is not its first chunk alone")
+        if kind[:1].isupper() and kind not in _CRITICAL and not pixels.whole:
+            raise ValueError(f"its chunk {kind.decode()} is unknown")
         if kind in _TEXT:
             file.seek(left + 4, 1)
             continue

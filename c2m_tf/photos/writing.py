@@ -8,9 +8,10 @@ and 11; TIFF revision 6.0 (Adobe, 1992).
 import io
 import os
 import struct
+import tempfile
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from c2m_tf.photos import formats, pixels
-from c2m_tf.photos.files import identities, is_url, remove_left_over, replacing
+from c2m_tf.photos.files import identities, is_url, place, remove_left_over, replacing
 from c2m_tf.photos.formats import DEFAULT_ENCODING, SUFFIXES, WRITTEN, Encoding, ImageError
 from c2m_tf.photos.metadata import NO_METADATA, PNG_IPTC, Metadata, photoshop_resource
 from c2m_tf.photos.pixels import as_float, as_uint8, as_uint16
@@ -96,32 +97,55 @@ def check_not_input(path: str | os.PathLike, inputs: Inputs | Iterable[str | os.
 
 def check_distinct(paths: Iterable[str | os.PathLike]) -> None:
     """Raises ImageError if two outputs, which can be written, are one file."""
-    seen: dict[str, list[Path]] = {}
-    for path in map(Path, paths):
-        alike = seen.setdefault(likeness(path), [])
-        if any(are_one_file(path, other) for other in alike):
+    results = Results()
+    for path in paths:
+        if results.add(path, path) is not None:
             raise ImageError(f"{path} is the name of another result too; give each its own")
-        alike.append(path)
 
 
-def likeness(path: str | os.PathLike) -> str:
-    """Equal for all paths that a file system could take for one: it may not tell cases apart, or two spellings of an accent."""
-    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
+class Results:
+    """Files that will be written, by path or URL. Which two names are one file, the file system knows."""
+
+    def __init__(self) -> None:
+        self._alike: dict[Hashable, list[tuple[Any, Any]]] = {}
+
+    def add(self, path: str | os.PathLike, owner: Any) -> Any:
+        """Adds one; or adds nothing and returns the owner of one that is the same file.
+
+        Raises:
+            ImageError: the file system cannot be asked.
+        """
+        found = place(path)
+        # Equal for all paths that a file system could take for one: it may not tell cases apart, or spellings of an accent.
+        likeness = unicodedata.normalize("NFC", found).casefold() if isinstance(found, str) else found
+        others = self._alike.setdefault(likeness, [])
+        for other, its_owner in others:
+            if not isinstance(found, str) or _are_one_file(Path(found), Path(other)):
+                return its_owner
+        others.append((found, owner))
+        return None
 
 
-def are_one_file(first: Path, second: Path) -> bool:
-    """Whether two paths of one `likeness` are one file where they lie; either may exist or not, and no file is left."""
-    first, second = Path(os.path.realpath(first)), Path(os.path.realpath(second))
+def _are_one_file(first: Path, second: Path) -> bool:
+    """Whether two real paths that are nearly equal are one file where they lie; either may exist or not, no file is left."""
     if first == second:
         return True
     if first.exists() or second.exists():
         return first.exists() and second.exists() and first.samefile(second)
+    folder = first.parent
+    while not folder.exists():
+        folder = folder.parent
+    parts = len(folder.parts)
     try:
-        os.close(os.open(first, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        try:
-            return second.exists()
-        finally:
-            first.unlink()
+        if not folder.samefile(Path(*second.parts[:parts])):
+            return False
+        with tempfile.TemporaryDirectory(prefix=".c2m-tf.", dir=folder) as probe:
+            one, other = (Path(probe, *path.parts[parts:]) for path in (first, second))
+            one.parent.mkdir(parents=True, exist_ok=True)
+            one.touch()
+            return other.exists()
+    except FileNotFoundError:  # of the second one's folder, which is then another
+        return False
     except OSError as error:
         raise ImageError(f"cannot write {first}: {error.strerror or error}") from error
 
@@ -159,6 +183,20 @@ def make_folder(path: str | os.PathLike) -> Path:
     except OSError as error:
         raise ImageError(f"cannot make folder {folder}: {error.strerror}") from error
     return folder
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Raises ImageError if no file can be written in the folder `path`, or it is missing and cannot be made; makes none."""
+    folder = Path(os.path.realpath(path))
+    try:
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise ImageError(f"cannot make folder {path}: {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ImageError(f"cannot write in folder {path}: {folder} is not writable")
+    except OSError as error:
+        raise ImageError(f"cannot make folder {path}: {error.strerror or error}") from error
 
 
 def _members(source: str | os.PathLike) -> list[str | os.PathLike]:

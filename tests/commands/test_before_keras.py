@@ -31,6 +31,8 @@ commands = {
     "pairs/log.csv does not exist": "train plot pairs",
     "x.txt: curves are drawn as PNG": "train plot run -o x.txt",
     "pairs holds a_0.png but no run": "train teacher --config recipe.yaml --set root=.. --output pairs",
+    "pairs holds a_0.png but": "train --data pairs --output pairs",
+    "cannot make folder wide.png/run": "train --data pairs --output wide.png/run",
     "2 lies outside [0, 1]": "train average light light --share 2 -o mean.keras",
     "left.pth does not exist": "train own-trunk-weights left.pth -o trunk.npz",
     "off.keras does not exist": "push --model off.keras folder",

@@ -54,6 +54,14 @@ def test_an_option_given_twice_adds_or_is_refused(words, action, capsys):
         assert "is given twice; give it once" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["-i", "-r", "-o", "--report", "--album"])
+def test_an_empty_path_is_not_the_working_folder(option, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli._parser().parse_args(["upscale", option, ""])
+    assert stopped.value.code == 2
+    assert "is empty; give a name, or leave it out" in capsys.readouterr().err
+
+
 def test_the_home_folder_and_urls_of_local_files_are_paths(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", f"{tmp_path}")
     given = ["upscale", "--input=~/a.png", "-r", "~/b.png", f"file://{tmp_path}/c%20d.png", "-o", "s3://bucket/e.png"]

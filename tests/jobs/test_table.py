@@ -81,6 +81,21 @@ def test_a_file_is_known_however_it_is_spelled(tmp_path, spelling, existing):
             tables.check_jobs([Job("b.png", [], first)], "jobs.csv", read=[second])
 
 
+@pytest.mark.parametrize("names", [("A.png", "a.PNG"), ("new/a.png", "New/a.png"), ("caf\u00e9/a.png", "cafe\u0301/a.png")])
+def test_names_that_the_file_system_takes_for_one_are_one_output(tmp_path, names):
+    probe = [tmp_path / "probe" / name for name in names]
+    probe[0].parent.mkdir(parents=True)
+    probe[0].touch()
+    one = probe[1].exists()
+    jobs = [Job(f"{number}.png", [], f"{tmp_path}/{name}") for number, name in enumerate(names)]
+    if one:
+        with pytest.raises(ValueError, match="rows 1 and 2 have one output"):
+            tables.check_jobs(jobs, "jobs.csv")
+    else:
+        tables.check_jobs(jobs, "jobs.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["probe"]
+
+
 def test_urls_of_one_file_elsewhere_are_known_too():
     pytest.importorskip("fsspec")
     with pytest.raises(ValueError, match="is an input"):

@@ -190,6 +190,22 @@ def test_pixels_that_are_not_whole_are_refused(pixels):
         read(with_pixels([pixels], chunk(b"IEND", b"")))
 
 
+SMALLER = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, RGB, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("parts", "why"),
+    [
+        ([SMALLER, chunk(b"IDAT", PACKED)], "its header is not its first chunk alone"),
+        ([chunk(b"IDAT", PACKED[:9]), SMALLER, chunk(b"IDAT", PACKED[9:])], "its header is not its first chunk alone"),
+        ([chunk(b"ABCD", b"x"), chunk(b"IDAT", PACKED)], "its chunk ABCD is unknown"),
+    ],
+)
+def test_second_headers_and_unknown_chunks_that_must_be_known_are_refused(parts, why):
+    with pytest.raises(images.ImageError, match=why):
+        read(with_pixels(parts, chunk(b"IEND", b"")))
+
+
 ENDS = {
     "no end": b"",
     "half an end": chunk(b"IEND", b"")[:5],
