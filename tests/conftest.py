@@ -1,10 +1,10 @@
 """Fixtures that all tests share."""
 
 import os
+import random
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import numpy as np
 import pytest
 from golden_models import golden_model
@@ -12,6 +12,32 @@ from tiny_models import tiny_model
 
 # Reasons for which a test may be skipped although everything it needs is installed.
 EXPECTED_SKIPS = ("the superuser may write everywhere",)
+
+# Modules that take longest. Those of pytest-xdist's order, by their number of tests, would leave some of these for the end.
+LONGEST = (
+    "test_runs",
+    "test_backends",
+    "test_tflite",
+    "test_quantization",
+    "test_phone_mobile",
+    "test_saved_model",
+    "test_model",
+    "test_kills",
+    "test_large_photos",
+    "test_mobile_upscaler",
+    "test_trainers",
+    "test_robustness",
+    "test_keras_settings",
+    "test_wheel",
+)
+
+
+def pytest_configure(config):
+    config.option.loadscope_reorder = False
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_addoption(parser):
@@ -63,4 +89,8 @@ def same_dtype_everywhere(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def seeded():
-    keras.utils.set_random_seed(0)
+    """Keras draws the seeds of initial weights from Python's generator.
+
+    `keras.utils.set_random_seed` seeds TensorFlow as well, which then prepares all functions that it has compiled anew.
+    """
+    random.seed(0)

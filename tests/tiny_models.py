@@ -1,5 +1,7 @@
 """Small networks with random weights, for all tests that are not about published or trained ones."""
 
+import random
+
 import keras
 import numpy as np
 
@@ -33,20 +35,20 @@ MOBILE_SIZES = {
 def tiny_model(seed=0, dtype="float32", **arguments):
     """C2Matching of 2 blocks of width 8; its weights are such that every part changes the result visibly."""
     model = C2Matching(**SIZES | arguments, dtype=dtype)
-    random = np.random.default_rng(seed)
+    numbers = np.random.default_rng(seed)
     for variable in model.variables:
         *_, layer, kind = variable.path.split("/")
         if kind == "kernel":
             scale = 0.05 if layer.endswith("_conv_offset_mask") else (1 / np.prod(variable.shape[:-1])) ** 0.5
-            variable.assign(random.normal(0, scale, variable.shape).astype(np.float32))
+            variable.assign(numbers.normal(0, scale, variable.shape).astype(np.float32))
         elif kind == "bias":
-            variable.assign(random.normal(0, 0.01, variable.shape).astype(np.float32))
+            variable.assign(numbers.normal(0, 0.01, variable.shape).astype(np.float32))
     return model
 
 
 def tiny_mobile(**arguments):
     """Mobile of such sizes, whose fusion adds something."""
-    keras.utils.set_random_seed(5)
+    random.seed(5)  # from which Keras draws the seeds of initial weights
     network = Mobile(**MOBILE_SIZES | {"reference_scales": (1.0, 0.8), "refined_scales": (0.9,)} | arguments)
     out = network.fusion.get_layer("out")
     out.set_weights([np.random.default_rng(5).normal(0, 0.05, weight.shape) for weight in out.get_weights()])

@@ -7,13 +7,18 @@ from c2m_tf import C2Matching
 from c2m_tf.photos import images
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def preset():
     """Without a trunk of its own, whose tiles differ a little from the whole."""
     return C2Matching.from_preset("light-photo")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def preset_with_trunk():
+    return C2Matching.from_preset("light")
+
+
+@pytest.fixture(scope="session")
 def scene():
     """LR photo [60,72] and a reference of the same scene, moved by (-40, +56) pixels."""
     photo = data.astronaut()

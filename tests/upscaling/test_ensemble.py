@@ -101,13 +101,14 @@ def test_other_numbers_are_refused(tiny, ensemble, tmp_path, capsys):
     assert not (tmp_path / "sr.png").exists()
 
 
-def test_the_command_line_takes_it(tmp_path, photos):
+def test_the_command_line_takes_it(tiny, tmp_path, photos):
+    tiny.save(tmp_path / "tiny.keras")
     for name, photo in zip(("lr", "ref"), photos, strict=True):
         images.write(tmp_path / f"{name}.png", photo)
     results = {}
     for number in ENSEMBLES[:2]:
         output = tmp_path / f"{number}.png"
         arguments = ["upscale", "-i", f"{tmp_path}/lr.png", "-r", f"{tmp_path}/ref.png", "-o", str(output)]
-        assert main([*arguments, "--model", "light", "--ensemble", str(number)]) == 0
+        assert main([*arguments, "--model", f"{tmp_path}/tiny.keras", "--ensemble", str(number)]) == 0
         results[number] = images.read(output).rgb.astype(int)
     assert 0 < np.abs(results[2] - results[1]).mean() < 20

@@ -22,10 +22,10 @@ OTHER = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
 
-@pytest.mark.parametrize("opened", [lambda: Upscaler.from_preset("light", dtype="float32"), lambda: Upscaler(tiny_mobile())])
-def test_blocks_are_found_where_the_reference_shows_them(opened):
+@pytest.mark.parametrize("network", [lambda light: light, lambda light: tiny_mobile()], ids=["light", "mobile"])
+def test_blocks_are_found_where_the_reference_shows_them(preset_with_trunk, network):
     """The reference is the photo's own, moved by two cells; another one shows noise."""
-    result = opened()(LR, [OTHER, HR[8:, 8:]])
+    result = Upscaler(network(preset_with_trunk))(LR, [OTHER, HR[8:, 8:]])
     evidence = result.evidence
     inside = slice(6, -6), slice(6, -6)
     found = (evidence.reference == 1)[inside]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from c2m_tf import C2Matching, Upscaler
+from c2m_tf import Upscaler
 from c2m_tf.photos import images
 from c2m_tf.photos.drawing import match_map
 from c2m_tf.upscaling.tiles import Canvas
@@ -21,20 +21,19 @@ def test_tiles_with_exact_search_equal_the_whole(preset, scene):
     assert np.abs(whole - tiled).max() < 1 / 255
 
 
-def test_tiles_into_which_a_trunk_is_mixed_equal_the_whole(scene):
+def test_tiles_into_which_a_trunk_is_mixed_equal_the_whole(preset_with_trunk, scene):
     lr, ref = scene
-    model = C2Matching.from_preset("light")
-    whole = Upscaler(model, search="exact")(lr, ref).image.rgb
-    tiled = Upscaler(model, search="exact", tile=48)(lr, ref).image.rgb
+    whole = Upscaler(preset_with_trunk, search="exact")(lr, ref).image.rgb
+    tiled = Upscaler(preset_with_trunk, search="exact", tile=48)(lr, ref).image.rgb
     assert np.abs(whole - tiled).max() < 1 / 255
 
 
 @pytest.mark.parametrize("height", [71, 72])
-def test_tiles_of_text_join_without_seams(height):
+def test_tiles_of_text_join_without_seams(preset_with_trunk, height):
     page = Image.fromarray(data.page()).convert("RGB").resize((960, 478), Image.Resampling.BICUBIC)
     lr = images.downsample(np.asarray(page)[100 : 100 + 4 * height])
-    whole = Upscaler(C2Matching.from_preset("light"), tile=240)(lr)
-    tiled = Upscaler(C2Matching.from_preset("light"))(lr)
+    whole = Upscaler(preset_with_trunk, tile=240)(lr)
+    tiled = Upscaler(preset_with_trunk)(lr)
     assert (whole.tiles, tiled.tiles) == (1, 2)
     difference = 255 * np.abs(whole.image.rgb - tiled.image.rgb)
     assert 0 < difference.max() < 4
@@ -49,9 +48,9 @@ def test_windows_find_what_exact_search_finds(preset, scene):
 
 
 @pytest.mark.parametrize("options", [{"search": "exact"}, {"search": "window", "tile": 48, "window": 224}])
-def test_encoded_references_serve_many_photos(preset, scene, options):
+def test_encoded_references_serve_many_photos(tiny, scene, options):
     lr, ref = scene
-    upscaler = Upscaler(preset, **options)
+    upscaler = Upscaler(tiny, **options)
     reference = upscaler.open_references(ref)
 
     def kept():
@@ -66,9 +65,9 @@ def test_encoded_references_serve_many_photos(preset, scene, options):
     np.testing.assert_array_equal(second, upscaler(lr[20:], ref).image.rgb)
 
 
-def test_a_reference_serves_all_searches_and_factors(preset, scene, monkeypatch):
+def test_a_reference_serves_all_searches_and_factors(tiny, scene, monkeypatch):
     lr, ref = scene
-    upscaler = Upscaler(preset)
+    upscaler = Upscaler(tiny)
     reference = upscaler.open_references([ref, ref[:200]])
     for pixels, cells in ((2**32, 16384), (0, 16384), (0, 1000), (2**32, 1000)):
         monkeypatch.setattr("c2m_tf.upscaling.plans._LEVELS_REF_PIXELS", pixels)
@@ -77,26 +76,26 @@ def test_a_reference_serves_all_searches_and_factors(preset, scene, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
-def test_a_reference_keeps_a_copy_of_its_array(preset, scene, kind):
+def test_a_reference_keeps_a_copy_of_its_array(tiny, scene, kind):
     array = scene[1].astype(kind) if kind == np.uint8 else images.as_float(scene[1]).astype(kind)
-    reference = Upscaler(preset, search="window", tile=48, window=224).open_references(array)
+    reference = Upscaler(tiny, search="window", tile=48, window=224).open_references(array)
     before = reference._images[0].rgb.copy()
     array[:] = 0
     np.testing.assert_array_equal(reference._images[0].rgb, before)
 
 
-def test_a_reference_is_refused_by_another_upscaler(preset, scene):
+def test_a_reference_is_refused_by_another_upscaler(tiny, scene):
     lr, ref = scene
-    reference = Upscaler(preset).open_references(ref)
-    other = Upscaler(preset)
+    reference = Upscaler(tiny).open_references(ref)
+    other = Upscaler(tiny)
     for use in (other, other.find_matches):
         with pytest.raises(ValueError, match="opened by another upscaler"):
             use(lr, reference)
 
 
-def test_threads_may_share_an_upscaler(preset, scene):
+def test_threads_may_share_an_upscaler(tiny, scene):
     lr, ref = scene
-    upscaler = Upscaler(preset)
+    upscaler = Upscaler(tiny)
     reference = upscaler.open_references(ref)
     parts = [lr[:24], lr[24:48], lr[:, :30], lr[:, 30:]]
     alone = [upscaler(part, reference).image.rgb for part in parts]
@@ -106,19 +105,19 @@ def test_threads_may_share_an_upscaler(preset, scene):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_progress_counts_tiles(preset, scene):
+def test_progress_counts_tiles(tiny, scene):
     lr, ref = scene
     reported = []
-    Upscaler(preset, search="exact", tile=48)(lr, ref, progress=lambda done, total: reported.append((done, total)))
+    Upscaler(tiny, search="exact", tile=48)(lr, ref, progress=lambda done, total: reported.append((done, total)))
     assert reported == [(0, 4), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_files_are_taken_like_arrays(preset, scene, tmp_path):
+def test_files_are_taken_like_arrays(tiny, scene, tmp_path):
     lr, ref = scene
     for name, photo in (("lr.png", lr), ("ref.png", ref)):
         images.write(tmp_path / name, photo)
-    from_files = Upscaler(preset)(tmp_path / "lr.png", str(tmp_path / "ref.png")).image.rgb
-    np.testing.assert_allclose(from_files, Upscaler(preset)(lr, ref).image.rgb, atol=1e-5)
+    from_files = Upscaler(tiny)(tmp_path / "lr.png", str(tmp_path / "ref.png")).image.rgb
+    np.testing.assert_allclose(from_files, Upscaler(tiny)(lr, ref).image.rgb, atol=1e-5)
 
 
 def test_matches_say_where_the_scene_lies(preset, scene):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from c2m_tf.export.saved_model import export_saved_model
 from tensorflow.core.protobuf import saved_model_pb2
 
 from c2m_tf import Upscaler
@@ -12,11 +11,6 @@ from c2m_tf.upscaling.saved_model_upscaler import harmful_operations
 PHOTOS, NAMED_OTHERWISE = (
     [tf.TensorSpec([1, None, None, 3], tf.float32, name) for name in names] for names in (("lr", "ref"), ("photo", "ref"))
 )
-
-
-@pytest.fixture(scope="module")
-def exported(tiny, tmp_path_factory):
-    return export_saved_model(tiny, tmp_path_factory.mktemp("exported"))
 
 
 def repeated(lr):
@@ -30,6 +24,12 @@ def saved(folder, upscale=lambda lr, ref: repeated(lr), alone=repeated, resource
     module.alone = tf.function(alone, input_signature=photos[:1])
     tf.saved_model.save(module, str(folder / "1"), signatures={"upscale": module.upscale, "upscale_alone": module.alone})
     return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A model with a variable, which TensorFlow saves."""
+    return saved(tmp_path_factory.mktemp("exported"), resource=tf.Variable(1.0)) / "1"
 
 
 class Resource(tf.saved_model.experimental.TrackableResource):
