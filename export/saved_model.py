@@ -89,29 +89,38 @@ class _Module(tf.Module):
         self._limits = {"lr": (MIN_LR_SIDE, max_lr_pixels), "ref": (MIN_REF_SIDE, max_ref_pixels)}
         self._variables = [variable.value for variable in model.variables]  # what the file holds
 
+    # Functions of their own, which the file holds once for both signatures that call them.
+    @tf.function(input_signature=[_photo("lr"), _photo("ref")], autograph=False)
+    def _with_reference(self, lr, ref):
+        return tf.clip_by_value(self._model({"lr": lr, "ref": ref}), 0.0, 1.0)
+
+    @tf.function(input_signature=[_photo("lr")], autograph=False)
+    def _alone(self, lr):
+        return tf.clip_by_value(self._model({"lr": lr}), 0.0, 1.0)
+
     @tf.function(input_signature=[tf.TensorSpec([], tf.string, "lr_image"), tf.TensorSpec([], tf.string, "ref_image")])
     def serving_default(self, lr_image, ref_image):
         lr = photos.decode(lr_image, "lr_image", *self._limits["lr"])
         ref = photos.decode(ref_image, "ref_image", *self._limits["ref"])
-        sr = self._sr(lr=tf.cast(lr, tf.float32)[None] / 255.0, ref=tf.cast(ref, tf.float32)[None] / 255.0)
+        sr = self._with_reference(tf.cast(lr, tf.float32)[None] / 255.0, tf.cast(ref, tf.float32)[None] / 255.0)
         return {"sr_image": photos.encode(sr[0])}
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string, "lr_image")])
     def serving_alone(self, lr_image):
         lr = photos.decode(lr_image, "lr_image", *self._limits["lr"])
-        return {"sr_image": photos.encode(self._sr(lr=tf.cast(lr, tf.float32)[None] / 255.0)[0])}
+        return {"sr_image": photos.encode(self._alone(tf.cast(lr, tf.float32)[None] / 255.0)[0])}
 
     @tf.function(input_signature=[_photo("lr"), _photo("ref")])
     def upscale(self, lr, ref):
         with tf.control_dependencies([*self._checks("lr", lr), *self._checks("ref", ref)]):
             lr, ref = tf.identity(lr), tf.identity(ref)
-        return {"sr": self._sr(lr=lr, ref=ref)}
+        return {"sr": self._with_reference(lr, ref)}
 
     @tf.function(input_signature=[_photo("lr")])
     def upscale_alone(self, lr):
         with tf.control_dependencies(self._checks("lr", lr)):
             lr = tf.identity(lr)
-        return {"sr": self._sr(lr=lr)}
+        return {"sr": self._alone(lr)}
 
     def _checks(self, what, photo):
         minimum, maximum = self._limits[what]
@@ -122,9 +131,6 @@ class _Module(tf.Module):
             (tf.reduce_all((photo >= -1e-3) & (photo <= 1.0 + 1e-3)), f"{what} has values outside [0, 1]"),
         )
         return [tf.debugging.Assert(right, list(words)) for right, *words in faults]
-
-    def _sr(self, **photos_of):
-        return tf.clip_by_value(self._model(photos_of), 0.0, 1.0)
 
 
 def write_requests(folder: Path) -> None:
