@@ -1,9 +1,10 @@
 """Restores photos of any size with a .tflite file, as phones do: fixed tiles and windows, no TensorFlow.
 
 `locate` of the file matches small versions of the photos, from which `windows` chooses a window of the reference for each tile;
-`upscale` restores the tile from it, or `upscale_alone` without a reference. Tiles and windows that are smaller than the file's
-sizes are extended by their mirror image: networks take rows and columns that repeat for an edge of the photo, which costs up to
-2 dB. Small versions repeat their last row and column, which match nothing; matches that fall there do not count.
+`upscale` restores the tile from it, or `upscale_alone` without a reference. Tiles that are smaller than the file's are extended
+by their mirror image: networks take rows and columns that repeat for an edge of the photo, which costs up to 2 dB. Windows
+repeat their last row and column, which match nothing: a tile's edge would match the edge of a window's mirror image, wherever
+the tile's edge lies in the reference. Small versions repeat theirs too; matches that fall there do not count.
 
 The runtime keeps a signature's memory until its interpreter is deleted, so each signature gets its own interpreter while it is
 used: peak memory is that of the larger one.
@@ -100,7 +101,7 @@ class TFLiteUpscaler(TiledUpscaler):
             window = coarse.window(tile, self.window).of(reference.photos)
             inputs = {
                 "lr_tile": mirrored(as_float(lr[tile.rows, tile.columns]), self.tile),
-                "ref_window": mirrored(as_float(window), self.window),
+                "ref_window": extended(as_float(window), self.window),
             }
             yield upscale(**inputs)["sr"][0, : SCALE * tile.height, : SCALE * tile.width]
 
@@ -133,12 +134,12 @@ class TFLiteUpscaler(TiledUpscaler):
     def _locate(self, lr: np.ndarray, coarse: CoarseReferences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Matches of small photos in the reference that fits best at each place; see `tiles.Locate`."""
         height, width = (side - PATCH + 1 for side in lr.shape[:2])
-        lr_thumb = _extended(lr, self._lr_thumb)
+        lr_thumb = extended(lr, self._lr_thumb)
         best_number = np.zeros((height, width), int)
         best_match, best_score = np.zeros((height, width, 2), int), np.full((height, width), -2.0, np.float32)
         locate = self._runner("locate")
         for number, ref in enumerate(coarse.photos):
-            found = locate(lr_thumb=lr_thumb, ref_thumb=_extended(ref, self._ref_thumb))
+            found = locate(lr_thumb=lr_thumb, ref_thumb=extended(ref, self._ref_thumb))
             match, score = found["matches"][0, :height, :width], found["score"][0, :height, :width]
             last = np.array(ref.shape[:2]) // FEATURE_STRIDE - PATCH
             score = np.where((match <= last).all(axis=-1), score, -1.0)
@@ -188,11 +189,11 @@ def _damaged(path: Path, error: BaseException) -> ValueError:
     return ValueError(f"{path} is not a TFLite file that this runtime reads: {' '.join(str(error).split())}")
 
 
-def _extended(photo: np.ndarray, side: int, mode: Any = "edge") -> np.ndarray:
-    """[1,side,side,3]: the photo, extended as NumPy's `pad` does; by its last row and column."""
+def extended(photo: np.ndarray, side: int, mode: Any = "edge") -> np.ndarray:
+    """[h,w,3] -> [1,side,side,3]: the photo, extended as NumPy's `pad` does; by its last row and column."""
     return np.pad(photo, ((0, side - photo.shape[0]), (0, side - photo.shape[1]), (0, 0)), mode=mode)[None]
 
 
 def mirrored(photo: np.ndarray, side: int) -> np.ndarray:
     """[h,w,3] -> [1,side,side,3]: beyond the last row and column follows the mirror image, as often as there is room."""
-    return _extended(photo, side, "symmetric")
+    return extended(photo, side, "symmetric")

@@ -72,7 +72,7 @@ export async function upscale(
     if (coarse) {
       const { reference, y, x, height, width } = coarse.window(tile, spec.window);
       const refWindow = references[reference]!.crop(y, x, height, width);
-      result = await model.upscale(lrTile, refWindow.toTensor(spec.window, true));
+      result = await model.upscale(lrTile, refWindow.toTensor(spec.window));
     } else {
       result = await model.upscaleAlone!(lrTile);
     }

@@ -40,7 +40,7 @@ class Pipeline(private val model: SrModel) {
             } else {
                 val window = coarse.window(tile, spec.window)
                 val seen = references[window.reference].crop(window.y, window.x, window.height, window.width)
-                model.upscale(lrTile, seen.toTensor(spec.window, mirrored = true))
+                model.upscale(lrTile, seen.toTensor(spec.window))
             }
             canvas.add(tile, sr, SCALE * spec.tile)
             progress(done + 1, canvas.tiles.size)
