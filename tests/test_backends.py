@@ -27,17 +27,16 @@ model = golden_model("light")
 sr = model.predict_on_batch({"lr": arrays["lr"][None], "ref": arrays["ref"][None]})
 print("difference", np.abs(sr - arrays["output"]).max())
 tiny = tiny_model()
-other = tiny.predict_on_batch({"lr": arrays["lr"][None, :9], "ref": [arrays["ref"][None, :30], arrays["ref"][None, :, :25]]})
-print("shape", other.shape)
 from c2m_tf.cli import main
 from c2m_tf.photos import images
 tiny.save("tiny.keras")
-for name in ("pairs/a_0.png", "pairs/a_1.png"):
-    images.write(name, np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))
+for name, side in (("lr.png", 9), ("pairs/a_0.png", 24), ("pairs/a_1.png", 24)):
+    images.write(name, np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
 assert main(["doctor"]) == 0
-assert main(["upscale", "-i", "pairs/a_0.png", "-r", "pairs/a_1.png", "-o", "sr.png", "--model", "tiny.keras"]) == 0
+references = ["-r", "pairs/a_0.png", "pairs/a_1.png"]
+assert main(["upscale", "-i", "lr.png", *references, "-o", "sr.png", "--model", "tiny.keras"]) == 0
 assert main(["evaluate", "--pairs", "pairs", "--model", "tiny.keras", "--dtype", "auto"]) == 0
-assert images.read("sr.png").rgb.shape == (192, 192, 3)
+assert images.read("sr.png").rgb.shape == (36, 36, 3)
 """
 
 SERVE = """
@@ -84,7 +83,6 @@ def test_library_and_commands_run_on_jax_where_tensorflow_is_blocked(tmp_path):
     printed = on_jax(SCRIPT, tmp_path)
     words = printed.split()
     assert float(words[words.index("difference") + 1]) < 3e-5
-    assert "shape (1, 36, 64, 3)" in printed
 
 
 @pytest.mark.slow
