@@ -12,10 +12,11 @@ import pytest
 import tensorflow as tf
 from c2m_tf.export.phone_network import PhoneNetwork
 from c2m_tf.export.tflite import LR_THUMB, REF_THUMB, export_tflite, weights_sha256
-from c2m_tf.training.starts import with_own_trunk
 from exporting import export, run
 from skimage import data
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+from tiny_models import tiny_model
 
 from c2m_tf import C2Matching, Upscaler
 from c2m_tf.cli import main as c2m_tf
@@ -55,14 +56,17 @@ def test_upscale_alone_equals_the_trunk(exported, tiny, rng):
 
 
 def test_a_trunk_of_the_models_own_is_mixed_in_as_by_the_keras_model(tmp_path):
-    own, path = with_own_trunk(C2Matching.from_preset("light-photo")), tmp_path / "own.tflite"
+    own, path = tiny_model(own_trunk=True, width=32), tmp_path / "own.tflite"
+    own.extractor_ref.set_weights(own.extractor_lr.get_weights())  # so that matches are good, and the reference counts
     export_tflite(PhoneNetwork(own), path, "float16", TILE, WINDOW)
-    # All signatures share the weights.
-    assert path.stat().st_size < 1.15 * 2 * own.count_params()
+    # All signatures share the weights; the rest are tables of the graph.
+    model = flatbuffer_utils.read_model(str(path))
+    held = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    assert held < 1.15 * 2 * own.count_params()
     ref = data.astronaut()[:WINDOW, 200 : 200 + WINDOW]
     lr = images.as_float(images.downsample(ref))[None]
     inputs = {"lr": lr, "ref": images.as_float(ref)[None]}
-    sr, alone = (np.clip(own.predict_on_batch(photos), 0, 1) for photos in (inputs, {"lr": lr}))
+    sr, alone = (np.clip(own(photos), 0, 1) for photos in (inputs, {"lr": lr}))
     assert np.abs(sr - alone).mean() > 0.01
     # Weights in half precision also turn a close match here and there.
     assert np.abs(run(path, "upscale", lr_tile=lr, ref_window=inputs["ref"])["sr"] - sr).mean() < 1e-3
@@ -137,16 +141,16 @@ def loss_by_extension(network, height, width, with_reference):
         lr, ref = images.as_float(images.downsample(hr)), images.as_float(seen)
         decibels = []
         for tile, window in ((lr[None], ref[None]), (mirrored(lr, 32), extended(ref, 128))):
-            sr = network.predict_on_batch({"lr": tile, "ref": window} if with_reference else {"lr": tile})
+            sr = network({"lr": tile, "ref": window} if with_reference else {"lr": tile})
             sr = np.clip(sr, 0, 1)[0, : 4 * height, : 4 * width]
             decibels.append(-10 * np.log10(np.mean((sr - images.as_float(hr)) ** 2)))
         lost.append(decibels[0] - decibels[1])
     return np.mean(lost)
 
 
-@pytest.mark.parametrize(("height", "width"), [(24, 24), (12, 20)])
-def test_little_is_lost_by_that(height, width):
-    assert loss_by_extension(C2Matching.from_preset("light").trunk, height, width, False) < 0.15
+def test_little_is_lost_by_that():
+    network = C2Matching.from_preset("light").trunk
+    assert all(loss_by_extension(network, height, width, False) < 0.15 for height, width in ((24, 24), (12, 20)))
 
 
 @pytest.mark.slow
