@@ -138,13 +138,15 @@ def test_a_full_disk_leaves_the_old_result(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_interrupted_folders_hold_complete_photos_only(tmp_path, number):
+def test_interrupted_folders_hold_complete_photos_only(tmp_path, tiny, number):
+    tiny.save(tmp_path / "tiny.keras")
     random = np.random.RandomState(0)
     (tmp_path / "in").mkdir()
     images.write(tmp_path / "ref.png", random.randint(0, 256, (64, 64, 3), dtype=np.uint8))
     for index in range(300):
         images.write(tmp_path / f"in/{index:03}.png", random.randint(0, 256, (24, 24, 3), dtype=np.uint8))
     arguments = ["upscale", "-i", f"{tmp_path}/in", "-r", f"{tmp_path}/ref.png", "-o", f"{tmp_path}/out"]
+    arguments += ["--model", f"{tmp_path}/tiny.keras"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "c2m_tf.cli", *arguments]
     # Where the tests themselves run in the background, their children would ignore Ctrl-C.

@@ -15,10 +15,13 @@ from c2m_tf.photos import images
 
 ROOT = Path(__file__).parents[1]
 
-# What reads recipes and int8 weights, in one process.
+# What reads weights, recipes and int8 weights, in one process.
 SCRIPT = """
 import sys
+import c2m_tf, c2m_tf.training
+print(c2m_tf.__file__, c2m_tf.training.__file__)
 from c2m_tf.cli import main
+assert main(["upscale", "-i", "lr.png", "-r", "ref.png", "-o", "sr.png"]) == 0
 settings = [f"root={sys.argv[1]}", "iterations=2", "validation=null"]
 arguments = ["train", "teacher", "--config", "smoke/teacher", "--output", "run"]
 assert main([*arguments, *(part for setting in settings for part in ("--set", setting))]) == 0
@@ -75,17 +78,13 @@ def test_commands_of_the_wheel_work_without_the_checkout(environment, tmp_path):
     work.mkdir()
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     options = {"cwd": work, "env": clean}
-    place = run(
-        environment / "python", "-c", "import c2m_tf, c2m_tf.training as t; print(c2m_tf.__file__, t.__file__)", **options
-    )
-    assert all(path.startswith(str(environment.parent)) for path in place.split())
-
     random = np.random.default_rng(0)
     images.write(work / "lr.png", random.random((8, 8, 3)))
     images.write(work / "ref.png", random.random((32, 32, 3)))
-    run(environment / "c2m-tf", "upscale", "-i", "lr.png", "-r", "ref.png", "-o", "sr.png", **options)
-    assert images.read(work / "sr.png").rgb.shape == (32, 32, 3)
+    assert "upscale" in run(environment / "c2m-tf", "--help", **options)
 
-    output = run(environment / "python", "-c", SCRIPT, make(tmp_path / "root"), **options)
-    assert "is finished: 2 iterations" in output
+    places, *output = run(environment / "python", "-c", SCRIPT, make(tmp_path / "root"), **options).splitlines()
+    assert all(path.startswith(str(environment.parent)) for path in places.split())
+    assert images.read(work / "sr.png").rgb.shape == (32, 32, 3)
+    assert "is finished: 2 iterations" in "\n".join(output)
     assert (work / "run/last.weights.h5").exists()

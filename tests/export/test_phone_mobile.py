@@ -30,7 +30,7 @@ TILE, WINDOW = 20, 80
 
 @pytest.fixture(scope="module")
 def network():
-    return tiny_mobile()
+    return tiny_mobile(reference_scales=(1.0,))
 
 
 @pytest.fixture(scope="module")
