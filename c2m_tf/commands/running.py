@@ -79,8 +79,8 @@ def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterab
 
 
 @contextmanager
-def tile_progress() -> Iterator[Callable[[int, int], None]]:
-    """A callback of (tiles done, tiles in all) that draws a bar on a terminal, with the time that has passed and is left."""
+def step_progress() -> Iterator[Callable[[int, int], None]]:
+    """A callback of (steps done, steps in all) that draws a bar on a terminal, with the time that has passed and is left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -88,7 +88,7 @@ def tile_progress() -> Iterator[Callable[[int, int], None]]:
     if not console.is_terminal:  # it would write an empty line at the end
         yield lambda done, total: None
         return
-    columns = (TextColumn("upscaling"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"), TimeElapsedColumn())
+    columns = (TextColumn("upscaling"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task("upscaling", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

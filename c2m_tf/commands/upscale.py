@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from c2m_tf.commands import many_photos
 from c2m_tf.commands.options import add_model_options, add_result_options, encoding_of, open_upscaler, size_of
-from c2m_tf.commands.running import tile_progress, track
+from c2m_tf.commands.running import step_progress, track
 from c2m_tf.photos.formats import Encoding
 from c2m_tf.startup import say, warn
 
@@ -157,7 +157,7 @@ def _upscale(options: argparse.Namespace, encoding: Encoding, photo: "Image | No
         images.check_fits(options.matches, (images.SCALE * height, images.SCALE * width))
     prepared = files.enter_context(upscaler.prepare(lr, job.refs or None, strength, size, region, album))
     prepared.check_output(job.output, encoding)
-    with tile_progress() as progress:
+    with step_progress() as progress:
         _say_time(prepared.estimated_seconds(), options)
         result = prepared.run(progress)
         result.image.save(job.output, **encoding._asdict())

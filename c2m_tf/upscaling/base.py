@@ -37,7 +37,9 @@ ORIENTATIONS = tuple(
     for mirrored, upturned in ((False, False), (True, True), (True, False), (False, True))
 )
 
-Progress = Callable[[int, int], None]  # of (tiles done, tiles in all); what it raises stops the work
+Progress = Callable[
+    [int, int], None
+]  # of (steps done, steps in all): parts of the search, and tiles; what it raises stops the work
 
 
 class Found(Protocol):
@@ -110,6 +112,7 @@ class Work(NamedTuple):
         strength: in (0, 1], how much of the references is used.
         found: what `_find` found, None if the model does not report its matches.
         alone: the photo as the single-image branch restores it; None if the plan has no tiles for it.
+        report: called after each step of the search.
         note: called for each tile that is restored with the references: with the tile, and of its pixels the number of the
             reference [h,w], the first pixel of the block in it [h,w,2], the score [h,w], and, if the model says so, how much
             the reference counts [h,w].
@@ -121,6 +124,7 @@ class Work(NamedTuple):
     strength: float
     found: Any = None
     alone: Alone | None = None
+    report: Callable[[], None] = lambda: None
     note: Callable[..., None] = lambda tile, *found: None
 
 
@@ -184,6 +188,27 @@ class TiledUpscaler(ABC):
             for canvas in self._canvases(orientation.turned_shape(lr_shape), plan, _turned(region, orientation, lr_shape))
         )
 
+    def searches(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: Plan) -> int:
+        """Steps of `_find` where nothing is known of the references yet: how often it calls `work.report`, or less often."""
+        del lr_shape, ref_shapes, plan
+        return 0
+
+    def steps(
+        self,
+        lr_shape: Sequence[int],
+        ref_shapes: Sequence[Sequence[int]],
+        plan: Plan,
+        ensemble: int = 1,
+        region: Region | None = None,
+    ) -> int:
+        """Number of steps that `restore` reports: those of the search, and tiles."""
+        searched = 0
+        for orientation in ORIENTATIONS[:ensemble] if ref_shapes else ():
+            searched += self.searches(
+                orientation.turned_shape(lr_shape), [orientation.turned_shape(shape) for shape in ref_shapes], plan
+            )
+        return searched + self.tiles(lr_shape, plan, ensemble, region)
+
     def effort(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: Plan, region: Region | None) -> float:
         """What restoring a photo, or a part of it, takes in one orientation, in LR pixels: their number with tiles' overlap."""
         del ref_shapes
@@ -219,16 +244,17 @@ class TiledUpscaler(ABC):
             plan: of `plan`, for photos of these shapes.
             strength: in (0, 1], how much of the references is used.
             ensemble: orientations whose results are averaged, one of `plans.ENSEMBLES`.
-            progress: called after each tile.
+            progress: called after each step of the search and each tile.
             region: the part of the photo that is restored, the same as in the whole; None for all. Matches are those of the
                 whole photo.
 
         Returns:
             Restored.
         """
-        tiles = self.tiles(lr.shape, plan, ensemble, region)
+        shapes = [] if reference is None else reference.shapes
+        steps = self.steps(lr.shape, shapes, plan, ensemble, region)
         if ensemble == 1:
-            return self._restored(lr, reference, plan, strength, progress, 0, tiles, region)
+            return self._restored(lr, reference, plan, strength, progress, 0, steps, region)
         height, width = lr.shape[:2] if region is None else (region.height, region.width)
         total = np.zeros((SCALE * height, SCALE * width, 3), np.float32)
         results: list[Restored] = []
@@ -236,13 +262,15 @@ class TiledUpscaler(ABC):
         for orientation in ORIENTATIONS[:ensemble]:
             turned = None if reference is None else DecodedReferences([orientation.turned(photo) for photo in reference.photos])
             part = _turned(region, orientation, lr.shape)
-            result = self._restored(orientation.turned(lr), turned, plan, strength, progress, done, tiles, part)
-            done += self.tiles(orientation.turned_shape(lr.shape), plan, region=part)
+            photo = orientation.turned(lr)
+            result = self._restored(photo, turned, plan, strength, progress, done, steps, part)
+            done += self.steps(photo.shape, [] if turned is None else turned.shapes, plan, region=part)
             total += orientation.turned_back(result.rgb)
             results.append(result._replace(rgb=total))
         total /= ensemble
         coverages = [result.coverage for result in results if result.coverage is not None]
-        return results[0]._replace(coverage=float(np.mean(coverages)) if coverages else None)
+        tiles = sum(result.tiles for result in results)
+        return results[0]._replace(tiles=tiles, coverage=float(np.mean(coverages)) if coverages else None)
 
     def _restored(
         self,
@@ -251,22 +279,26 @@ class TiledUpscaler(ABC):
         plan: Plan,
         strength: float,
         progress: Progress | None,
-        before: int,
-        tiles: int,
+        done: int,
+        steps: int,
         region: Region | None,
     ) -> Restored:
-        """One orientation, after so many tiles of others."""
+        """One orientation, after so many steps of others."""
+
+        def report(number=1):
+            nonlocal done
+            done += number
+            if progress is not None and number:
+                progress(done, steps)
 
         def collected(canvas, results):
-            nonlocal before
             for place, result in zip(canvas, results, strict=True):
                 canvas.add(place, result)
-                before += 1
-                if progress is not None:
-                    progress(before, tiles)
+                report()
             return canvas.photo()
 
         *branch, canvas = self._canvases(lr.shape, plan, region)
+        tiles = sum(len(tiles) for tiles in (*branch, canvas))
         if reference is None:
             return Restored(_clipped(collected(canvas, self._restore_alone(lr, canvas))), tiles)
         alone = Alone.of(branch[0], collected(branch[0], self._restore_alone(lr, branch[0]))) if branch else None
@@ -277,9 +309,12 @@ class TiledUpscaler(ABC):
             plan,
             strength,
             alone=alone,
+            report=report,
             note=lambda tile, *found: noted.add(canvas.core(tile), tile, *found),
         )
+        searched = done + self.searches(lr.shape, reference.shapes, plan)
         found = self._find(work)
+        report(searched - done)
         rgb = _clipped(collected(canvas, self._restore_tiles(work._replace(found=found), canvas)))
         if found is None:
             return Restored(rgb, tiles)

@@ -159,7 +159,14 @@ def _run(steps, inputs, candidates):
     return steps[1].predict_on_batch({**inputs, "candidates": candidates})
 
 
-def in_strips(step: Step, photo: np.ndarray, cell: int, strip: int, beside: int) -> dict[str, np.ndarray]:
+def strips(pixels: int, cell: int, strip: int) -> int:
+    """Number of the strips that `in_strips` computes of so many pixels along y."""
+    return -(-pixels // (cell * strip))
+
+
+def in_strips(
+    step: Step, photo: np.ndarray, cell: int, strip: int, beside: int, report: Callable[[], None]
+) -> dict[str, np.ndarray]:
     """What a step gives of a photo [1,H,W,3], computed for some rows at a time.
 
     Args:
@@ -168,6 +175,7 @@ def in_strips(step: Step, photo: np.ndarray, cell: int, strip: int, beside: int)
         cell: pixels of the photo per cell along y.
         strip: cells of which the result is taken at once.
         beside: cells above and below them that are given too, because the step sees them.
+        report: called after each strip.
     """
     rows = -(-photo.shape[1] // cell)
     whole: dict[str, np.ndarray] = {}
@@ -182,6 +190,7 @@ def in_strips(step: Step, photo: np.ndarray, cell: int, strip: int, beside: int)
                 whole[name] = np.empty((*values.shape[:axis], scale * rows, *values.shape[axis + 1 :]), values.dtype)
             taken = slice(scale * before, scale * (before + end - start))
             whole[name][(slice(None),) * axis + (slice(scale * start, scale * end),)] = values[(slice(None),) * axis + (taken,)]
+        report()
     return whole
 
 
@@ -223,6 +232,11 @@ class KerasUpscaler(TiledUpscaler):
     def warm_up(self) -> None:
         self._steps.search.warm_up(self.model.extractor_lr.output.shape[-1])
 
+    def searches(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: plans.Plan) -> int:
+        if plan.search == "window":
+            return 1
+        return strips(lr_shape[0], 1, _STRIP) + sum(strips(shape[0], FEATURE_STRIDE, _STRIP) for shape in ref_shapes) + 1
+
     def effort(
         self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: plans.Plan, region: Region | None
     ) -> float:
@@ -239,8 +253,8 @@ class KerasUpscaler(TiledUpscaler):
         if work.plan.search == "window":
             work.reference.encoded = None  # the memory estimate for windows does not include features of whole references
             return self._coarse_matches(work.lr, work.reference)
-        encoded = self._encoded(work.reference)
-        described = in_strips(self._steps.describe, as_float(work.lr)[None], 1, _STRIP, _BESIDE)["matching"]
+        encoded = self._encoded(work.reference, work.report)
+        described = in_strips(self._steps.describe, as_float(work.lr)[None], 1, _STRIP, _BESIDE, work.report)["matching"]
         candidates = None if np.all(encoded["candidates"]) else encoded["candidates"]
         most = None if work.plan.search == "levels" else np.inf
         matches, score = self._steps.search.match(described, encoded["matching"], candidates, most)
@@ -259,7 +273,7 @@ class KerasUpscaler(TiledUpscaler):
         lr, reference = work.lr, work.reference
         border = PATCH - 1
         flow = np.pad(work.found.atlas_flow, ((border, 0), (border, 0), (0, 0)))
-        encoded = self._encoded(reference)
+        encoded = self._encoded(reference, work.report)
         features = {level: encoded[level] for level in self.model.levels}
         score = around_pixels(work.found.score)
         number, position = around_pixels(work.found.number), positions(around_pixels(work.found.flow))
@@ -305,11 +319,11 @@ class KerasUpscaler(TiledUpscaler):
             work.note(tile, np.full(score.shape, window.reference), position, score)
             yield found["sr"]
 
-    def _encoded(self, reference: Any) -> Any:
+    def _encoded(self, reference: Any, report: Callable[[], None]) -> Any:
         """Features of whole references, computed once."""
         if reference.encoded is None:
             parts = [
-                in_strips(self._steps.encode_reference, as_float(photo)[None], FEATURE_STRIDE, _STRIP, _BESIDE)
+                in_strips(self._steps.encode_reference, as_float(photo)[None], FEATURE_STRIDE, _STRIP, _BESIDE, report)
                 for photo in reference.photos
             ]
             joined = _joined(parts)

@@ -5,7 +5,7 @@ References are encoded once, strip by strip, and kept in half precision: 14 byte
 pixels themselves.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from c2m_tf.network.upsampling import resized_length
 from c2m_tf.photos.pixels import as_float
 from c2m_tf.upscaling import plans
 from c2m_tf.upscaling.base import DecodedReferences, TiledUpscaler, Work
-from c2m_tf.upscaling.keras_upscaler import SearchSteps, Step, Steps, in_strips
+from c2m_tf.upscaling.keras_upscaler import SearchSteps, Step, Steps, in_strips, strips
 from c2m_tf.upscaling.tiles import WIDE, Tile, positions
 
 _KEPT = np.float16  # type of what is kept of references
@@ -56,23 +56,37 @@ class MobileUpscaler(TiledUpscaler):
     def plan(self, lr_shape: Sequence[int], ref_shapes: Iterable[Sequence[int]]) -> plans.Plan:
         return plans.make_mobile_plan(lr_shape, list(ref_shapes), self._tile, self.model.scales)
 
+    def searches(self, lr_shape: Sequence[int], ref_shapes: Sequence[Sequence[int]], plan: plans.Plan) -> int:
+        heights = [resized_length(shape[0], scale) for shape in ref_shapes for scale in self.model.scales]
+        encoded = sum(strips(height // FEATURE_STRIDE * FEATURE_STRIDE, FEATURE_STRIDE, _STRIP) for height in heights)
+        # Each copy is refined, and searched before if it is one of those.
+        return encoded + len(heights) + len(ref_shapes) * len(self.model.reference_scales)
+
     def warm_up(self) -> None:
         self._steps.search.warm_up(self.model.descriptors.output.shape[-1])
 
     def _find(self, work: Work) -> "_Found":
         steps, lr = self._steps, as_float(work.lr)[None]
 
+        def match(*features):
+            found = steps.search.match(*features)
+            work.report()
+            return found
+
         def refine(reference, cells):
             near = {name: reference[name] for name in ("phases", "norms")}
-            return Matches(*steps.refine.predict_on_batch({"lr": lr, "reference": near, "cells": cells}))
+            found = Matches(*steps.refine.predict_on_batch({"lr": lr, "reference": near, "cells": cells}))
+            work.report()
+            return found
 
         described = steps.describe.predict_on_batch(lr)
-        matches = self.model.best_matches(described, self._encoded(work.reference)["copies"], steps.search.match, refine)
+        copies = self._encoded(work.reference, work.report)["copies"]
+        matches = self.model.best_matches(described, copies, match, refine)
         trust = np.asarray(self.model.trust(matches.score))[0, ..., 0]
         return _Found.of(Matches(*(np.asarray(part) for part in matches)), trust, self.model.scales)
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
-        encoded, found = self._encoded(work.reference), work.found
+        encoded, found = self._encoded(work.reference, work.report), work.found
         matches, position = found.matches, positions(found.flow)
         for tile in tiles:
             inputs = {
@@ -91,10 +105,12 @@ class MobileUpscaler(TiledUpscaler):
         for tile in tiles:
             yield self._steps.branch.predict_on_batch({"lr": as_float(lr[tile.rows, tile.columns])[None]})[0]
 
-    def _encoded(self, reference: DecodedReferences) -> dict:
+    def _encoded(self, reference: DecodedReferences, report: Callable[[], None]) -> dict:
         """What matching needs of each reference in each of its sizes, and pixels and phases of all, computed once."""
         if reference.encoded is None:
-            copies = [self._encoded_copy(_resized(photo, scale)) for photo in reference.photos for scale in self.model.scales]
+            copies = [
+                self._encoded_copy(_resized(photo, scale), report) for photo in reference.photos for scale in self.model.scales
+            ]
             for number, copy in enumerate(copies):
                 if self.model.is_searched(number):
                     cells = as_float(first_phase(copy["phases"]))
@@ -109,19 +125,22 @@ class MobileUpscaler(TiledUpscaler):
             reference.encoded = {"copies": copies, "references": tuple(both), "sizes": sizes}
         return reference.encoded
 
-    def _encoded_copy(self, photo: np.ndarray) -> dict[str, np.ndarray]:
+    def _encoded_copy(self, photo: np.ndarray, report: Callable[[], None]) -> dict[str, np.ndarray]:
         """`mobile.encode_copy` of [1,H,W,3], in half precision."""
-        encoded = in_strips(self._steps.encode, photo, FEATURE_STRIDE, _STRIP, _BESIDE)
+        encoded = in_strips(self._steps.encode, photo, FEATURE_STRIDE, _STRIP, _BESIDE, report)
         return {"photo": photo, **{name: values.astype(_KEPT) for name, values in encoded.items()}}
 
 
 def _resized(photo: np.ndarray, scale: float) -> np.ndarray:
     """A reference [H,W,3] in another size, as `upsampling.resized` makes it, of whole cells: float16 [1,H',W',3]."""
     height, width = (resized_length(size, scale) for size in photo.shape[:2])
-    resized = np.empty((1, *(size // FEATURE_STRIDE * FEATURE_STRIDE for size in (height, width)), 3), _KEPT)
+    rows, columns = (size // FEATURE_STRIDE * FEATURE_STRIDE for size in (height, width))
+    if (height, width) == photo.shape[:2]:
+        return as_float(photo[:rows, :columns]).astype(_KEPT)[None]
+    resized = np.empty((1, rows, columns, 3), _KEPT)
     for channel in range(3):
         values = Image.fromarray(as_float(photo[..., channel])).resize((width, height), Image.Resampling.LANCZOS)
-        resized[0, ..., channel] = np.asarray(values)[: resized.shape[1], : resized.shape[2]]
+        resized[0, ..., channel] = np.asarray(values)[:rows, :columns]
     return resized
 
 

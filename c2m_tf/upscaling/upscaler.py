@@ -165,8 +165,8 @@ class Upscaler:
                 `open_references`; or None for no reference. They are brought to the LR photo's colour space; arrays, and
                 photos without a profile, are sRGB.
             strength: in [0, 1], how much of the references is used; 1 is the published network, at 0 they are not read.
-            progress: called with (tiles done, tiles in all orientations), before a photo is decoded and after each tile. An
-                exception that it raises stops the work.
+            progress: called with (steps done, steps in all), before a photo is decoded, after each step of the search and after
+                each tile. An exception that it raises stops the work.
             scale, size, long_side: of the result, at most one of them, see `ResultSize`; by default 4x. What is smaller is made
                 at 4x and reduced; where the LR photo has as many pixels, it is reduced alone.
             region: the part of the upright photo that the result shows, (x, y, width, height) in LR pixels; None for all. It is
@@ -523,9 +523,12 @@ class PreparedPhoto:
         lr = self.lr.load()
         model, name, reason = self._owner._model_for(lr)
 
+        shapes = [] if self._references is None else self._references.shapes
+        steps = model.steps(lr.upright_shape, shapes, self._plan(model), self._owner.ensemble, self.wanted.restored)
+
         def report() -> None:
             if progress is not None:
-                progress(0, model.tiles(lr.upright_shape, self._plan(model), self._owner.ensemble, self.wanted.restored))
+                progress(0, steps)
 
         report()
         decoded = None if self._references is None else self._references.decoded_for(model, lr, report)

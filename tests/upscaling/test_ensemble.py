@@ -66,11 +66,12 @@ def test_an_encoded_reference_serves_all_orientations_and_keeps_no_features(tiny
     assert reference._decoded.encoded is None
 
 
-def test_progress_counts_the_tiles_of_all_orientations_and_shares_are_averaged(tiny, photos):
+def test_progress_counts_the_steps_of_all_orientations_and_shares_are_averaged(tiny, photos):
     lr, ref = np.tile(photos[0], (3, 1, 1)), photos[1]
     seen = []
     result = Upscaler(tiny, ensemble=2, tile=40)(lr, ref, progress=lambda *counts: seen.append(counts))
-    assert seen == [(0, 4), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    steps = 2 * (1 + 1 + 1) + 4  # strips of the reference and of the LR photo, search; tiles
+    assert seen == [(0, steps), *((done, steps) for done in range(steps + 1))]
     assert result.tiles == 4
     one = Upscaler(tiny, tile=40)
     single = [one(orientation.turned(lr), orientation.turned(ref)) for orientation in ORIENTATIONS[:2]]

@@ -105,11 +105,34 @@ def test_threads_may_share_an_upscaler(tiny, scene):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_progress_counts_tiles(tiny, scene):
+@pytest.mark.parametrize("search", ["levels", "window"])
+def test_progress_counts_steps_of_the_search_and_tiles(tiny, scene, search):
     lr, ref = scene
-    reported = []
-    Upscaler(tiny, search="exact", tile=48)(lr, ref, progress=lambda done, total: reported.append((done, total)))
-    assert reported == [(0, 4), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    upscaler, seen = Upscaler(tiny, search=search, tile=48), []
+    reference = upscaler.open_references(ref)
+    # Two strips of the reference, one of the LR photo, the search; or all of it in one.
+    searched = {"levels": 4, "window": 1}[search]
+    steps = searched + 4
+    result = upscaler(lr, reference, progress=lambda *counts: seen.append(counts))
+    assert seen == [(0, steps), *((done, steps) for done in range(steps + 1))]
+    assert result.tiles == 4
+    seen.clear()
+    upscaler(lr, reference, progress=lambda *counts: seen.append(counts))  # the reference is encoded
+    assert seen[0] == (0, steps)
+    assert seen[-5:] == [(done, steps) for done in range(searched, steps + 1)]
+
+
+def test_the_search_stops_where_progress_says_so(tiny, scene):
+    lr, ref = scene
+
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    upscaler = Upscaler(tiny)
+    with pytest.raises(KeyboardInterrupt):
+        upscaler(lr, ref, progress=stop)
+    np.testing.assert_array_equal(upscaler(lr, ref).image.rgb, Upscaler(tiny)(lr, ref).image.rgb)
 
 
 def test_files_are_taken_like_arrays(tiny, scene, tmp_path):

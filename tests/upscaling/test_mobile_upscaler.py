@@ -44,7 +44,10 @@ def test_strips_are_parts_of_the_whole(network, lr, rng, monkeypatch):
     reference = rng.random((150, 70, 3), np.float32)
     whole = Upscaler(network)(lr, reference)
     monkeypatch.setattr(mobile_upscaler, "_STRIP", 8)
-    strips = Upscaler(network)(lr, reference)
+    seen = []
+    strips = Upscaler(network)(lr, reference, progress=lambda *counts: seen.append(counts))
+    steps = seen[-1][1]
+    assert seen == [(0, steps), *((done, steps) for done in range(steps + 1))]  # every one is reported
     np.testing.assert_allclose(strips.matches.score, whole.matches.score, atol=1e-3)
 
 
