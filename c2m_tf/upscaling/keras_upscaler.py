@@ -254,12 +254,15 @@ class KerasUpscaler(TiledUpscaler):
             work.reference.encoded = None  # the memory estimate for windows does not include features of whole references
             return self._coarse_matches(work.lr, work.reference)
         encoded = self._encoded(work.reference, work.report)
-        described = in_strips(self._steps.describe, as_float(work.lr)[None], 1, _STRIP, _BESIDE, work.report)["matching"]
-        candidates = None if np.all(encoded["candidates"]) else encoded["candidates"]
-        most = None if work.plan.search == "levels" else np.inf
-        matches, score = self._steps.search.match(described, encoded["matching"], candidates, most)
+        matches, score = self._matches(work.lr, encoded, None if work.plan.search == "levels" else np.inf, work.report)
         flow = flow_from_matches(matches)
         return _WholeMatches.of(np.asarray(flow)[0], np.asarray(score)[0], work.reference.photos)
+
+    def _matches(self, lr: np.ndarray, encoded: dict[str, Any], exact_pairs: float | None, report: Callable[[], None]) -> Any:
+        """Matches and scores of an LR photo in encoded references, as of `levels.match_by_levels`."""
+        described = in_strips(self._steps.describe, as_float(lr)[None], 1, _STRIP, _BESIDE, report)["matching"]
+        candidates = None if np.all(encoded["candidates"]) else encoded["candidates"]
+        return self._steps.search.match(described, encoded["matching"], candidates, exact_pairs)
 
     def _restore_tiles(self, work: Work, tiles: Iterable[Tile]) -> Iterator[np.ndarray]:
         return self._restore_in_windows(work, tiles) if work.plan.search == "window" else self._restore_with_all(work, tiles)
@@ -351,11 +354,8 @@ class KerasUpscaler(TiledUpscaler):
 
     def _locate(self, lr: np.ndarray, coarse: CoarseReferences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `tiles.Locate`."""
-        flow, score = self._steps.find_flow.predict_on_batch({"lr": lr[None], "reference": self._encoded_coarse(coarse)})
-        height, width = score.shape[1:]
-        matches = flow[0, :height, :width] + np.moveaxis(np.mgrid[:height, :width], 0, -1)
-        number, inside = _split(np.rint(matches).astype(int), coarse.photos)
-        return number, inside, score[0]
+        matches, score = self._matches(lr, self._encoded_coarse(coarse), np.inf, lambda: None)
+        return *_split(np.asarray(matches[0]), coarse.photos), np.asarray(score[0])
 
 
 def _is_explained(scores: np.ndarray) -> bool:
@@ -389,7 +389,6 @@ class _Steps(Steps):
         self.describe = Step(model, lambda lr: {"matching": model.describe(lr)})
         self.search = SearchSteps(model)
         self.encode_for_matching = Step(model, lambda photo: _for_matching(model.encode_reference(photo)))
-        self.find_flow = Step(model, lambda inputs: model.find_flow(inputs["lr"], inputs["reference"]))
         self.restore = Step(model, lambda inputs: model.restore(*(inputs.get(name) for name in _RESTORED_FROM)))
         self.whole = Step(model, model.searched)
         self.trunk = Step(model, model.trunk)
