@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2m_tf.photos import images
+from c2m_tf.photos import headers, images
 from c2m_tf.photos.formats import FORMATS
 from c2m_tf.photos.headers import Header, read_header
 
@@ -78,6 +78,17 @@ def test_a_pipe_that_gives_no_photo_is_named(tmp_path):
         with pytest.raises(images.ImageError, match=words):
             images.read(tmp_path / "pipe")
         writer.join()
+
+
+def test_a_pipe_that_gives_too_much_is_named(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    content = encoded("PNG")
+    monkeypatch.setattr(headers, "MAX_PIPE_BYTES", len(content) - 1)
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    with pytest.raises(images.ImageError, match=r"pipe gives more than [\d,]+ bytes; give the photo as a file"):
+        images.read(tmp_path / "pipe")
+    writer.join()
 
 
 def jpeg_with_damaged_exif():

@@ -23,6 +23,13 @@ def test_lossless_formats_round_trip(tmp_path, photo, suffix):
     np.testing.assert_array_equal(images.as_uint8(images.read(path).rgb), photo)
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
+def test_the_first_of_several_frames_is_read(tmp_path, photo, file_format):
+    others = [Image.fromarray(255 - photo), Image.fromarray(photo // 2)]
+    Image.fromarray(photo).save(tmp_path / "frames", file_format, save_all=True, append_images=others, lossless=True)
+    np.testing.assert_array_equal(images.as_uint8(images.read(tmp_path / "frames").rgb), photo)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
 def test_lossy_formats_round_trip_nearly(tmp_path, suffix):
     smooth = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
