@@ -47,6 +47,10 @@ def _path(text: str) -> str:
 class _Commands(argparse._SubParsersAction):
     """Commands, before whose names no option stands: they may have options of that name, whose defaults would replace it."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.type = str  # what follows the name is read by the command's own parser
+
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
     ) -> None:

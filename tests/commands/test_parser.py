@@ -59,7 +59,9 @@ def test_an_empty_path_is_not_the_working_folder(option, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli._parser().parse_args(["upscale", option, ""])
     assert stopped.value.code == 2
-    assert "is empty; give a name, or leave it out" in capsys.readouterr().err
+    assert f"{option}" in (said := capsys.readouterr().err.splitlines()[-1])
+    assert said.endswith("is empty; give a name, or leave it out")
+    assert cli._parser().parse_args(["upscale", "-i", "a.png", "--suffix", ""]).suffix == ""
 
 
 def test_the_home_folder_and_urls_of_local_files_are_paths(monkeypatch, tmp_path):
