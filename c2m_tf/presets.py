@@ -14,6 +14,7 @@ kind of network joins with two things:
 
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -81,7 +82,15 @@ def check_model(source: str | os.PathLike) -> None:
     """Raises ValueError if nothing can be what a user names as a model: no preset, no file, no folder, no handle of the Hub."""
     name = current_name(os.fspath(source))
     path = Path(name)
-    if name in PRESETS or "://" in name or path.exists():
+    if name in PRESETS or "://" in name or path.is_dir():
+        return
+    if path.exists():
+        if path.suffix not in (".keras", ".tflite"):
+            raise ValueError(
+                f"{path} is no model; expected is a .keras or .tflite file, a folder, or one of {', '.join(PRESETS)}"
+            )
+        if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+            raise ValueError(f"{path} cannot be loaded as a Keras model: it is no whole .keras file")
         return
     if path.suffix in (".keras", ".tflite", ".npz"):
         raise ValueError(f"model {path} does not exist")

@@ -95,9 +95,10 @@ def _quantize(options: argparse.Namespace) -> int:
     if options.iterations <= 0:
         raise ValueError(f"--iterations {options.iterations} is not a positive number; for no training give --post-training")
     check_model(options.model)
+    from c2m_tf.training.sources import photos_in
+
     for folder in options.data:
-        if not Path(folder).is_dir():
-            raise ValueError(f"{folder} is not a folder; expected is a folder of photos")
+        photos_in(Path(folder))
     start_keras()
     from c2m_tf.export.quantization import QuantizationConfig, quantize
 

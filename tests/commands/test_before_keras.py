@@ -25,6 +25,9 @@ commands = {
     "no.keras does not exist": "export saved-model --model no.keras -o models",
     "gone.keras does not exist": "export tflite --model gone.keras -o a.tflite",
     "nothing is not a folder": "export quantize --data nothing -o a.tflite",
+    "run holds no photo": "export quantize --data run -o a.tflite",
+    "wide.png is no model": "evaluate --pairs pairs --model wide.png",
+    "cut.keras cannot be loaded as a Keras model": "demo --model cut.keras -o sheets",
     "photos is not a folder": "train teacher --config recipe.yaml --output run",
     "teacher: lost.h5 does not exist": "train student --config recipe.yaml --output run --set teacher=lost.h5 --set root=..",
     "away.keras does not exist": "train average light away.keras -o mean.keras",
@@ -67,6 +70,7 @@ def test_missing_files_are_named_before_keras_is_imported(tmp_path):
     (folder / "recipe.yaml").write_text(RECIPE)
     (folder / "run").mkdir()
     (folder / "run/log.csv").touch()
+    (folder / "cut.keras").write_bytes(b"PK\x03\x04")
     before = sorted(folder.rglob("*"))
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=folder, capture_output=True, text=True, timeout=300)
     assert set(done.stdout.splitlines()) == {"2 False"}, done.stderr
