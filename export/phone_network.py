@@ -10,7 +10,7 @@ from c2m_tf.network import subcell
 from c2m_tf.network.aggregation import DynamicAggregation
 from c2m_tf.network.base import ReferenceModel, clone_model
 from c2m_tf.network.features import ImageNetNormalization
-from c2m_tf.network.levels import Searches, match_by_levels
+from c2m_tf.network.levels import Searches, halved, match_around, match_by_levels
 from c2m_tf.network.matching import flow_from_matches
 from c2m_tf.network.mobile import Matches, Mobile, encode_copy
 from c2m_tf.network.model import C2Matching, around_pixels
@@ -23,6 +23,9 @@ from .phone_aggregation import PhoneAggregation
 from .phone_matching import after, match, match_coarsely
 
 _PIXELS = (0.0, 1.0)
+
+
+_SEARCHES = Searches(lambda lr, ref, candidates: match(lr, ref), halved, match_around)
 
 
 class PhoneForm(keras.Model):
@@ -155,7 +158,7 @@ class PhoneMobile(PhoneForm, Mobile):
         """As of `Mobile`; batches, in training, are searched as there."""
         if lr.shape[0] != 1:
             return super().match_cells(lr, ref)
-        return match_by_levels(lr, ref, searches=Searches(exact=lambda lr, ref, candidates: match(lr, ref)))
+        return match_by_levels(lr, ref, searches=_SEARCHES)
 
     def restore(self, lr: Tensor, matches: Matches, *arguments: Any, **options: Any) -> Tensor:
         """As of `Mobile`."""

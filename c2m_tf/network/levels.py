@@ -20,7 +20,7 @@ from keras import ops
 
 from c2m_tf.network import PATCH
 from c2m_tf.network.matching import match, unit
-from c2m_tf.network.tensors import Tensor, first_highest, in_chunks, smaller
+from c2m_tf.network.tensors import Tensor, first_highest, in_chunks, shared, smaller
 
 EXACT_PAIRS = 2**23  # pairs of cells up to which a level is searched exactly
 LEVELS = 3  # at most, above the photo's cells: blocks of 2x2, 4x4 and 8x8
@@ -77,9 +77,9 @@ class Searches(NamedTuple):
         around: `match_around`.
     """
 
-    exact: Callable = match
-    halved: Callable = halved
-    around: Callable = match_around
+    exact: Callable = shared(match)
+    halved: Callable = shared(halved)
+    around: Callable = shared(match_around)
 
 
 def match_by_levels(

@@ -29,11 +29,12 @@ from c2m_tf.network.base import ReferenceModel
 from c2m_tf.network.block_aggregation import CHANNELS, TAPS, aggregate_blocks, joined, sizes_of
 from c2m_tf.network.levels import match_by_levels
 from c2m_tf.network.single_image import BLOCKS, WIDTH, PixelsOfChannels, UnitLength, single_image_network
-from c2m_tf.network.tensors import Tensor, edge_padded
+from c2m_tf.network.tensors import Tensor, edge_padded, shared
 from c2m_tf.network.upsampling import resized
 
 _SLOPE = 0.1  # of the fusion's leaky activations
 _TRUST_SIDE = 9  # LR pixels
+_refine = shared(subcell.refine)
 _PICTURE = 3 * FEATURE_STRIDE**2  # channels of a picture whose 4x4 blocks are channels
 
 
@@ -168,7 +169,7 @@ class Mobile(ReferenceModel):
             "norms" [B,Y,X,16] (`subcell`); for the sizes that are searched, "descriptors" [B,Y,X,48], unit vectors.
         """
         photos = references if isinstance(references, (list, tuple)) else [references]
-        copies = [encode_copy(resized(photo, scale)) for photo in photos for scale in self.scales]
+        copies = [_encode_copy(resized(photo, scale)) for photo in photos for scale in self.scales]
         for number, copy in enumerate(copies):
             if self.is_searched(number):
                 copy["descriptors"] = self.descriptors(subcell.first_phase(copy["phases"]))
@@ -226,7 +227,7 @@ class Mobile(ReferenceModel):
 
     def refine(self, lr: Tensor, reference: dict[str, Tensor], cells: Tensor) -> Matches:
         """Matches in one of the references, whose number is 0: the best pixel in and around cells, int32 [B,h,w,2]."""
-        positions, score = subcell.refine(ops.cast(lr, "float32"), reference["phases"], reference["norms"], cells)
+        positions, score = _refine(ops.cast(lr, "float32"), reference["phases"], reference["norms"], cells)
         return Matches(positions - ops.cast(_grid(score), "float32"), ops.zeros_like(score, "int32"), score)
 
     def restore(
@@ -349,6 +350,9 @@ def encode_copy(photo: Tensor) -> dict[str, Tensor]:
     photo = photo[:, :height, :width]
     phases = subcell.phases(subcell.low_pass(photo))
     return {"photo": photo, "phases": phases, "norms": subcell.phase_norms(phases)}
+
+
+_encode_copy = shared(encode_copy)
 
 
 def _cells(centres, reference):

@@ -4,6 +4,7 @@ Sizes are Python integers where shapes are static and scalar tensors where they 
 some backends only. Work in parts keeps its memory from growing with the number of pixels.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -50,6 +51,25 @@ def edge_padded(values: Tensor, before: int, after: int | None = None) -> Tensor
         size = ops.shape(values)[axis]
         values = ops.take(values, ops.clip(ops.arange(-before, size + after), 0, size - 1), axis=axis)
     return values
+
+
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors that TensorFlow traces once for all calls of unknown sizes, instead of once for each.
+
+    A network that does the same to several copies of a photo, at several levels, is traced in a third of the time then, and its
+    SavedModel has a third of the operations. (Functions that TensorFlow may not inline start sooner, but run a fifth slower.)
+    """
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    traced = tf.function(function, autograph=False)
+
+    @functools.wraps(function)
+    def call(*inputs: Any) -> Any:
+        return function(*inputs) if tf.executing_eagerly() else traced(*inputs)
+
+    return call
 
 
 def first_highest(values: Tensor) -> tuple[Tensor, Tensor]:
