@@ -14,9 +14,9 @@ class CountingUpscaler(KerasUpscaler):
 
     encoded = 0
 
-    def _encoded(self, reference):
+    def _encoded(self, reference, report):
         self.encoded += reference.encoded is None
-        return super()._encoded(reference)
+        return super()._encoded(reference, report)
 
 
 @pytest.fixture
