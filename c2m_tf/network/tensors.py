@@ -67,7 +67,9 @@ def shared(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*inputs: Any) -> Any:
-        return function(*inputs) if tf.executing_eagerly() else traced(*inputs)
+        # Of known sizes a trace for unknown ones would do, but files for phones take no such graph.
+        known = all(value is None or tf.TensorShape(value.shape).is_fully_defined() for value in inputs)
+        return function(*inputs) if known or tf.executing_eagerly() else traced(*inputs)
 
     return call
 

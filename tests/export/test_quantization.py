@@ -184,7 +184,9 @@ def test_an_interrupted_run_ends_in_the_same_weights(root, tmp_path, monkeypatch
     quantize(config, tmp_path / "parts")
     whole, parts = (np.load(tmp_path / name / "quantized.npz") for name in ("whole", "parts"))
     start = np.load(quantized_preset("light"))
-    for name in whole.files:  # sums over several threads may differ in their last bit
+    texts = [name for name in whole.files if whole[name].dtype.kind == "U"]
+    assert all((whole[name] == parts[name]).all() for name in texts)
+    for name in set(whole.files) - set(texts):  # sums over several threads may differ in their last bit
         np.testing.assert_allclose(whole[name], parts[name], rtol=1e-6, atol=1e-9, err_msg=name)
     assert any((whole[name] != start[name]).any() for name in whole.files if name.endswith("kernel"))
     with pytest.raises(ValueError, match="another config"):
