@@ -24,7 +24,7 @@ from .phone_matching import after, match, match_coarsely
 
 _PIXELS = (0.0, 1.0)
 
-
+# A file takes no functions that are traced once for all calls.
 _SEARCHES = Searches(lambda lr, ref, candidates: match(lr, ref), halved, match_around)
 
 

@@ -447,8 +447,7 @@ class PreparedPhoto:
         Returns:
             None for less work than the estimate itself takes, and for exported files, whose tiles have one size.
         """
-        owner, wanted = self._owner, self.wanted
-        shapes = [] if self._references is None else self._references.shapes
+        owner, wanted, shapes = self._owner, self.wanted, self._shapes
         pixels = wanted.restored.height * wanted.restored.width
         if not wanted.enlarges or pixels < (_MIN_ESTIMATED if shapes else _MIN_ESTIMATED_ALONE):
             return None
@@ -515,16 +514,19 @@ class PreparedPhoto:
             model, _, _, references = self._decoded(None)
             return getattr(model, what)(self.lr.visible(), references, self._plan(model))
 
+    @property
+    def _shapes(self) -> Sequence[Sequence[int]]:
+        return [] if self._references is None else self._references.shapes
+
     def _plan(self, model: TiledUpscaler) -> plans.Plan:
-        return model.plan(self.lr.upright_shape, [] if self._references is None else self._references.shapes)
+        return model.plan(self.lr.upright_shape, self._shapes)
 
     def _decoded(self, progress: Progress | None) -> tuple[TiledUpscaler, str | None, str, DecodedReferences | None]:
         """The model for the photo, its name and why it was chosen, and the references in the photo's colours."""
         lr = self.lr.load()
         model, name, reason = self._owner._model_for(lr)
 
-        shapes = [] if self._references is None else self._references.shapes
-        steps = model.steps(lr.upright_shape, shapes, self._plan(model), self._owner.ensemble, self.wanted.restored)
+        steps = model.steps(lr.upright_shape, self._shapes, self._plan(model), self._owner.ensemble, self.wanted.restored)
 
         def report() -> None:
             if progress is not None:
